@@ -1,0 +1,53 @@
+# Everything a person or CI does here. It needs make and a Python 3.11 or newer, nothing else.
+
+PYTHON ?= python3
+# More for pytest, for instance: make test ARGS="-k pages -m 'not slow'"
+ARGS ?=
+# make lock UPGRADE=--upgrade moves every pin; without it only what pyproject.toml demands moves.
+UPGRADE ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check format test lock clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## make .venv and install what requirements.lock pins (PYTHON=python3.13 chooses the Python)
+
+# A .venv of another Python is made anew; the same one is brought up to date in place.
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "setup: there is no '$(PYTHON)'; name a Python: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"setup: MMSB needs Python 3.11 or newer, and {sys.executable} is {v[0]}.{v[1]}; name another: make setup PYTHON=python3.12")'
+	@echo "setup: installing requirements.lock into .venv (a minute or two)"
+	@rm -f $(STAMP)
+	@test -x $(BIN)/python && test "$$($(BIN)/python -V)" = "$$($(PYTHON) -V)" || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+check: setup ## lint, formatting, both type checkers, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## format the code and repair what ruff can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
+	$(BIN)/pytest -n 2 $(ARGS)
+
+lock: setup ## write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade moves every pin)
+	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest --group dev --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## remove .venv, caches and build results
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
