@@ -55,11 +55,21 @@ def test_an_unplanted_copy_keeps_every_contract(tmp_path):
     ("source", "rule"),
     [("from . import pages", "TID252"), *((f"import {name}", "TID251") for name in CODE_FOLDERS)],
 )
-def test_relative_and_bare_imports_are_refused_by_ruff(source, rule):
-    ruff = (tool("ruff"), "check", "--no-cache", "--select", rule)
-    planted = ROOT / "kernels" / "planted.py"
+def test_relative_and_bare_imports_are_refused_by_ruff(tmp_path, source, rule):
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    (folder / "planted.py").write_text(source + "\n")
+
     result = run(
-        "sh", "-c", f"echo '{source}' | {' '.join(map(str, ruff))} --stdin-filename {planted} -", cwd=ROOT
+        tool("ruff"),
+        "check",
+        "--no-cache",
+        "--config",
+        ROOT / "pyproject.toml",
+        "--select",
+        rule,
+        folder,
+        cwd=tmp_path,
     )
 
     assert result.returncode == 1

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 
+import mmsb
 from tests.project.tree import CODE_FOLDERS, ROOT, copy_code, run
 
 
@@ -46,7 +47,7 @@ def test_a_wheel_built_from_the_sdist_works_outside_the_repository(tmp_path):
         "import mmsb, mmsb.processors.planted.deeper as d; print(mmsb.__file__, mmsb.__version__, d.ANSWER)"
     )
     elsewhere = run(sys.executable, "-c", program, cwd=tmp_path, env={"PYTHONPATH": str(site)})
-    assert elsewhere.stdout.split() == [str(site / "mmsb" / "__init__.py"), "0.1.0", "42"]
+    assert elsewhere.stdout.split() == [str(site / "mmsb" / "__init__.py"), mmsb.__version__, "42"]
 
 
 def test_every_code_folder_is_a_relative_link_to_the_folder_above():
