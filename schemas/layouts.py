@@ -7,7 +7,7 @@ declaration order with natural alignment, as a C compiler would place them; the 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 
 from blake3 import blake3
 
@@ -43,10 +43,11 @@ class Field:
 
     def broken_bound(self, value: Value) -> tuple[Bound, int | float] | None:
         """The first bound that a value breaks, and the number that breaks it."""
-        for number in value if isinstance(self.type, Array) else (value,):  # type: ignore[union-attr]
+        numbers = cast("Sequence[int | float]", value if isinstance(self.type, Array) else (value,))
+        for number in numbers:
             for bound in self.bounds:
                 if not bound.op.holds(number, bound.limit):
-                    return bound, number  # type: ignore[return-value]
+                    return bound, number
         return None
 
 
@@ -190,15 +191,12 @@ class PageLayout(Layout):
         return self.key_slots[-1][1]
 
     def pack_key(self, key: object) -> bytes:
-        parts = key if isinstance(key, tuple) else (key,)  # type: ignore[reportUnknownVariableType]
-        if len(parts) != len(self.key):  # type: ignore[reportUnknownArgumentType]
+        parts = cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)
+        if len(parts) != len(self.key):
             wanted = ", ".join(component.spelling for component in self.key)
             raise InvalidValue(f"{self.name}[…]: expected a key of ({wanted}), found {key!r}")
         try:
-            return b"".join(
-                widen(component, component.pack(part))
-                for component, part in zip(self.key, parts, strict=True)  # type: ignore[reportUnknownArgumentType]
-            )
+            return b"".join(widen(kind, kind.pack(part)) for kind, part in zip(self.key, parts, strict=True))
         except InvalidValue as error:
             raise InvalidValue(f"{self.name}[…]: {error}") from None
 
@@ -208,7 +206,7 @@ class PageLayout(Layout):
 
     def unpack_key(self, key: bytes) -> KeyValue:
         parts = tuple(narrow(component, data) for component, data in self._key_parts(key))
-        return parts if len(parts) > 1 else parts[0]
+        return parts[0] if len(parts) == 1 else parts
 
     def key_problem(self, key: bytes) -> int | None:
         """Where in the key's bytes (of the right size) the first component that no value packs to begins."""

@@ -4,9 +4,11 @@ Codes are on disk: none may ever change its number or meaning.
 """
 
 import enum
+import operator
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from mmsb.schemas.errors import MalformedBytes
 
@@ -80,18 +82,18 @@ class Op(enum.IntEnum):
     def sign(self) -> str:
         return ("", ">=", ">", "<=", "<", "==", "!=")[self]
 
-    def holds(self, left: object, right: object) -> bool:
+    def holds(self, left: Any, right: Any) -> bool:
         """Whether `left op right`; the caller guarantees that the two are comparable."""
-        return _COMPARE[self](left, right)
+        return bool(_COMPARE[self](left, right))
 
 
-_COMPARE: Final = {
-    Op.GE: lambda a, b: a >= b,
-    Op.GT: lambda a, b: a > b,
-    Op.LE: lambda a, b: a <= b,
-    Op.LT: lambda a, b: a < b,
-    Op.EQ: lambda a, b: a == b,
-    Op.NE: lambda a, b: a != b,
+_COMPARE: Final[dict[Op, Callable[[Any, Any], Any]]] = {
+    Op.GE: operator.ge,
+    Op.GT: operator.gt,
+    Op.LE: operator.le,
+    Op.LT: operator.lt,
+    Op.EQ: operator.eq,
+    Op.NE: operator.ne,
 }
 
 RejectionValue = int | float | bytes | None
@@ -171,5 +173,14 @@ def _value(kind: _Kind, bits: bytes) -> RejectionValue:
     if kind == _Kind.TEXT:
         return bits.rstrip(b"\x00")
     if kind == _Kind.F64:
-        return struct.unpack("<d", bits)[0]
+        number: float = struct.unpack("<d", bits)[0]
+        return number
     return int.from_bytes(bits, "little", signed=kind == _Kind.I64)
+
+
+class Refused(Exception):
+    """An intent that may not happen. It never leaves the core: whoever judges the intent catches it."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection)
+        self.rejection = rejection

@@ -1,7 +1,7 @@
 """The types a field can have: how each is spelled, stored, checked and read back.
 
-A stored value is a fixed number of bytes (docs/formats.md, section 1). `pack` takes a Python value and refuses what does not
-fit; `problem` judges bytes that came from elsewhere and gives the rejection code of what is wrong with them, or 0.
+A stored value is a fixed number of bytes (docs/formats.md, section 1). `pack` takes a Python value and refuses what
+does not fit; `problem` judges bytes that came from elsewhere and gives the rejection code of what is wrong with them, or 0.
 """
 
 import enum
@@ -10,7 +10,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, cast
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.rejections import Code
@@ -86,7 +86,8 @@ class Float:
         return struct.pack("<d", number)
 
     def unpack(self, data: bytes) -> float:
-        return struct.unpack("<d", data)[0]
+        number: float = struct.unpack("<d", data)[0]
+        return number
 
     def problem(self, data: bytes) -> Code:
         return Code.NONE if math.isfinite(self.unpack(data)) else Code.BAD_FLOAT
@@ -190,11 +191,11 @@ class Blob:
         return bytes(self.size)
 
     def pack(self, value: object) -> bytes:
-        if not isinstance(value, bytes | bytearray | memoryview):
+        if not isinstance(value, bytes):
             raise InvalidValue(f"expected bytes, found {value!r}")
         if len(value) != self.size:
             raise InvalidValue(f"expected {self.size} bytes, found {len(value)}")
-        return bytes(value)
+        return value
 
     def unpack(self, data: bytes) -> bytes:
         return data
@@ -227,9 +228,12 @@ class Array:
         return (self.element.default,) * self.count
 
     def pack(self, value: object) -> bytes:
-        if not isinstance(value, Sequence) or isinstance(value, str | bytes) or len(value) != self.count:
-            raise InvalidValue(f"expected {self.count} numbers, found {value!r}")
-        return b"".join(self.element.pack(item) for item in value)
+        if not isinstance(value, list | tuple):
+            raise InvalidValue(f"expected a list of {self.count} numbers, found {value!r}")
+        items = cast(Sequence[Any], value)
+        if len(items) != self.count:
+            raise InvalidValue(f"expected {self.count} numbers, found {len(items)}")
+        return b"".join(self.element.pack(item) for item in items)
 
     def elements(self, data: bytes) -> list[bytes]:
         step = self.element.size
