@@ -1,7 +1,7 @@
 """The types a field can have: how each is spelled, stored, checked and read back.
 
 A stored value is a fixed number of bytes (docs/formats.md, section 1). `pack` takes a Python value and refuses what
-does not fit; `problem` judges bytes that came from elsewhere and gives the rejection code of what is wrong with them, or 0.
+does not fit; `problem` judges bytes that came from elsewhere and gives the rejection code of what is wrong, or 0.
 """
 
 import enum

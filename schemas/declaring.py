@@ -1,0 +1,237 @@
+"""From a user's class to its layout, refusing what cannot work where it is written."""
+
+import enum
+import inspect
+import math
+import sys
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, cast, get_args, get_origin
+
+from mmsb.schemas.classes import RESERVED_IN_INTENTS, Intent, Page
+from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.layouts import Bound, Field, IntentLayout, KeyType, Layout, PageLayout, boundable, place
+from mmsb.schemas.limits import FIELDS_MAX, KEY_BYTES_MAX, PAGE_BYTES_MAX
+from mmsb.schemas.markers import MISSING, Specifier
+from mmsb.schemas.places import Place, place_of_class
+from mmsb.schemas.rejections import Op
+from mmsb.schemas.types import Array, Blob, Boolean, Enumeration, FieldType, Float, Integer, Text, Value
+
+NUMBERS: Final = "i8, i16, i32, i64, u8, u16, u32, u64 or f64"
+_INSTEAD: Final[dict[Any, str]] = {
+    int: "i64 (or i8 to u64)",
+    float: "f64",
+    str: "`str = mmsb.text(n)`, n being the most bytes it may take",
+    bytes: "`bytes = mmsb.blob(n)`",
+    list: "`list[i64] = mmsb.array(n)`",
+}
+
+L = TypeVar("L", bound=Layout)
+FieldParts = tuple[str, FieldType, Value | None, tuple[Bound, ...]]
+
+
+def page_layout(cls: type[Any], key: object, partition_by: object, scope: Mapping[str, Any]) -> PageLayout:
+    """The layout of a page class."""
+    _check_class(cls, Page, "mmsb.Page")
+    here = place_of_class(cls)
+    fields = _fields(cls, scope)
+    if not fields:
+        raise here.wrong("a page needs at least one field, for instance `count: i64`")
+    kept = [(n, kind, kind.default if d is None else d, b) for n, kind, d, b in fields]
+    components = _key(key, here)
+    layout = PageLayout(cls.__name__, place(kept), components, _partition_by(partition_by, len(components), here))
+    if layout.key_size > KEY_BYTES_MAX:
+        raise here.wrong(f"its key takes {layout.key_size} bytes, more than KEY_BYTES_MAX = {KEY_BYTES_MAX}")
+    return _checked_size(layout, here)
+
+
+def intent_layout(cls: type[Any], on_rejected: str | None, scope: Mapping[str, Any]) -> IntentLayout:
+    """The layout of an intent class."""
+    _check_class(cls, Intent, "mmsb.Intent")
+    fields = _fields(cls, scope)
+    optional: str | None = None
+    for name, _, default, _ in fields:
+        field_place = place_of_class(cls, name)
+        if name in RESERVED_IN_INTENTS:
+            raise field_place.wrong(f"{name!r} is taken in intents; choose another name for the field")
+        if default is None and optional:
+            raise field_place.wrong(f"a field without a default cannot follow {optional!r}, which has one; move it up")
+        optional = name if default is not None else optional
+    layout = IntentLayout(cls.__name__, place(fields), on_rejected)
+    return _checked_size(layout, place_of_class(cls))
+
+
+def _checked_size(layout: L, here: Place) -> L:
+    if layout.size > PAGE_BYTES_MAX:
+        raise here.wrong(f"its fields take {layout.size} bytes, more than PAGE_BYTES_MAX = {PAGE_BYTES_MAX}")
+    return layout
+
+
+def _check_class(cls: type[Any], base: type[Any], spelled: str) -> None:
+    here = place_of_class(cls)
+    if cls.__bases__ != (base,):
+        found = ", ".join(parent.__name__ for parent in cls.__bases__)
+        raise here.wrong(f"expected `class {cls.__name__}({spelled}):` with no other base, found ({found})")
+    if "__mmsb_layout__" in cls.__dict__:
+        raise here.wrong("it is declared already; a class belongs to one app, once")
+    if not _is_name(cls.__name__):
+        raise here.wrong("names are ASCII letters, digits and _, beginning with a letter")
+
+
+def _is_name(name: str) -> bool:
+    return name.isidentifier() and name.isascii() and not name.startswith("_")
+
+
+def _fields(cls: type[Any], scope: Mapping[str, Any]) -> list[FieldParts]:
+    annotations = inspect.get_annotations(cls)
+    for name, value in vars(cls).items():
+        if isinstance(value, Specifier) and name not in annotations:
+            raise place_of_class(cls, name).wrong(f"it has no type; write `{name}: i64 = mmsb.{value.kind}(…)`")
+    if len(annotations) > FIELDS_MAX:
+        raise place_of_class(cls).wrong(f"it has {len(annotations)} fields, more than FIELDS_MAX = {FIELDS_MAX}")
+    return [_field(cls, name, annotation, scope) for name, annotation in annotations.items()]
+
+
+def _field(cls: type[Any], name: str, annotation: Any, scope: Mapping[str, Any]) -> FieldParts:
+    here = place_of_class(cls, name)
+    if not _is_name(name):
+        raise here.wrong("field names are ASCII letters, digits and _, beginning with a letter")
+    given = vars(cls).get(name, MISSING)
+    specifier = given if isinstance(given, Specifier) else Specifier("field", default=given)
+    kind = _type(_resolved(annotation, cls, scope, here), specifier, here)
+    bounds = tuple(_bound(kind, bound, here) for bound in specifier.bounds)
+    _check_bounds(bounds, here)
+    return name, kind, _default(kind, specifier, bounds, here), bounds
+
+
+def _resolved(annotation: Any, cls: type[Any], scope: Mapping[str, Any], here: Place) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, vars(sys.modules[cls.__module__]), dict(scope))
+    except Exception as error:
+        raise here.wrong(f"its type {annotation!r} cannot be read: {error}") from error
+
+
+def _type(annotation: Any, specifier: Specifier, here: Place) -> FieldType:
+    if specifier.kind in ("text", "blob"):
+        return _sized(annotation, specifier, here)
+    if specifier.kind == "array" or get_origin(annotation) is list:
+        return _array(annotation, specifier, here)
+    marked = _marked(annotation)
+    if marked:
+        return marked
+    if annotation is bool:
+        return Boolean()
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return _enumeration(annotation, here)
+    raise here.wrong(f"{_spell(annotation)} is no field type; write {_instead(annotation)}")
+
+
+def _instead(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Page):
+        return f"the type of its key, and `{annotation.__name__}[self.…]` in `query`"
+    return _INSTEAD.get(annotation, f"one of {NUMBERS}, time, bool, an enum.IntEnum, str, bytes or list")
+
+
+def _spell(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+def _marked(annotation: Any) -> Integer | Float | None:
+    found = [item for item in getattr(annotation, "__metadata__", ()) if isinstance(item, Integer | Float)]
+    return found[0] if found else None
+
+
+def _sized(annotation: Any, specifier: Specifier, here: Place) -> Text | Blob:
+    wanted = str if specifier.kind == "text" else bytes
+    if annotation is not wanted:
+        raise here.wrong(f"mmsb.{specifier.kind}(…) makes a {wanted.__name__}; write `: {wanted.__name__} =`")
+    return _text_or_blob(specifier, here)
+
+
+def _text_or_blob(specifier: Specifier, here: Place) -> Text | Blob:
+    size: Any = specifier.size
+    if not isinstance(size, int) or not 1 <= size <= PAGE_BYTES_MAX:
+        raise here.wrong(f"mmsb.{specifier.kind}(n) takes a size of 1 to {PAGE_BYTES_MAX} bytes, found {size!r}")
+    return Text(size) if specifier.kind == "text" else Blob(size)
+
+
+def _array(annotation: Any, specifier: Specifier, here: Place) -> Array:
+    element = _marked(get_args(annotation)[0]) if get_origin(annotation) is list else None
+    if specifier.kind != "array" or element is None or getattr(element, "spelling", "") == "time":
+        raise here.wrong(f"an array is written `list[i64] = mmsb.array(n)`, with one of {NUMBERS}")
+    count: Any = specifier.size
+    if not isinstance(count, int) or not 2 <= count <= PAGE_BYTES_MAX:
+        raise here.wrong(f"mmsb.array(n) takes a count of 2 to {PAGE_BYTES_MAX}, found {count!r}")
+    return Array(element, count)
+
+
+def _enumeration(cls: type[enum.Enum], here: Place) -> Enumeration:
+    if not issubclass(cls, enum.IntEnum) or not len(cls):
+        raise here.wrong(f"{cls.__name__} must be an enum.IntEnum with at least one member")
+    members = tuple((name, int(member)) for name, member in cls.__members__.items())
+    if not all(0 <= value <= 65_535 for _, value in members):
+        raise here.wrong(f"the values of {cls.__name__} must lie between 0 and 65535")
+    if len({value for _, value in members}) < len(members):
+        raise here.wrong(f"{cls.__name__} gives one value two names; give each member a value of its own")
+    return Enumeration(members, cls)
+
+
+def _bound(kind: FieldType, bound: Bound, here: Place) -> Bound:
+    number = kind.element if isinstance(kind, Array) else kind
+    if not boundable(kind):
+        raise here.wrong(f"{kind.spelling} cannot have bounds; only integers (not u64), time and f64 can")
+    limit: Any = bound.limit
+    if isinstance(number, Float) and type(limit) in (int, float) and math.isfinite(limit) and float(limit) == limit:
+        return Bound(bound.op, float(limit))
+    if isinstance(number, Integer) and type(limit) is int and number.minimum <= limit <= number.maximum:
+        return bound
+    raise here.wrong(f"the bound {bound.op.sign} {limit!r} is no value of {number.spelling}")
+
+
+def _check_bounds(bounds: tuple[Bound, ...], here: Place) -> None:
+    for low in (bound for bound in bounds if bound.op in (Op.GE, Op.GT)):
+        for high in (bound for bound in bounds if bound.op in (Op.LE, Op.LT)):
+            touching = low.op == Op.GE and high.op == Op.LE
+            if low.limit > high.limit or (low.limit == high.limit and not touching):
+                signs = f"{low.op.sign} {low.limit} and {high.op.sign} {high.limit}"
+                raise here.wrong(f"no value is {signs}")
+
+
+def _default(kind: FieldType, specifier: Specifier, bounds: tuple[Bound, ...], here: Place) -> Value | None:
+    if specifier.default is MISSING:
+        return None
+    try:
+        default = kind.unpack(kind.pack(specifier.default))
+    except InvalidValue as error:
+        raise here.wrong(f"its default does not fit: {error}") from None
+    broken = Field(here.name, kind, 0, default, bounds).broken_bound(default)
+    if broken:
+        raise here.wrong(f"its default {broken[1]} is not {broken[0].op.sign} {broken[0].limit}")
+    return default
+
+
+def _key(key: object, here: Place) -> tuple[KeyType, ...]:
+    parts = cast("tuple[object, ...]", key) if isinstance(key, tuple) else (key,)
+    if not parts:
+        raise here.wrong("a key has at least one component; write `key=u64`")
+    return tuple(_key_component(part, here) for part in parts)
+
+
+def _key_component(part: Any, here: Place) -> KeyType:
+    if isinstance(part, Specifier) and part.kind in ("text", "blob"):
+        return _text_or_blob(part, here)
+    marked = _marked(part)
+    if isinstance(marked, Integer) and marked.spelling != "time":
+        return marked
+    raise here.wrong(f"a key is an integer type, mmsb.text(n), mmsb.blob(n) or a tuple of them, found {_spell(part)}")
+
+
+def _partition_by(wanted: Any, count: int, here: Place) -> tuple[int, ...]:
+    if wanted is None:
+        return tuple(range(count))
+    parts = cast("tuple[Any, ...]", wanted if isinstance(wanted, tuple) else (wanted,))
+    fits = all(type(part) is int and 0 <= part < count for part in parts)
+    if not parts or not fits or len(set(parts)) < len(parts):
+        raise here.wrong(f"partition_by names components of the key by index (0 to {count - 1}), found {wanted!r}")
+    return parts
