@@ -1,0 +1,43 @@
+"""Every golden file and the code that writes it; run as a module, it writes them all (tests/golden/README.md)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+from tests.golden import batches, canonical, intents, metadata
+
+FOLDER = Path(__file__).parent
+FOREIGN = "kafka"  # the folder of bytes that others wrote
+
+
+class Format(Protocol):
+    """What a module of a format offers."""
+
+    FILES: Mapping[str, Callable[[], bytes]]
+
+    def again(self, data: bytes) -> bytes:
+        """Read the bytes, and write what was read."""
+        ...
+
+
+FORMATS: dict[str, Format] = {
+    "batches": cast(Format, batches),
+    "canonical": cast(Format, canonical),
+    "intents": cast(Format, intents),
+    "metadata": cast(Format, metadata),
+}
+
+FILES: dict[str, Callable[[], bytes]] = {
+    f"{name}/{file}": make for name, form in FORMATS.items() for file, make in form.FILES.items()
+}
+
+
+def main() -> None:
+    for name, make in FILES.items():
+        path = FOLDER / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(make())
+
+
+if __name__ == "__main__":
+    main()
