@@ -227,10 +227,12 @@ def _key_component(part: Any, here: Place) -> KeyType:
     raise here.wrong(f"a key is an integer type, mmsb.text(n), mmsb.blob(n) or a tuple of them, found {_spell(part)}")
 
 
-def _partition_by(wanted: Any, count: int, here: Place) -> tuple[int, ...]:
+def _partition_by(wanted: object, count: int, here: Place) -> tuple[int, ...]:
     if wanted is None:
         return tuple(range(count))
-    parts = cast("tuple[Any, ...]", wanted if isinstance(wanted, tuple) else (wanted,))
+    parts: tuple[Any, ...] = (wanted,)
+    if isinstance(wanted, tuple):
+        parts = cast("tuple[Any, ...]", wanted)
     fits = all(type(part) is int and 0 <= part < count for part in parts)
     if not parts or not fits or len(set(parts)) < len(parts):
         raise here.wrong(f"partition_by names components of the key by index (0 to {count - 1}), found {wanted!r}")
