@@ -1,8 +1,9 @@
 """Golden canonical JSON."""
 
 from mmsb.schemas.canonical import canonical, parse_canonical
+from mmsb.schemas.json_text import JsonValue
 
-VALUES = {
+VALUES: JsonValue = {
     "b": [1, -0.0, 1e22, 0.1, 2**64 - 1, True, None],
     "a": {"ü": '\U0001f600 é \n \x00 \x7f / " \\', "": []},
     "Z": 1.5e-7,
