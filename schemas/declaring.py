@@ -230,10 +230,8 @@ def _key_component(part: Any, here: Place) -> KeyType:
 def _partition_by(wanted: object, count: int, here: Place) -> tuple[int, ...]:
     if wanted is None:
         return tuple(range(count))
-    parts: tuple[Any, ...] = (wanted,)
-    if isinstance(wanted, tuple):
-        parts = cast("tuple[Any, ...]", wanted)
-    fits = all(type(part) is int and 0 <= part < count for part in parts)
-    if not parts or not fits or len(set(parts)) < len(parts):
+    parts = cast("tuple[object, ...]", wanted) if isinstance(wanted, tuple) else (wanted,)
+    indices = tuple(part for part in parts if type(part) is int and 0 <= part < count)
+    if not parts or len(set(indices)) < len(parts):
         raise here.wrong(f"partition_by names components of the key by index (0 to {count - 1}), found {wanted!r}")
-    return parts
+    return indices
