@@ -1,0 +1,52 @@
+"""What runs for one intent: its keys, predicate and delta as closures made from the IR."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mmsb.processors.language.intents import Code
+from mmsb.processors.language.interpret import Get, Run, Step, check_stored, getter, program
+from mmsb.schemas.layouts import IntentLayout, PageLayout, widen
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One page of a query: its layout and what computes its key."""
+
+    layout: PageLayout
+    components: tuple[Get, ...]
+
+    def key(self, run: Run, ordinal: int) -> bytes:
+        parts: list[bytes] = []
+        for kind, get in zip(self.layout.key, self.components, strict=True):
+            value = get(run)
+            check_stored(value, kind, self.layout.type_id, 0, ordinal)
+            parts.append(widen(kind, kind.pack(value)))
+        return b"".join(parts)
+
+
+@dataclass(frozen=True)
+class Program:
+    """One intent, ready to run."""
+
+    layout: IntentLayout
+    code: Code
+    query: tuple[Reference, ...]
+    prepare: Step
+    predicate: Get | None
+    delta: Step
+
+    def keys(self, run: Run) -> list[tuple[PageLayout, bytes]]:
+        """The pages that the intent names, in order."""
+        return [(reference.layout, reference.key(run, ordinal)) for ordinal, reference in enumerate(self.query)]
+
+
+def load(layout: IntentLayout, code: Code) -> Program:
+    """Make an intent's IR runnable."""
+    references = tuple(Reference(page, tuple(getter(key) for key in keys)) for page, keys in code.query)
+    nodes, result = code.predicate or ([], None)
+    return Program(layout, code, references, program(nodes), getter(result) if result else None, program(code.delta))
+
+
+def values_of(layout: IntentLayout | PageLayout, body: bytes) -> list[Any]:
+    """A body's values, arrays as lists so that they can be written."""
+    return [list(value) if isinstance(value, tuple) else value for value in layout.unpack(body)]

@@ -1,0 +1,192 @@
+"""`App`: where the pages and intents of one application are declared, and its bundle is made."""
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from mmsb.processors.bundle import Bundle, make_bundle
+from mmsb.processors.language.frames import ForwardReference
+from mmsb.processors.language.intents import translate
+from mmsb.processors.plans import Plan, plan
+from mmsb.processors.programs import Program, load
+from mmsb.schemas.classes import Intent, Page
+from mmsb.schemas.declaring import intent_layout, page_layout
+from mmsb.schemas.errors import InvalidDefinition, InvalidValue
+from mmsb.schemas.ids import make_id
+from mmsb.schemas.layouts import IntentLayout, PageLayout
+from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX
+from mmsb.schemas.metadata import Metadata
+from mmsb.schemas.places import function_node, place_of_class
+from mmsb.schemas.rejections import Refused
+
+P = TypeVar("P", bound=Page)
+I = TypeVar("I", bound=Intent)  # noqa: E741 - as in design and docs: P for pages, I for intents
+
+
+class App:
+    """An application: its pages, its intents, and their generation, a number that never falls.
+
+    >>> import mmsb
+    >>> app = mmsb.App("bank", generation=1)
+    """
+
+    def __init__(self, name: str, *, generation: int = 1, hops_max: int = HOPS_DEFAULT) -> None:
+        if not _is_app_name(name):
+            wanted = f"1 to {APP_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -"
+            raise InvalidDefinition(f"App({name!r}): a name has {wanted}, because topics are named after it")
+        if type(generation) is not int or not 1 <= generation < 2**63:
+            raise InvalidDefinition(f"App({name!r}): generation is an integer from 1, found {generation!r}")
+        if type(hops_max) is not int or not 1 <= hops_max <= HOPS_MAX:
+            raise InvalidDefinition(f"App({name!r}): hops_max is an integer from 1 to {HOPS_MAX}, found {hops_max!r}")
+        self.name = name
+        self.generation = generation
+        self.hops_max = hops_max
+        self._pages: dict[type[Any], PageLayout] = {}
+        self._intents: dict[type[Any], IntentLayout] = {}
+        self._programs: dict[type[Any], Program] = {}
+        self._waiting: dict[type[Any], ForwardReference] = {}
+
+    def __repr__(self) -> str:
+        return f"App({self.name!r}, generation={self.generation})"
+
+    def page(self, *, key: object, partition_by: int | tuple[int, ...] | None = None) -> Callable[[type[P]], type[P]]:
+        """Declare a page class: `@app.page(key=u64)`.
+
+        `key` is an integer type, mmsb.text(n), mmsb.blob(n) or a tuple of them. `partition_by` names the components
+        of the key, by index, that decide the partition; all of them by default.
+        """
+        scope = _callers_names()
+
+        def declare(cls: type[P]) -> type[P]:
+            layout = page_layout(cls, key, partition_by, scope)
+            self._check_new(cls, layout.name, layout.type_id)
+            cls.__mmsb_layout__ = layout
+            self._pages[cls] = layout
+            return cls
+
+        return declare
+
+    @overload
+    def intent(self, cls: type[I], /) -> type[I]: ...
+    @overload
+    def intent(self, /, *, on_rejected: str | None = None) -> Callable[[type[I]], type[I]]: ...
+    def intent(self, cls: Any = None, /, *, on_rejected: str | None = None) -> Any:
+        """Declare an intent class: `@app.intent`, or `@app.intent(on_rejected="Refund")`.
+
+        `on_rejected` names the intent that makes up for a rejection of this one when it came as a follow-up; its
+        fields take the values of the same names.
+        """
+        scope = _callers_names()
+
+        def declare(cls: type[Intent]) -> type[Intent]:
+            layout = intent_layout(cls, on_rejected, scope)
+            self._check_new(cls, layout.name, layout.type_id)
+            self._intents[cls] = layout
+            try:
+                self._translate(cls)
+                self._translate_waiting()
+            except InvalidDefinition:
+                del self._intents[cls]
+                raise
+            cls.__mmsb_layout__ = layout
+            cls.__mmsb_plan__ = self._plan
+            return cls
+
+        return declare if cls is None else declare(cls)
+
+    def bundle(self) -> Bundle:
+        """Everything that was declared, as one hashed whole."""
+        self._translate_waiting()
+        for forward in self._waiting.values():
+            raise forward.error
+        self._check_compensations()
+        return make_bundle(self.name, self.generation, self.hops_max, self._pages.values(), self._programs.values())
+
+    def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
+        for other, layout in {**self._pages, **self._intents}.items():
+            if layout.name == name:
+                raise place_of_class(cls).wrong(f"{self!r} has another class {other.__qualname__}; rename one")
+            if layout.type_id == type_id:
+                raise place_of_class(cls).wrong(f"its type id is that of {layout.name}, by chance; rename a field")
+
+    def _translate(self, cls: type[Any]) -> None:
+        layout = self._intents[cls]
+        try:
+            code = translate(cls, layout, self._pages.get, self._intents.get)
+        except ForwardReference as forward:
+            self._waiting[cls] = forward
+        else:
+            self._waiting.pop(cls, None)
+            self._programs[cls] = load(layout, code)
+
+    def _translate_waiting(self) -> None:
+        for cls in list(self._waiting):
+            self._translate(cls)
+
+    def _check_compensations(self) -> None:
+        """Every `on_rejected` names an intent that its class can fill, and following them ends."""
+        by_name = {layout.name: (cls, layout) for cls, layout in self._intents.items()}
+        for cls, layout in self._intents.items():
+            seen = [layout.name]
+            while layout.on_rejected is not None:
+                if layout.on_rejected not in by_name:
+                    raise place_of_class(cls).wrong(f"on_rejected={layout.on_rejected!r} is no intent of {self!r}")
+                _check_fills(cls, layout, by_name[layout.on_rejected][1])
+                cls, layout = by_name[layout.on_rejected]
+                if layout.name in seen:
+                    circle = " → ".join([*seen, layout.name])
+                    raise place_of_class(cls).wrong(f"on_rejected leads in a circle: {circle}; end it")
+                seen.append(layout.name)
+
+    def _plan(self, intent: Intent, metadata: dict[str, Any]) -> Plan:
+        self.bundle()
+        cls = type(intent)
+        pages: dict[int, type[Any]] = {layout.type_id: page for page, layout in self._pages.items()}
+        sources = {part: _source(vars(cls).get(part)) for part in ("predicate", "delta")}
+        for name in ("correlation", "causation"):
+            if metadata.get(name) is not None:
+                metadata[name] = make_id(metadata[name])
+        try:
+            return plan(intent, self._programs[cls], pages, sources, Metadata(**metadata))
+        except Refused as refused:
+            code = refused.rejection.code.name.lower()
+            raise InvalidValue(f"{intent!r}: its pages cannot be named, it would be rejected: {code}") from None
+
+
+def _callers_names() -> Mapping[str, Any]:
+    """The local names where a class is being declared: what annotations kept as text may refer to."""
+    frame = inspect.currentframe()
+    caller = frame.f_back.f_back if frame and frame.f_back else None
+    return caller.f_locals if caller else {}
+
+
+def _is_app_name(name: Any) -> bool:
+    letters = isinstance(name, str) and name.isascii() and 1 <= len(name) <= APP_NAME_BYTES_MAX
+    return letters and all(letter.isalnum() or letter in "._-" for letter in name)
+
+
+def _check_fills(cls: type[Any], layout: IntentLayout, other: IntentLayout) -> None:
+    for field in other.fields:
+        index = layout.index_of.get(field.name)
+        same = index is not None and layout.fields[index].type == field.type
+        if not same and (index is not None or field.default is None):
+            wanted = f"{field.name}: {field.type.spelling}"
+            raise place_of_class(cls).wrong(f"on_rejected={other.name!r} needs a field `{wanted}` of this class")
+
+
+def _source(function: Any) -> str:
+    """A function's body as a reader knows it."""
+    node = function_node(function)[0] if function else None
+    if node is None:
+        return "True"
+    body = [
+        statement for statement in node.body if not isinstance(statement, ast.Expr | ast.Pass) or _is_call(statement)
+    ]
+    if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value:
+        return ast.unparse(body[0].value)
+    return "\n".join(ast.unparse(statement) for statement in body)
+
+
+def _is_call(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
