@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.rejections import Code, Op, Rejection
-from mmsb.schemas.types import Array, Blob, Boolean, FieldType, Float, Integer, Text, Value, padded
+from mmsb.schemas.types import Array, Blob, FieldType, Float, Integer, Text, Value, padded
 
 BOUND_OPS: Final = (Op.GE, Op.GT, Op.LE, Op.LT)
 """The comparisons a bound may have, in the order in which they are checked and written."""
@@ -252,5 +252,5 @@ def boundable(kind: FieldType) -> bool:
 
 
 def comparable(kind: FieldType) -> bool:
-    """Whether an upsert's condition may order values of this type."""
-    return not isinstance(kind, Boolean | Array) and boundable(kind)
+    """Whether values of this type have an order."""
+    return isinstance(kind, Integer | Float)

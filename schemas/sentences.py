@@ -1,0 +1,90 @@
+"""A rejection in words, from its 32 bytes and the layouts and messages that the claim carries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mmsb.schemas.layouts import Layout
+from mmsb.schemas.rejections import Code, Op, Rejection
+
+_SENTENCES: Final[dict[Code, str]] = {
+    Code.NOT_AN_INTENT: "the record is no intent: it must begin with MMI or {{, and begins with byte {value}",
+    Code.INTENT_TOO_LARGE: "the record has {value} bytes, more than INTENT_BYTES_MAX = {bound}",
+    Code.MALFORMED: "the packed intent's header is malformed",
+    Code.UNKNOWN_VERSION: "packed intents of version {value} are not known here",
+    Code.METADATA_VERSION: "metadata of version {value} is not known here",
+    Code.MALFORMED_METADATA: "the metadata block is malformed",
+    Code.TRANSACTIONAL: "records of Kafka transactions are not taken",
+    Code.FOREIGN_SOURCE: "the follow-up comes from another application's log or an unknown partition",
+    Code.TOO_MANY_SOURCES: "more than SOURCES_MAX = {bound} sources are known; no new one is taken",
+    Code.JSON_SYNTAX: "the JSON text breaks off or goes wrong at byte {value}",
+    Code.JSON_ENCODING: "the JSON text is not UTF-8 at byte {value}",
+    Code.JSON_DUPLICATE_KEY: "the JSON name at byte {value} stands twice in its object",
+    Code.JSON_NON_FINITE: "the JSON number at byte {value} is not finite",
+    Code.JSON_LONE_SURROGATE: "the JSON escape at byte {value} is half a surrogate pair",
+    Code.JSON_DEPTH: "the JSON value at byte {value} is nested deeper than JSON_DEPTH_MAX",
+    Code.JSON_INTEGER_RANGE: "the JSON integer at byte {value} fits neither i64 nor u64",
+    Code.BAD_MEMBER: "the member {value} is unknown, or missing its partner, or of the wrong type, length or content",
+    Code.UNKNOWN_TYPE: "there is no intent {value} here",
+    Code.WRONG_SIZE: "{place} has size {value}, expected {bound}",
+    Code.MISSING_FIELD: "{place} is missing",
+    Code.UNKNOWN_FIELD: "{type} has no field {value}",
+    Code.WRONG_TYPE: "{place} has a value of the wrong type",
+    Code.OUT_OF_RANGE: "{place} must be {op} {bound}, found {value}",
+    Code.BOUND: "{place} must be {op} {bound}, found {value}",
+    Code.BAD_TEXT: "{place} is not zero-padded UTF-8 without NUL",
+    Code.TEXT_TOO_LONG: "{place} takes at most {bound} bytes of UTF-8, found {value}",
+    Code.BAD_BLOB: "{place} must be hexadecimal digits, two for each byte",
+    Code.BAD_ENUM: "{place} has no member {value}",
+    Code.BAD_BOOL: "{place} must be 0 or 1, found {value}",
+    Code.BAD_FLOAT: "{place} must be finite",
+    Code.BAD_PADDING: "the padding of {type} is not zero",
+    Code.PREDICATE: "the predicate of {type} said no",
+    Code.REFUSED: "{message}",
+    Code.OVERFLOW: "{type} overflows i64",
+    Code.DIVISION_BY_ZERO: "{type} divides by zero",
+    Code.NON_FINITE: "{type} computes a float that is not finite",
+    Code.STORE_RANGE: "{place} must be {op} {bound}, and {value} was to be stored",
+    Code.INVARIANT: "{place} must be {op} {bound}, and would become {value}",
+    Code.INDEX_OUT_OF_RANGE: "{place} has indices below {bound} and from 0, found {value}",
+    Code.STORE_TEXT_TOO_LONG: "{place} takes at most {bound} bytes of UTF-8, and {value} were to be stored",
+    Code.HOPS_EXCEEDED: "{type} would emit a follow-up of {value} hops, more than hops_max = {bound}",
+    Code.WRONG_PARTITION: "page {ordinal} of the query ({type}) belongs to partition {value}",
+    Code.TOO_LARGE: "the outcome of {type} has {value} bytes, more than OUTCOME_BYTES_MAX = {bound}",
+    Code.TOO_MANY_FOLLOW_UPS: "{type} emits more than FOLLOW_UPS_PER_INTENT_MAX = {bound} follow-ups",
+    Code.CONFLICT: "the page of {type} is at epoch {value}, not at the delta's base {bound}; read it and try again",
+    Code.BAD_DELTA: "the delta is invalid: status {ordinal} at byte {value}",
+    Code.CONDITION: "condition {ordinal}, {place} {op} {bound}, is false: found {value}",
+    Code.BAD_UPSERT: "the upsert is malformed at {value}",
+}
+
+
+def sentence(rejection: Rejection, layouts: Mapping[int, Layout], messages: Sequence[str]) -> str:
+    """Say why, for people."""
+    layout = layouts.get(rejection.type_id)
+    known = rejection.code == Code.REFUSED and rejection.ordinal < len(messages)
+    return _SENTENCES[rejection.code].format(
+        type=layout.name if layout else f"type {rejection.type_id:016x}",
+        place=_place(rejection, layout),
+        op=Op(rejection.op).sign,
+        value=_shown(rejection.value),
+        bound=_shown(rejection.bound),
+        ordinal=rejection.ordinal,
+        message=messages[rejection.ordinal] if known else f"message {rejection.ordinal}",
+    )
+
+
+def _place(rejection: Rejection, layout: Layout | None) -> str:
+    name = layout.name if layout else f"type {rejection.type_id:016x}"
+    if rejection.code == Code.CONDITION and not rejection.field:
+        return f"{name}'s epoch"
+    if not rejection.field:
+        return f"{name}'s key" if rejection.code in (Code.STORE_RANGE, Code.STORE_TEXT_TOO_LONG) else name
+    if layout is None or rejection.field > len(layout.fields):
+        return f"{name}, field {rejection.field}"
+    return f"{name}.{layout.fields[rejection.field - 1].name}"
+
+
+def _shown(value: int | float | bytes | None) -> str:
+    if isinstance(value, bytes):
+        return repr(value.decode(errors="replace"))
+    return "…" if value is None else str(value)
