@@ -49,7 +49,7 @@ class Bundle:
         return {program.layout.type_id: program for program in self.programs}
 
     @cached_property
-    def _pages_by_name(self) -> dict[str, PageLayout]:
+    def pages_by_name(self) -> dict[str, PageLayout]:
         return {page.name: page for page in self.descriptor.pages}
 
     @cached_property
@@ -61,9 +61,6 @@ class Bundle:
 
     def find_program(self, type_id: int | None, name: str | None) -> Program | None:
         return self._by_name.get(name) if name is not None else self._by_type.get(type_id or 0)
-
-    def page_named(self, name: str) -> PageLayout | None:
-        return self._pages_by_name.get(name)
 
     @cached_property
     def hash(self) -> bytes:

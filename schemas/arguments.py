@@ -11,7 +11,7 @@ from mmsb.schemas.layouts import Field, IntentLayout
 from mmsb.schemas.rejections import Code, Op, Refused, Rejection, RejectionValue
 from mmsb.schemas.types import Array, Blob, Boolean, Enumeration, FieldType, Float, Integer, Text
 
-_HEX: Final = re.compile(r"[0-9A-Fa-f]*")
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 
 
 def packed_arguments(layout: IntentLayout, arguments: bytes) -> bytes:
@@ -93,12 +93,18 @@ class JsonField:
             raise self._refuse(Code.TEXT_TOO_LONG, len(data), kind.size)
         return kind.pack(value)
 
-    def _blob(self, kind: Blob, value: JsonValue) -> bytes:
+    def hexadecimal(self, value: JsonValue) -> bytes:
         if not isinstance(value, str):
             raise self._refuse(Code.WRONG_TYPE)
-        if len(value) != 2 * kind.size or not _HEX.fullmatch(value):
+        if not _HEX.fullmatch(value):
             raise self._refuse(Code.BAD_BLOB)
         return bytes.fromhex(value)
+
+    def _blob(self, kind: Blob, value: JsonValue) -> bytes:
+        data = self.hexadecimal(value)
+        if len(data) != kind.size:
+            raise self._refuse(Code.BAD_BLOB)
+        return data
 
     def _enumeration(self, kind: Enumeration, value: JsonValue) -> bytes:
         if not isinstance(value, str):
