@@ -1,0 +1,1 @@
+"""An independent model of MMSB, written from the documents alone: it imports nothing from mmsb."""
