@@ -11,8 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 from mmsb.processors.lowering import Lowered, PageChange, Surroundings, check_partitions, page_change
 from mmsb.schemas.arguments import JsonField
 from mmsb.schemas.classes import Page, Ref, layout_of
-from mmsb.schemas.delta_validation import DeltaStatus, rejection_of, validate_delta
-from mmsb.schemas.deltas import Delta, DeltaKind, apply_change
+from mmsb.schemas.delta_validation import rejection_of, validate_delta
+from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, apply_change, unpack_delta
 from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.rejections import Code, Op, Refused, Rejection
@@ -117,7 +117,7 @@ def _open_mutate(record: bytes, around: Surroundings) -> tuple[Named, Callable[[
     verdict = validate_delta(record, pages, around.read)
     if verdict.status in _STRUCTURE:
         raise Refused(rejection_of(verdict, record, pages, around.read))
-    delta = Delta.unpack(record)
+    delta = unpack_delta(record)
     layout = pages[delta.type_id]
 
     def run() -> Lowered:
@@ -167,7 +167,7 @@ def _check_condition(page: PageLayout, condition: Condition, ordinal: int, base:
         raise Refused(Rejection(Code.CONDITION, page.type_id, number, shown(kind, found), asked, condition.op, ordinal))
 
 
-def _sum(page: PageLayout, field: int, kind: FieldType, values: list[Any], value: Value) -> int | float:
+def _sum(page: PageLayout, field: int, kind: FieldType, values: list[Any], value: Value) -> Any:
     total = values[field] + value
     if isinstance(kind, Float) and not math.isfinite(total):
         raise Refused(Rejection(Code.NON_FINITE, UPSERT.type_id))

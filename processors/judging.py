@@ -22,6 +22,7 @@ from mmsb.schemas.records import CONTROL, TRANSACTIONAL
 from mmsb.schemas.rejections import Code, Refused, Rejection
 from mmsb.schemas.sources import FOLLOW_UP, Source
 from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.blocks import DELTA_ROW, FOLLOW_UP_ROW
 from mmsb.state.partition import PartitionState
 
 
@@ -71,7 +72,7 @@ def judge(bundle: Bundle, state: PartitionState, offset: int, time: int, flags: 
         metadata=envelope.metadata,
         type_id=layout.type_id if layout else None,
     )
-    return _repeated(seen, state, offset) or _execute(seen, layout, envelope, bundle, state, offset)
+    return _repeated(seen, state) or _execute(seen, layout, envelope, bundle, state, offset)
 
 
 def clock_after(clock: int, time_ms: int) -> int:
@@ -101,7 +102,7 @@ def find_layout(bundle: Bundle, envelope: Envelope) -> IntentLayout | None:
     return next((layout for layout in BUILT_IN.values() if layout.type_id == envelope.type_id), None)
 
 
-def _repeated(seen: Judgement, state: PartitionState, offset: int) -> Judgement | None:
+def _repeated(seen: Judgement, state: PartitionState) -> Judgement | None:
     """Rules 4 and 5: what was counted or remembered already is a duplicate, a gap among follow-ups a noop."""
     if seen.source:
         mark = state.mark(seen.source.kind, seen.source.source)
@@ -109,7 +110,7 @@ def _repeated(seen: Judgement, state: PartitionState, offset: int) -> Judgement 
             return replace(seen, status=Status.DUPLICATE, first_offset=-1)
         if seen.source.kind == FOLLOW_UP and seen.source.number > mark + 1:
             return replace(seen, status=Status.NOOP)
-    first = state.first_offset(seen.id, offset) if seen.id is not None else None
+    first = state.first_offset(seen.id) if seen.id is not None else None
     return None if first is None else replace(seen, status=Status.DUPLICATE, first_offset=first)
 
 
@@ -159,8 +160,8 @@ def read_arguments(layout: IntentLayout, envelope: Envelope) -> bytes:
 
 
 def _check_size(layout: IntentLayout, changes: Sequence[PageChange], follow_ups: Sequence[FollowUp]) -> None:
-    size = sum(DELTA_ROW_BYTES + len(change.key) + len(change.payload) for change in changes)
-    size += sum(FOLLOW_UP_ROW_BYTES + len(follow_up.intent) for follow_up in follow_ups)
+    size = sum(DELTA_ROW.size + len(change.key) + len(change.payload) for change in changes)
+    size += sum(FOLLOW_UP_ROW.size + len(follow_up.intent) for follow_up in follow_ups)
     if size > OUTCOME_BYTES_MAX:
         raise Refused(Rejection(Code.TOO_LARGE, layout.type_id, value=size, bound=OUTCOME_BYTES_MAX))
 

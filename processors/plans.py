@@ -35,5 +35,5 @@ def plan(
     """The plan of one intent; raises Refused where its keys cannot be computed."""
     values = values_of(program.layout, program.layout.pack([getattr(intent, name) for name in program.layout.index_of]))
     run = Run(program.layout, program.layout.type_id, values, (), 0, {}, lambda name, given: None)
-    named = tuple(Ref[Any](pages[layout.type_id], layout.unpack_key(key)) for layout, key in program.keys(run))
+    named = tuple(Ref(pages[layout.type_id], layout.unpack_key(key)) for layout, key in program.keys(run))
     return Plan(named, sources["predicate"], sources["delta"], metadata, program.code.to_json())

@@ -58,7 +58,7 @@ class _Record:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), tuple(sorted((k, repr(v)) for k, v in self.__dict__.items()))))
+        return hash((type(self), *self.__dict__.values()))
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items() if not k.startswith("_"))
@@ -85,7 +85,8 @@ class Page(_Record, metaclass=PageClass):
         object.__setattr__(self, "_epoch", epoch)
 
     @classmethod
-    def _of(cls, body: bytes, epoch: int) -> Self:
+    def from_body(cls, body: bytes, epoch: int) -> Self:
+        """A page that was read; for MMSB itself."""
         page = cls.__new__(cls)
         page._fill(body, epoch)
         return page

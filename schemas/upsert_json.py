@@ -34,8 +34,8 @@ def read_json(members: dict[str, JsonValue], page_named: Mapping[str, PageLayout
     for number, name in enumerate(("page", "key"), 1):
         if name not in members:
             raise Refused(Rejection(Code.MISSING_FIELD, UPSERT.type_id, number))
-    name = members["page"]
-    page = page_named.get(name) if isinstance(name, str) else None
+    wanted = members["page"]
+    page = page_named.get(wanted) if isinstance(wanted, str) else None
     if page is None:
         raise bad_upsert(None, b"page")
     key = _json_key(page, members["key"])

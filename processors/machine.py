@@ -1,0 +1,200 @@
+"""The machine: one partition's pages and rules behind one mutating door, `step`.
+
+`step` judges each record against the state as the record before it left it, and applies what it decided; effects
+beyond the state are values in the `Outcome`. It does no IO: `needs` names the pages that a batch may read, so that
+whoever runs the machine can have them in memory first. Any cut of the same records into batches gives the same state.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mmsb.kernels.digest import Digest, intents_checksum
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.doors import Query
+from mmsb.processors.judging import Judgement, judge, named_pages
+from mmsb.schemas.classes import Page, layout_of
+from mmsb.schemas.envelopes import read_envelope
+from mmsb.schemas.errors import InvalidValue, PageNotFound
+from mmsb.schemas.records import Records
+from mmsb.schemas.rejections import Refused
+from mmsb.schemas.sentences import sentence
+from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.blocks import Block, BlockHeader, BlockTally, DeltaRow, FollowUpRow, OutcomeRow
+from mmsb.schemas.tlog.records import TlogKind
+from mmsb.state.pages import PageId
+from mmsb.state.partition import PartitionState
+
+P = TypeVar("P", bound=Page)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the offsets first to last, and the state's digest and clock after them."""
+
+    first: int
+    last: int
+    outcomes: Sequence[OutcomeRow]
+    rises: Sequence[tuple[int, int]]
+    deltas: Sequence[DeltaRow]
+    follow_ups: Sequence[FollowUpRow]
+    digest: Digest
+    clock: int
+    checksum: int
+    kind: TlogKind = TlogKind.BLOCK
+
+    def block(self, reign: bytes, prev: bytes) -> bytes:
+        """The TLog record that says so."""
+        digest = self.digest.pack()
+        header = BlockHeader(reign, prev, self.first, self.last, self.clock, digest, self.checksum, self.kind)
+        return Block(header, self.outcomes, self.rises, self.deltas, self.follow_ups).pack()
+
+    def __getitem__(self, offset: int) -> OutcomeRow:
+        if not self.first <= offset <= self.last:
+            raise IndexError(f"offset {offset} is not among {self.first} to {self.last}")
+        return self.outcomes[offset - self.first]
+
+
+class Machine:
+    """Steps one partition with one bundle. Two machines share nothing, even in one process."""
+
+    def __init__(self, bundle: Bundle, state: PartitionState, settled: int = -1) -> None:
+        """`settled` is the last offset that the state has settled."""
+        self.bundle = bundle
+        self.state = state
+        self.settled = settled
+        for page in bundle.descriptor.pages:
+            known = state.layouts.get(page.name)
+            if known is not None and known.type_id != page.type_id:
+                raise InvalidValue(f"{page.name} has another layout in the state; migrate it first")
+            state.add_layout(page)
+
+    def needs(self, records: Records) -> list[PageId]:
+        """The pages that stepping these records may read, each once, in the order of first naming."""
+        found: dict[PageId, None] = {}
+        for index in range(len(records)):
+            for layout, key in named_pages(self.bundle, self.state, self.state.clock, records.value(index)):
+                found[layout.type_id, key] = None
+        return list(found)
+
+    def step(self, records: Records) -> Outcome:
+        """Settle records from the next offset on, as many as fit into one block; `Outcome.last` says how far."""
+        if not len(records) or records.first != self.settled + 1:
+            raise InvalidValue(f"step: expected records from offset {self.settled + 1} on, found {records.first}")
+        builder = _Builder(records.first)
+        for index in range(len(records)):
+            judged = judge(
+                self.bundle,
+                self.state,
+                records.first + index,
+                records.time(index),
+                records.flags[index],
+                records.value(index),
+            )
+            rises = judged.clock > self.state.clock
+            if not builder.add(judged, rises):
+                break
+            self._apply(records.first + index, judged, builder)
+        return self._finish(builder, records, TlogKind.BLOCK)
+
+    def quarantine(self, records: Records) -> Outcome:
+        """Settle the one next record without executing it: what an operator does with a record that kills workers."""
+        if len(records) != 1 or records.first != self.settled + 1:
+            raise InvalidValue(f"quarantine: expected the one record at offset {self.settled + 1}")
+        try:
+            envelope = read_envelope(records.value(0))
+            judged = Judgement(
+                Status.QUARANTINED, self.state.clock, None, None, envelope.id, envelope.source, envelope.metadata
+            )
+        except Refused:
+            judged = Judgement(Status.QUARANTINED, self.state.clock)
+        builder = _Builder(records.first)
+        builder.add(judged, rises=False)
+        self._apply(records.first, judged, builder)
+        return self._finish(builder, records, TlogKind.QUARANTINE)
+
+    def _apply(self, offset: int, judged: Judgement, builder: "_Builder") -> None:
+        """The one place where what was judged happens."""
+        self.state.advance_clock(judged.clock)
+        self.state.settle(offset, judged.status, judged.id, judged.source)
+        for change in judged.changes:
+            self.state.write_page(change.layout.type_id, change.key, offset + 1, change.after)
+        for follow_up in judged.follow_ups:
+            self.state.count_follow_up(follow_up.target)
+        self.settled = offset
+
+    def _finish(self, builder: "_Builder", records: Records, kind: TlogKind) -> Outcome:
+        count = len(builder.outcomes)
+        settled = (
+            (records.first + index, records.time(index), records.flags[index], records.value(index))
+            for index in range(count)
+        )
+        return Outcome(
+            records.first,
+            records.first + count - 1,
+            builder.outcomes,
+            builder.rises,
+            builder.deltas,
+            builder.follow_ups,
+            self.state.digest,
+            self.state.clock,
+            intents_checksum(settled),
+            kind,
+        )
+
+    def read(self, query: Query[P]) -> P:
+        """The page that a query names, as a value that cannot be assigned to; raises PageNotFound."""
+        ref = query.ref
+        found = self.state.read_page(layout_of(ref.page).type_id, ref.packed_key)
+        if found is None:
+            raise PageNotFound(f"{ref!r} does not exist; it will once an intent on it applies")
+        epoch, body = found
+        return ref.page.from_body(body, epoch)
+
+    def explain(self, row: OutcomeRow) -> str:
+        """An outcome in words."""
+        if row.rejection is None:
+            return row.status.name.lower()
+        layouts: dict[int, Any] = {**self.bundle.descriptor.layouts_by_type}
+        return sentence(row.rejection, layouts, self.bundle.descriptor.messages)
+
+
+class _Builder:
+    """Collects a block's columns, refusing the outcome that would make it too large."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.outcomes: list[OutcomeRow] = []
+        self.rises: list[tuple[int, int]] = []
+        self.deltas: list[DeltaRow] = []
+        self.follow_ups: list[FollowUpRow] = []
+        self._tally = BlockTally(set())
+
+    def add(self, judged: Judgement, rises: bool) -> bool:
+        """Whether the outcome still fits; if not, nothing was added."""
+        index = len(self.outcomes)
+        row = OutcomeRow(
+            judged.status,
+            judged.type_id,
+            judged.id,
+            judged.source,
+            judged.metadata,
+            judged.first_offset,
+            judged.rejection,
+        )
+        deltas = [
+            DeltaRow(index, change.layout.type_id, change.key, change.base, change.kind, change.payload)
+            for change in judged.changes
+        ]
+        sent = [FollowUpRow(index, sent.target, sent.number, sent.intent) for sent in judged.follow_ups]
+        tally = self._tally.grown(row, rises, deltas, sent)
+        if not tally.fits:
+            assert self.outcomes, "one outcome always fits into a block"
+            return False
+        self._tally = tally
+        self.outcomes.append(row)
+        self.deltas += deltas
+        self.follow_ups += sent
+        if rises:
+            self.rises.append((index, judged.clock))
+        return True

@@ -1,0 +1,95 @@
+"""From Python objects to the bytes of an intent, packed or as JSON: what a client puts into the intents log."""
+
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+from mmsb.processors.doors import Mutate, Upsert
+from mmsb.schemas.classes import Intent, layout_of
+from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.ids import make_id, source_of
+from mmsb.schemas.intents import json_intent, pack_intent
+from mmsb.schemas.json_text import JsonValue
+from mmsb.schemas.layouts import IntentLayout
+from mmsb.schemas.metadata import Metadata
+from mmsb.schemas.sources import OUTSIDE, Source
+from mmsb.schemas.types import Array, Blob, Enumeration, FieldType, Value
+
+Request = Intent | Mutate | Upsert
+AnyId = str | UUID | bytes
+
+
+def pack(
+    request: Request,
+    *,
+    id: AnyId | None = None,
+    actor: str | None = None,
+    reason: str | None = None,
+    correlation: AnyId | None = None,
+    causation: AnyId | None = None,
+    trace: str | None = None,
+    source: str | None = None,
+    number: int | None = None,
+) -> bytes:
+    """A packed intent. The same `id` is applied once within the dedupe window; so is a `number` of a `source`."""
+    layout, arguments = _packed(request)
+    about = metadata(actor, reason, correlation, causation, trace)
+    return pack_intent(
+        layout.type_id,
+        arguments,
+        id=None if id is None else make_id(id),
+        source=_outside(source, number),
+        metadata=about.pack(),
+    )
+
+
+def pack_json(
+    request: Intent,
+    *,
+    id: AnyId | None = None,
+    actor: str | None = None,
+    reason: str | None = None,
+    correlation: AnyId | None = None,
+    causation: AnyId | None = None,
+    trace: str | None = None,
+    source: str | None = None,
+    number: int | None = None,
+) -> bytes:
+    """The same intent as JSON, as a service in another language would write it."""
+    layout: IntentLayout = layout_of(type(request))
+    members = {field.name: json_value(field.type, getattr(request, field.name)) for field in layout.fields}
+    about = metadata(actor, reason, correlation, causation, trace)
+    return json_intent(layout.name, members, id=id, source=source, number=number, metadata=about)
+
+
+def metadata(
+    actor: str | None, reason: str | None, correlation: AnyId | None, causation: AnyId | None, trace: str | None
+) -> Metadata:
+    ids = [None if given is None else make_id(given) for given in (correlation, causation)]
+    return Metadata(actor=actor, reason=reason, correlation=ids[0], causation=ids[1], trace=trace)
+
+
+def _packed(request: Request) -> tuple[IntentLayout, bytes]:
+    if isinstance(request, Mutate | Upsert):
+        return request.layout, request.pack_arguments()
+    layout: IntentLayout = layout_of(type(request))
+    return layout, layout.pack([getattr(request, field.name) for field in layout.fields])
+
+
+def _outside(source: str | None, number: int | None) -> Source | None:
+    if (source is None) != (number is None):
+        raise InvalidValue("source and number go together: give both or neither")
+    if source is None or number is None:
+        return None
+    return Source(OUTSIDE, source_of(source), number, 0)
+
+
+def json_value(kind: FieldType, value: Value) -> JsonValue:
+    """A field's value as JSON intents and events write it."""
+    if isinstance(kind, Blob) and isinstance(value, bytes):
+        return value.hex()
+    if isinstance(kind, Enumeration) and isinstance(value, int):
+        return kind.name_of(value)
+    if isinstance(kind, Array):
+        return list(cast("Sequence[int | float]", value))
+    return cast("JsonValue", value)

@@ -1,0 +1,104 @@
+"""One writer's side of the write protocol, without IO: claim the partition, step, and read back what counts.
+
+The runner around it appends the entries that it gives and hands it every TLog record in order. Only the fold decides:
+an entry counts once it has been read back and accepted, whatever an acknowledgement said. The machine may step ahead of
+that; what it stepped is released when its block is accepted, and thrown away with the machine if it never is.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.machine import Machine, Outcome
+from mmsb.schemas.errors import InvalidValue, Superseded
+from mmsb.schemas.records import Records
+from mmsb.schemas.tlog.claims import Claim, Durability
+from mmsb.schemas.tlog.migrations import Migration
+from mmsb.schemas.tlog.records import TlogKind, chain
+from mmsb.state.fold import Fold, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record to be appended to the TLog; resent, if at all, byte for byte."""
+
+    key: bytes
+    value: bytes
+
+
+class Writer:
+    """One reign over one partition, from its claim to the claim of another."""
+
+    def __init__(self, bundle: Bundle, fold: Fold, nonce: bytes, durability: Durability = Durability.PROCESS) -> None:
+        """Read the TLog to its end with `fold` first; the writer takes the fold over."""
+        self.fold = fold
+        self._bundle = bundle
+        self._nonce = nonce
+        self._durability = durability
+        self._machine: Machine | None = None
+        self._head = fold.head  # after the last stepped block
+        self._stepped: deque[tuple[Entry, Outcome]] = deque()
+
+    @property
+    def reigns(self) -> bool:
+        """Whether this writer's claim is the last accepted one."""
+        return self.fold.reign == self._nonce
+
+    @property
+    def superseded(self) -> bool:
+        """Whether another's claim followed ours: answer for what was accepted, and stop."""
+        return self._machine is not None and not self.reigns
+
+    @property
+    def machine(self) -> Machine:
+        """The machine of this reign; raises Superseded while, or once, this writer does not reign."""
+        if self._machine is None or not self.reigns:
+            raise Superseded("this writer does not reign: its claim was not accepted (yet), or another followed it")
+        return self._machine
+
+    @property
+    def pending(self) -> list[Entry]:
+        """Entries that were stepped and not read back yet, in order."""
+        return [entry for entry, _ in self._stepped]
+
+    def claim(self) -> Entry:
+        """The claim that opens this reign."""
+        descriptor, generation = self._bundle.descriptor, self._bundle.generation
+        claim = Claim(self.fold.reign, self._nonce, generation, self._bundle.hash, self._durability, descriptor)
+        return Entry(TlogKind.CLAIM.key, claim.pack())
+
+    def step(self, records: Records) -> tuple[Entry, Outcome]:
+        """Step a batch, or as much of it as fits into a block; the outcome counts once its entry is accepted."""
+        return self._propose(self.machine.step(records))
+
+    def quarantine(self, records: Records) -> tuple[Entry, Outcome]:
+        """Settle the one next record without executing it."""
+        if not self.fold.repeats:
+            raise InvalidValue("a quarantine needs a claim with the generation and bundle of the claim before it")
+        return self._propose(self.machine.quarantine(records))
+
+    def _propose(self, outcome: Outcome) -> tuple[Entry, Outcome]:
+        prev = self._head if self._stepped else self.fold.head
+        entry = Entry(outcome.kind.key, outcome.block(self._nonce, prev))
+        self._head = chain(prev, entry.key, entry.value)
+        self._stepped.append((entry, outcome))
+        return entry, outcome
+
+    def migrate(self, migrations: Sequence[Migration]) -> Entry:
+        """The record that brings the state to the claim's layouts; nothing else counts before it."""
+        if not self.reigns:
+            raise Superseded("migrate: this writer does not reign")
+        return Entry(TlogKind.MIGRATE.key, self.fold.propose_migrate(migrations))
+
+    def read(self, offset: int, key: bytes | None, value: bytes | None) -> tuple[Verdict, Outcome | None]:
+        """Read the next TLog record; gives the outcome if it is an accepted block of this writer."""
+        if self.superseded:
+            raise Superseded("another writer reigns; fold on with a new Fold")
+        if self._stepped and self._stepped[0][0].value == value and value is not None:
+            verdict = self.fold.acknowledge(offset, key, value, self._stepped[0][1].digest)
+            return verdict, self._stepped.popleft()[1] if verdict.accepted else None
+        verdict = self.fold.read(offset, key, value)
+        if verdict.accepted and self.reigns and not self.fold.pending and self._machine is None:
+            self._machine = Machine(self._bundle, self.fold.state, self.fold.settled)
+        return verdict, None

@@ -1,0 +1,58 @@
+"""What all TLog records share: how they begin, what their key says, and the chain of hashes through them."""
+
+import enum
+from typing import Final
+
+from blake3 import blake3
+
+from mmsb.schemas.errors import MalformedBytes, NewerFormat
+
+MAGIC: Final = b"MMT\x01"
+ZERO_HEAD: Final = bytes(32)
+REIGN_BYTES: Final = 16
+_NULL_SIZE: Final = 2**64 - 1
+
+
+class TlogKind(enum.IntEnum):
+    """On disk; the name in lower case is the record's key."""
+
+    GENESIS = 1
+    CLAIM = 2
+    BLOCK = 3
+    MIGRATE = 4
+    QUARANTINE = 5
+
+    @property
+    def key(self) -> bytes:
+        return self.name.lower().encode()
+
+
+def peek(value: bytes | None) -> TlogKind | None:
+    """The kind of a record's value; None if it is not ours. Ours of a version or kind not known stops the reader."""
+    if value is None or len(value) < 8 or not value.startswith(MAGIC[:3]):
+        return None
+    if value[3] != MAGIC[3]:
+        raise NewerFormat(f"a TLog record of version {value[3]}: this release knows {MAGIC[3]}; use its writer's")
+    kind = int.from_bytes(value[4:6], "little")
+    try:
+        return TlogKind(kind)
+    except ValueError:
+        raise NewerFormat(f"a TLog record of kind {kind} is not known here; use the release that wrote it") from None
+
+
+def chain(head: bytes, key: bytes | None, value: bytes) -> bytes:
+    """The head after a record: it covers key and value, never Kafka's header."""
+    size = _NULL_SIZE if key is None else len(key)
+    return blake3(head + size.to_bytes(8, "little") + (key or b"") + value).digest()
+
+
+def padding(data: bytes) -> bytes:
+    return bytes(-len(data) % 8)
+
+
+def padded_part(what: str, value: bytes, at: int, size: int) -> bytes:
+    """`size` bytes that reach, with zero padding, to the end of a record."""
+    part = value[at : at + size]
+    if len(part) != size or value[at + size :] != padding(part):
+        raise MalformedBytes(what, f"{size} bytes and zero padding to its end", f"{len(value) - at} bytes", at)
+    return part

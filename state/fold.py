@@ -1,0 +1,272 @@
+"""The fold: from the TLog's records, in order, to state. It alone decides what counts (docs/formats.md, section 13).
+
+A record that does not fit is discarded by everyone, the same way, for ever; one that must not be there stops the
+reader. Of a record that stops the fold nothing is applied. Two ways lead through it: `read` applies what it accepts,
+and `acknowledge` is for the one who stepped a block itself and whose state therefore has its effects already.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mmsb.kernels.digest import Digest
+from mmsb.schemas.deltas import DeltaKind, DeltaStatus, apply_change, check_change
+from mmsb.schemas.errors import CorruptState, InvalidValue, MmsbError
+from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.tlog.block_reader import unpack_block
+from mmsb.schemas.tlog.blocks import Block, BlockHeader, DeltaRow, unpack_block_header
+from mmsb.schemas.tlog.claims import Claim, unpack_claim, unpack_claim_header
+from mmsb.schemas.tlog.genesis import Genesis, unpack_genesis
+from mmsb.schemas.tlog.migrations import Migration, pack_migrate, unpack_migrate
+from mmsb.schemas.tlog.records import REIGN_BYTES, ZERO_HEAD, TlogKind, chain, peek
+from mmsb.state.migrations import migrate
+from mmsb.state.partition import PartitionState
+
+NO_REIGN: Final = bytes(REIGN_BYTES)
+
+
+class Discarded(enum.Enum):
+    """Why a record does not count."""
+
+    NOT_OURS = "not ours"
+    TOO_SHORT = "shorter than its header"
+    LATER_GENESIS = "a genesis later than record 0"
+    OTHER_REIGN = "of another reign"
+    LOWER_GENERATION = "of a lower generation"
+    OTHER_BUNDLE = "of the same generation with another bundle"
+    OTHER_OFFSETS = "not the next offsets"
+    OTHER_HEAD = "not on the last accepted record"
+    MIGRATION_FIRST = "before the claim's migration"
+    NOTHING_TO_MIGRATE = "a migration of nothing"
+    NOT_REPEATED = "a quarantine under a claim that does not repeat the one before"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one TLog record; `discarded` is None if it counts."""
+
+    offset: int
+    kind: TlogKind | None
+    discarded: Discarded | None = None
+    block: Block | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.discarded is None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The last block's offsets and the checksum of the intents that it settled."""
+
+    first: int
+    last: int
+    checksum: int
+
+
+class Fold:
+    """One partition's TLog, folded so far.
+
+    flushed <= accepted <= appended <= min(stepped, intents durable): this class knows `settled` (accepted) alone; the
+    runner that appends and flushes asserts the rest.
+    """
+
+    def __init__(self, record: bytes | None) -> None:
+        """Begin with record 0."""
+        if peek(record) != TlogKind.GENESIS or record is None:
+            raise CorruptState("TLog: expected a genesis as record 0, found something else; this is no TLog of MMSB")
+        genesis = unpack_genesis(record)
+        self.state = PartitionState(genesis)
+        self.settled = -1
+        self.head = chain(ZERO_HEAD, TlogKind.GENESIS.key, record)
+        self.head_prev = ZERO_HEAD
+        self.accepted_at = 0
+        self.next = 1
+        self.reign = NO_REIGN
+        self.generation = 0
+        self.bundle = bytes(32)
+        self.repeats = False
+        self.claim: Claim | None = None
+        self.pending: dict[str, PageLayout] = {}
+        self.last_block: Settled | None = None
+        self.discarded: Counter[Discarded] = Counter()
+
+    @property
+    def genesis(self) -> Genesis:
+        return self.state.genesis
+
+    @property
+    def digest(self) -> Digest:
+        return self.state.digest
+
+    def read(self, offset: int, key: bytes | None, value: bytes | None) -> Verdict:
+        """Fold the next record, applying it if it counts."""
+        return self._next(offset, key, value, self._apply)
+
+    def acknowledge(self, offset: int, key: bytes | None, value: bytes, digest: Digest) -> Verdict:
+        """Fold a block whose effects the state has; `digest` is that of the state when it had been stepped."""
+
+        def same(block: Block) -> None:
+            self._check_digest(block.header, digest)
+
+        return self._next(offset, key, value, same)
+
+    def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
+        assert offset == self.next, f"expected TLog offset {self.next}, found {offset}: offsets are dense"
+        kind = peek(value)
+        verdict = Verdict(offset, kind, Discarded.NOT_OURS)
+        if kind is not None and value is not None:
+            try:
+                verdict = self._judge(offset, kind, value, apply)
+            except MmsbError as error:
+                raise CorruptState(f"TLog offset {offset}, a {kind.name.lower()}: {error}") from error
+        if verdict.discarded is not None:
+            self.discarded[verdict.discarded] += 1
+        elif value is not None:
+            self.head_prev, self.head = self.head, chain(self.head, key, value)
+            self.accepted_at = offset
+        self.next = offset + 1
+        return verdict
+
+    def propose_migrate(self, migrations: Sequence[Migration]) -> bytes:
+        """The migrate record for what is pending, with the digest that everyone will find after it."""
+        self.state.begin()
+        try:
+            migrate(self.state, migrations, self.pending)
+            digest = self.state.digest
+        finally:
+            self.state.rollback()
+        settles = (self.settled + 1, self.settled, self.state.clock)
+        header = BlockHeader(self.reign, self.head, *settles, digest.pack(), 0, TlogKind.MIGRATE)
+        return pack_migrate(header, migrations)
+
+    def _judge(self, offset: int, kind: TlogKind, value: bytes, apply: Callable[[Block], None]) -> Verdict:
+        if kind == TlogKind.GENESIS:
+            return Verdict(offset, kind, Discarded.LATER_GENESIS)
+        if kind == TlogKind.CLAIM:
+            discarded = self._judge_claim(value)
+            if discarded is None:
+                self._apply_claim(unpack_claim(value))
+            return Verdict(offset, kind, discarded)
+        header = unpack_block_header(value)
+        discarded = Discarded.TOO_SHORT if header is None else self._judge_header(header)
+        if discarded is not None:
+            return Verdict(offset, kind, discarded)
+        if kind == TlogKind.MIGRATE:
+            self._apply_migrate(value)
+            return Verdict(offset, kind)
+        block = unpack_block(value)
+        apply(block)
+        self.settled = block.header.last
+        self.last_block = Settled(block.header.first, block.header.last, block.header.checksum)
+        return Verdict(offset, kind, None, block)
+
+    def _judge_claim(self, value: bytes) -> Discarded | None:
+        claim = unpack_claim_header(value)
+        if claim is None:
+            return Discarded.TOO_SHORT
+        if claim.after != self.reign:
+            return Discarded.OTHER_REIGN
+        if claim.generation < self.generation:
+            return Discarded.LOWER_GENERATION
+        if claim.generation == self.generation and claim.bundle != self.bundle:
+            return Discarded.OTHER_BUNDLE
+        return None
+
+    def _judge_header(self, header: BlockHeader) -> Discarded | None:
+        if header.reign != self.reign or self.reign == NO_REIGN:
+            return Discarded.OTHER_REIGN
+        if header.first != self.settled + 1:
+            return Discarded.OTHER_OFFSETS
+        if header.prev != self.head:
+            return Discarded.OTHER_HEAD
+        if header.kind == TlogKind.MIGRATE:
+            return None if self.pending else Discarded.NOTHING_TO_MIGRATE
+        if self.pending:
+            return Discarded.MIGRATION_FIRST
+        if header.kind == TlogKind.QUARANTINE and not self.repeats:
+            return Discarded.NOT_REPEATED
+        return None
+
+    def _apply_claim(self, claim: Claim) -> None:
+        self.repeats = claim.generation == self.generation
+        self.reign, self.generation, self.bundle = claim.nonce, claim.generation, claim.bundle
+        self.claim = claim
+        known = self.state.layouts
+        self.pending = {}
+        for page in claim.descriptor.pages:
+            if page.name in known and known[page.name].type_id != page.type_id:
+                self.pending[page.name] = page
+            else:
+                self.state.add_layout(page)
+
+    def _apply_migrate(self, value: bytes) -> None:
+        header, migrations = unpack_migrate(value)
+        if header.clock != self.state.clock:
+            raise InvalidValue(f"expected the clock {self.state.clock}, found {header.clock}")
+
+        def change() -> None:
+            migrate(self.state, migrations, self.pending)
+            self._check_digest(header, self.state.digest)
+
+        self._all_or_nothing(change)
+        self.pending = {}
+
+    def _apply(self, block: Block) -> None:
+        self._all_or_nothing(lambda: self._apply_block(block))
+
+    def _all_or_nothing(self, change: Callable[[], None]) -> None:
+        self.state.begin()
+        try:
+            change()
+        except BaseException:
+            self.state.rollback()
+            raise
+        self.state.commit()
+
+    def _apply_block(self, block: Block) -> None:
+        first = block.header.first
+        for _, clock in block.rises:
+            if clock <= self.state.clock:
+                raise InvalidValue(f"a clock that does not rise: {clock} after {self.state.clock}")
+            self.state.advance_clock(clock)
+        for index, outcome in enumerate(block.outcomes):
+            if outcome.id is not None and outcome.status.remembers and self.state.first_offset(outcome.id) is not None:
+                raise InvalidValue(f"offset {first + index} remembers an id that is known")
+            self.state.settle(first + index, outcome.status, outcome.id, outcome.source)
+        for delta in block.deltas:
+            self._apply_delta(delta, first + delta.index + 1)
+        for follow_up in block.follow_ups:
+            if follow_up.target >= self.genesis.partition_count:
+                raise InvalidValue(f"a follow-up to partition {follow_up.target}")
+            if follow_up.number != self.state.sent(follow_up.target) + 1:
+                raise InvalidValue(f"follow-up {follow_up.number} after {self.state.sent(follow_up.target)}")
+            self.state.count_follow_up(follow_up.target)
+        if self.state.clock != block.header.clock:
+            raise InvalidValue(f"expected the clock {self.state.clock}, found {block.header.clock}")
+        self._check_digest(block.header, self.state.digest)
+
+    def _apply_delta(self, delta: DeltaRow, epoch: int) -> None:
+        layout = self.state.layout_of(delta.type_id)
+        if layout is None or len(delta.key) != layout.key_size or layout.key_problem(delta.key) is not None:
+            raise InvalidValue(f"a delta of an unknown page: type {delta.type_id:016x}, key {delta.key.hex()}")
+        base, before = self.state.read_page(delta.type_id, delta.key) or (0, None)
+        if base != delta.base:
+            raise InvalidValue(f"{layout.name} {delta.key.hex()}: a delta on epoch {delta.base}, the page is at {base}")
+        status, at = check_change(layout.word_count, delta.kind, delta.payload, delta.base)
+        if status != DeltaStatus.OK:
+            raise InvalidValue(f"{layout.name} {delta.key.hex()}: {status.name.lower()} at byte {at} of the payload")
+        if delta.kind == DeltaKind.DELETE:
+            self.state.write_page(delta.type_id, delta.key, 0, None)
+        else:
+            after = apply_change(before or bytes(layout.size), DeltaKind(delta.kind), delta.payload)
+            self.state.write_page(delta.type_id, delta.key, epoch, after)
+
+    def _check_digest(self, header: BlockHeader, digest: Digest) -> None:
+        if header.digest != digest.pack():
+            raise CorruptState(
+                f"after offset {header.last} the digest is {digest.pack().hex()} and the record says "
+                f"{header.digest.hex()}: state and log disagree; recover from a checkpoint and report it"
+            )
