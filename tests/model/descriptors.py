@@ -126,7 +126,8 @@ def migrate_page(old: PageLayout, new: PageLayout, steps: list[dict[str, Any]]) 
     require(old.page.key == new.page.key, "the key stays")
     fields: dict[str, tuple[str | None, str]] = {f.name: (f.name, f.type) for f in old.fields}
     for step in steps:
-        name, op = step.get("field"), step.get("op")
+        name, op = str(step.get("field")), step.get("op")
+        require(name == step.get("field"), "a step without a field")
         if op == "add":
             members(step, "field", "op")
             require(name not in fields and name in new.by_name, "add")

@@ -144,14 +144,15 @@ def _read_json(value: bytes) -> Envelope:
         content = text(name) if is_id else text(name, metadata.TEXT_LIMITS[tag], nul=False)
         if content is not None:
             entries[tag] = id_of_text(content) if is_id else content.encode()
-    source_name, number = text("@source"), members.get("@number")
+    source_name = text("@source")
+    number: Any = members.get("@number")
     if source_name is None and "@number" in members:
         raise rejected("bad_member", value="@source")
     source = None
     if source_name is not None:
-        if not is_integer(number) or not 1 <= number < 2**63:  # pyright: ignore
+        if not is_integer(number) or not 1 <= number < 2**63:
             raise rejected("bad_member", value="@number")
-        source = Source(OUTSIDE, blake3_16(source_name.encode()), number)  # type: ignore[arg-type]
+        source = Source(OUTSIDE, blake3_16(source_name.encode()), number)
     for name in members:
         if name.startswith("@") and name not in MEMBERS:
             raise rejected("bad_member", value=name)

@@ -117,15 +117,27 @@ def words(*numbers):
     return b"".join(number.to_bytes(8, "little") for number in numbers)
 
 
+def payload_of(before, after):
+    payload = deltas.encode_payload(before, after)
+    assert payload
+    return payload
+
+
+def delta_of(*arguments):
+    delta = deltas.make_delta(*arguments)
+    assert delta
+    return delta.encode()
+
+
 def test_the_smallest_delta_wins():
     # One word of five: spans 8 + 8, mask 8 + 8, runs 8 + 8: the lowest kind on a tie.
-    kind, payload = deltas.encode_payload(words(0, 0, 0, 0, 0), words(0, 0, 9, 0, 0))
+    kind, payload = payload_of(words(0, 0, 0, 0, 0), words(0, 0, 9, 0, 0))
     assert (kind, payload) == (0, b"\1\0\2\0\1\0\0\0" + words(9))
     # Three equal neighbours: a run.
-    kind, payload = deltas.encode_payload(words(0, 0, 0, 0, 0), words(0, 9, 9, 9, 0))
+    kind, payload = payload_of(words(0, 0, 0, 0, 0), words(0, 9, 9, 9, 0))
     assert (kind, payload) == (2, b"\1\0\1\0\3\0\0\0" + words(9))
     # Two places far apart, different: the mask.
-    kind, payload = deltas.encode_payload(words(0, 0, 0, 0, 0), words(1, 0, 2, 0, 3))
+    kind, payload = payload_of(words(0, 0, 0, 0, 0), words(1, 0, 2, 0, 3))
     assert (kind, payload) == (1, words(0b10101) + words(1, 2, 3))
     assert deltas.encode_payload(words(1), words(1)) is None
     assert deltas.encode_payload(None, words(0)) == (0, bytes(8))
@@ -135,7 +147,7 @@ def test_validation_says_where():
     layout = Compiled(BANK).pages["Account"]
     layouts = {layout.type_id: layout}
     body = layout.encode({"owner": "ann", "balance": 5, "moves": 0})
-    good = deltas.make_delta(layout, words(1), 0, b"", body).encode()
+    good = delta_of(layout, words(1), 0, b"", body)
 
     def status(record, epoch=0):
         return deltas.validate_delta(record, layouts, epoch, body)
@@ -153,6 +165,6 @@ def test_validation_says_where():
     assert status(patched(23, 0x80)) == (7, 16)
     assert status(good, epoch=4) == (12, 16)
     broken = layout.encode({"owner": "ann", "balance": -5, "moves": 0})
-    assert status(deltas.make_delta(layout, words(1), 0, b"", broken).encode()) == (14, 24)
-    nul = deltas.make_delta(layout, words(1), 0, b"", b"\0a" + broken[2:])
-    assert status(nul.encode()) == (13, 0)
+    assert status(delta_of(layout, words(1), 0, b"", broken)) == (14, 24)
+    nul = delta_of(layout, words(1), 0, b"", b"\0a" + broken[2:])
+    assert status(nul) == (13, 0)

@@ -161,16 +161,18 @@ def test_the_doors():
     layout = bank.machine.compiled.pages["Account"]
     before = layout.encode({"owner": "", "balance": 100, "moves": 0})
     after = layout.encode({"owner": "ann", "balance": 100, "moves": 0})
-    delta = deltas.make_delta(layout, (1).to_bytes(8, "little"), 1, before, after).encode()
-    assert bank.record(pack(MUTATE_ID, delta)).status == APPLIED
+    delta = deltas.make_delta(layout, (1).to_bytes(8, "little"), 1, before, after)
+    assert delta
+    assert bank.record(pack(MUTATE_ID, delta.encode())).status == APPLIED
     assert bank.page(1) == (2, {"owner": "ann", "balance": 100, "moves": 0})
-    assert bank.record(pack(MUTATE_ID, delta)).rejection == "conflict"
+    assert bank.record(pack(MUTATE_ID, delta.encode())).rejection == "conflict"
     assert bank.json("mmsb.Mutate", delta="00").rejection == "bad_delta"
     where = [["balance", "ge", 10], ["@epoch", "eq", 2]]
     upsert = {"page": "Account", "key": 1, "where": where, "set": {"owner": "bob"}, "add": {"balance": 5}}
     assert bank.json("mmsb.Upsert", **upsert).status == APPLIED
     assert bank.page(1) == (5, {"owner": "bob", "balance": 105, "moves": 0})
     out = bank.json("mmsb.Upsert", **upsert)
+    assert out.row
     assert (out.rejection, out.row.ordinal, out.row.field) == ("condition", 1, 0)
     balance = layout.by_name["balance"]
     arguments = doors.pack_upsert(layout, (1,), [doors.Clause(balance, 5, 105)], [doors.Clause(balance, 2, -200)])
