@@ -25,9 +25,7 @@ def test_a_wheel_built_from_the_sdist_works_outside_the_repository(tmp_path):
     [wheel] = (tmp_path / "dist").glob("*.whl")
 
     here = {
-        f"mmsb/{file.relative_to(tree).as_posix()}"
-        for folder in CODE_FOLDERS
-        for file in (tree / folder).rglob("*.py")
+        f"mmsb/{file.relative_to(tree).as_posix()}" for folder in CODE_FOLDERS for file in (tree / folder).rglob("*.py")
     }
     here |= {f"mmsb/{file.name}" for file in (tree / "src" / "mmsb").glob("*.py")}
     with zipfile.ZipFile(wheel) as archive:
@@ -43,17 +41,13 @@ def test_a_wheel_built_from_the_sdist_works_outside_the_repository(tmp_path):
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index")
     installed = run(*pip, "--no-deps", "--target", site, wheel, cwd=tmp_path)
     assert installed.returncode == 0, installed.stdout
-    program = (
-        "import mmsb, mmsb.processors.planted.deeper as d; print(mmsb.__file__, mmsb.__version__, d.ANSWER)"
-    )
+    program = "import mmsb, mmsb.processors.planted.deeper as d; print(mmsb.__file__, mmsb.__version__, d.ANSWER)"
     elsewhere = run(sys.executable, "-c", program, cwd=tmp_path, env={"PYTHONPATH": str(site)})
     assert elsewhere.stdout.split() == [str(site / "mmsb" / "__init__.py"), mmsb.__version__, "42"]
 
 
 def test_every_code_folder_is_a_relative_link_to_the_folder_above():
-    links = {
-        file.name: str(file.readlink()) for file in (ROOT / "src" / "mmsb").iterdir() if file.is_symlink()
-    }
+    links = {file.name: str(file.readlink()) for file in (ROOT / "src" / "mmsb").iterdir() if file.is_symlink()}
 
     assert links == {name: f"../../{name}" for name in CODE_FOLDERS}
 
