@@ -20,9 +20,7 @@ def copy_code(destination: Path) -> Path:
     return destination
 
 
-def run(
-    *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command with both its outputs in `stdout`; an `env` is added to ours."""
     return subprocess.run(
         [str(part) for part in command],
