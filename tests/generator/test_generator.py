@@ -6,12 +6,13 @@ from random import Random
 
 from hypothesis import given, settings
 
+from tests.generator import wire
 from tests.generator.bundles import random_bundle
 from tests.generator.render import render
 from tests.generator.strategies import bundles, logs
-from tests.generator.traffic import random_log, random_settings, to_batches
-from tests.model import tlog
-from tests.model.batch import decode_batches
+from tests.generator.traffic import Traffic, damaged_delta, random_log, random_settings, to_batches
+from tests.model import deltas, tlog
+from tests.model.batch import Record, decode_batches
 from tests.model.blocks import decode_block, encode_block
 from tests.model.constants import CODES
 from tests.model.descriptors import read_descriptor
@@ -77,6 +78,43 @@ def test_logs_fold_to_the_machines_state():
         for out in outcomes:
             for event in encode_events(machine.compiled, out, machine.partition, machine.log_id):
                 assert event_json(machine.compiled, event).startswith('{"@event":')
+
+
+def test_deltas_of_every_status():
+    """Each damaged delta has a status, and it settles as a Mutate accordingly."""
+    seen: collections.Counter[int] = collections.Counter()
+    for seed in range(40):
+        rng = Random(seed)
+        bundle = random_bundle(rng)
+        _, _, machine = random_log(rng, bundle, 15)
+        traffic = Traffic(rng, machine)
+        layouts = machine.compiled.pages_by_id
+        for _ in range(100):
+            record, _, epoch, body = traffic.some_delta()
+            for damage in range(3):
+                status, position = deltas.validate_delta(record, layouts, epoch, body)
+                assert 0 <= position <= max(len(record), len(body))
+                seen[status] += 1
+                record = damaged_delta(rng, record) if damage else record
+    assert set(range(15)) == set(seen)
+
+
+def test_json_and_packed_settle_alike():
+    for seed in range(300):
+        rng = Random(seed)
+        bundle, settings = random_bundle(rng), random_settings(rng)
+        machines = Machine(bundle, **settings), Machine(bundle, **settings)
+        ids: list[str] = []
+        for offset in range(8):
+            layout = rng.choice(list(machines[0].compiled.intents.values()))
+            arguments = wire.random_arguments(rng, layout.intent.fields, obey=rng.random() < 0.8)
+            content = wire.random_content(rng, ids)
+            packed = content.packed(layout.type_id, layout.encode(arguments))
+            json = wire.json_text(rng, content.members(layout.name) | wire.json_arguments(rng, layout, arguments))
+            first, second = (
+                machine.judge(Record(offset, 7, value)) for machine, value in zip(machines, (packed, json), strict=True)
+            )
+            assert first == second
 
 
 def test_traffic_is_worth_judging():

@@ -157,7 +157,8 @@ class Traffic:
         epoch, body = pages.get((layout.type_id, key), (0, b""))
         return layout, key, epoch, layout.decode(body) if epoch else layout.defaults()
 
-    def mutate(self) -> bytes:
+    def some_delta(self) -> tuple[bytes, PageLayout, int, bytes]:
+        """A delta's record, good or damaged; the layout, epoch and body of the page that it was made for."""
         rng = self.rng
         layout, key, epoch, before = self.some_page()
         after = dict(before)
@@ -171,6 +172,10 @@ class Traffic:
         record = (delta or deltas.Delta(layout.type_id, 0, key, base, bytes(8))).encode()
         if rng.random() < 0.2:
             record = damaged_delta(rng, record)
+        return record, layout, epoch, bodies[0]
+
+    def mutate(self) -> bytes:
+        rng, record = self.rng, self.some_delta()[0]
         if rng.random() < 0.5:
             return self.content().packed(MUTATE_ID, record)
         members = self.content().members("mmsb.Mutate")

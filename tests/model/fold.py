@@ -8,8 +8,8 @@ from tests.model.blocks import Block, Entry, decode_block
 from tests.model.constants import APPLIED
 from tests.model.descriptors import migrate_page, page_layouts, read_descriptor, read_steps
 from tests.model.intents import FOLLOW_UP, read_envelope
-from tests.model.layout import PageLayout, follow_up_source, position_id
-from tests.model.rows import Rejected
+from tests.model.layout import MUTATE_ID, UPSERT_ID, PageLayout, follow_up_source, position_id
+from tests.model.rows import Rejected, decode_row
 from tests.model.state import State
 from tests.model.tlog import BLOCK, CLAIM, FIXED, GENESIS, MIGRATE, QUARANTINE, Header, Invalid, require
 from tests.model.writer import settle_envelope
@@ -35,6 +35,7 @@ class Fold:
     layouts: dict[str, PageLayout] = field(default_factory=dict)
     pending: dict[str, PageLayout] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
+    intents: set[int] = field(default_factory=lambda: {MUTATE_ID, UPSERT_ID})  # type ids that the claim knows
     state: State = field(default_factory=State)
     discarded: int = 0
     stopped: str = ""  # why
@@ -88,6 +89,7 @@ class Fold:
         self.repeats = claim.generation == self.generation
         self.reign, self.generation, self.bundle = claim.nonce, claim.generation, claim.bundle
         self.durability, self.messages = claim.durability, descriptor["messages"]
+        self.intents = {MUTATE_ID, UPSERT_ID} | {int(intent["type"], 16) for intent in descriptor["intents"]}
         self.pending = {}
         for name, layout in page_layouts(descriptor).items():
             if name in self.layouts and self.layouts[name].type_id != layout.type_id:
@@ -130,6 +132,9 @@ class Fold:
             if entry.clock is not None:
                 require(entry.clock > state.clock, "a clock that does not rise")
                 state.clock = entry.clock
+            require(entry.type_id is None or entry.type_id in self.intents, "an intent type not known")
+            row = decode_row(entry.row) if entry.row else None
+            require(row is None or row.name != "refused" or row.ordinal < len(self.messages), "a message not known")
             settle_envelope(state, entry, offset, self.genesis.window)
             for delta in entry.deltas:
                 self._apply_delta(state, delta, offset)
@@ -168,6 +173,7 @@ class Fold:
         except Rejected as bad:
             raise Invalid(f"a follow-up that is {bad}") from None
         source = envelope.source
+        require(envelope.type_id in self.intents, "a follow-up's type")
         require(envelope.id is None and source is not None and source.kind == FOLLOW_UP, "a follow-up's parts")
         assert source
         require(source.source == follow_up_source(genesis.partition, genesis.log_id), "a follow-up's source")
