@@ -56,23 +56,45 @@ def judge(bundle: Bundle, state: PartitionState, offset: int, time: int, flags: 
     clock = clock_after(state.clock, time)
     if flags & CONTROL:
         return Judgement(Status.NOOP, clock)
-    if flags & TRANSACTIONAL:
-        return Judgement(Status.REJECTED, clock, Rejection(Code.TRANSACTIONAL))
     try:
-        envelope = read_envelope(value)
-        _check_source(state, envelope.source)
+        envelope = _read(state, flags, value)
     except Refused as refused:
         return Judgement(Status.REJECTED, clock, refused.rejection)
     layout = find_layout(bundle, envelope)
-    seen = Judgement(
-        Status.APPLIED,
+    seen = _seen(Status.APPLIED, clock, envelope, layout)
+    return _repeated(seen, state) or _execute(seen, layout, envelope, bundle, state, offset)
+
+
+def judge_quarantined(
+    bundle: Bundle, state: PartitionState, time: int, flags: int, value: bytes | None
+) -> Judgement:
+    """Settle a record without executing it; its envelope counts as always."""
+    clock = clock_after(state.clock, time)
+    try:
+        envelope = _read(state, flags, value)
+    except Refused:
+        return Judgement(Status.QUARANTINED, clock)
+    return _seen(Status.QUARANTINED, clock, envelope, find_layout(bundle, envelope))
+
+
+def _read(state: PartitionState, flags: int, value: bytes | None) -> Envelope:
+    """Rules 2 and 3."""
+    if flags & (CONTROL | TRANSACTIONAL):
+        raise Refused(Rejection(Code.TRANSACTIONAL))
+    envelope = read_envelope(value)
+    _check_source(state, envelope.source)
+    return envelope
+
+
+def _seen(status: Status, clock: int, envelope: Envelope, layout: IntentLayout | None) -> Judgement:
+    return Judgement(
+        status,
         clock,
         id=envelope.id,
         source=envelope.source,
         metadata=envelope.metadata,
         type_id=layout.type_id if layout else None,
     )
-    return _repeated(seen, state) or _execute(seen, layout, envelope, bundle, state, offset)
 
 
 def clock_after(clock: int, time_ms: int) -> int:

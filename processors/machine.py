@@ -12,14 +12,11 @@ from typing import Any, TypeVar
 from mmsb.kernels.digest import Digest, intents_checksum
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.doors import Query
-from mmsb.processors.judging import Judgement, judge, named_pages
+from mmsb.processors.judging import Judgement, judge, judge_quarantined, named_pages
 from mmsb.schemas.classes import Page, layout_of
-from mmsb.schemas.envelopes import read_envelope
 from mmsb.schemas.errors import InvalidValue, PageNotFound
 from mmsb.schemas.records import Records
-from mmsb.schemas.rejections import Refused
 from mmsb.schemas.sentences import sentence
-from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import Block, BlockHeader, BlockTally, DeltaRow, FollowUpRow, OutcomeRow
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.pages import PageId
@@ -101,15 +98,9 @@ class Machine:
         """Settle the one next record without executing it: what an operator does with a record that kills workers."""
         if len(records) != 1 or records.first != self.settled + 1:
             raise InvalidValue(f"quarantine: expected the one record at offset {self.settled + 1}")
-        try:
-            envelope = read_envelope(records.value(0))
-            judged = Judgement(
-                Status.QUARANTINED, self.state.clock, None, None, envelope.id, envelope.source, envelope.metadata
-            )
-        except Refused:
-            judged = Judgement(Status.QUARANTINED, self.state.clock)
+        judged = judge_quarantined(self.bundle, self.state, records.time(0), records.flags[0], records.value(0))
         builder = _Builder(records.first)
-        builder.add(judged, rises=False)
+        builder.add(judged, rises=judged.clock > self.state.clock)
         self._apply(records.first, judged, builder)
         return self._finish(builder, records, TlogKind.QUARANTINE)
 

@@ -246,9 +246,8 @@ def _partition_bytes(kind: KeyType, data: bytes) -> bytes:
 
 
 def boundable(kind: FieldType) -> bool:
-    """Whether a field of this type may have bounds: numbers and arrays of them, except u64."""
-    number = kind.element if isinstance(kind, Array) else kind
-    return isinstance(number, Float) or (isinstance(number, Integer) and number.spelling != "u64")
+    """Whether a field of this type may have bounds: numbers and arrays of them."""
+    return comparable(kind.element if isinstance(kind, Array) else kind)
 
 
 def comparable(kind: FieldType) -> bool:

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import IntentLayout, PageLayout, comparable, widen
@@ -56,7 +56,8 @@ class UpsertRequest:
             number = _EPOCH if condition.field is None else condition.field
             parts += [_CLAUSE.pack(number, condition.op, 0, len(value)), value]
         for assignment in self.assignments:
-            value = _widened(self.page.fields[assignment.field].type, assignment.value)
+            kind = asked_type(self.page.fields[assignment.field].type, assignment.op)
+            value = _widened(kind, assignment.value)
             parts += [_CLAUSE.pack(assignment.field, assignment.op, 0, len(value)), value]
         return b"".join(parts)
 
@@ -74,15 +75,31 @@ def _wide_size(kind: FieldType) -> int:
     return 8 * kind.count if isinstance(kind, Array) else padded(kind.size)
 
 
-def _narrowed(kind: FieldType, data: bytes) -> Value | None:
-    """The value of widened bytes; None if no value widens to them."""
+def _narrowed(page: PageLayout, field: int, kind: FieldType, data: bytes) -> Value:
+    """The value of widened bytes; raises Refused in the field's name if no value widens to them."""
     if isinstance(kind, Array):
-        items = [_narrowed(kind.element, data[at : at + 8]) for at in range(0, len(data), 8)]
-        return None if None in items else tuple(items)  # type: ignore[return-value, arg-type]
-    stored = data[: kind.size]
-    if kind.problem(stored) or widen(kind, stored) != data:
-        return None
+        items = [_narrowed(page, field, kind.element, data[at : at + 8]) for at in range(0, len(data), 8)]
+        return cast("tuple[int, ...] | tuple[float, ...]", tuple(items))
+    if isinstance(kind, Integer):
+        return _narrowed_integer(page, field, kind, data)
+    stored, padding = data[: kind.size], data[kind.size :]
+    number = int.from_bytes(data, "little")
+    code = kind.problem(stored)
+    if isinstance(kind, Boolean | Enumeration) and (code or any(padding)):
+        code = Code.BAD_BOOL if isinstance(kind, Boolean) else Code.BAD_ENUM
+        raise Refused(Rejection(code, page.type_id, field + 1, number))
+    if code or any(padding):
+        raise Refused(Rejection(code or Code.BAD_PADDING, page.type_id, field + 1))
     return kind.unpack(stored)
+
+
+def _narrowed_integer(page: PageLayout, field: int, kind: Integer, data: bytes) -> int:
+    value = int.from_bytes(data, "little", signed=kind.signed)
+    if value < kind.minimum:
+        raise Refused(Rejection(Code.OUT_OF_RANGE, page.type_id, field + 1, value, kind.minimum, Op.GE))
+    if value > kind.maximum:
+        raise Refused(Rejection(Code.OUT_OF_RANGE, page.type_id, field + 1, value, kind.maximum, Op.LE))
+    return value
 
 
 def may_ask(kind: FieldType, op: Op) -> bool:
@@ -94,27 +111,45 @@ def may_add(kind: FieldType) -> bool:
     return isinstance(kind, Float) or (isinstance(kind, Integer) and kind.spelling != "u64")
 
 
+def asked_type(kind: FieldType, op: int) -> FieldType:
+    """What an assignment's value is of: the field's type, but any i64 may be added to an integer."""
+    return EPOCH_TYPE if op == ADD and isinstance(kind, Integer) else kind
+
+
 def bad_upsert(page: PageLayout | None, value: RejectionValue) -> Refused:
     return Refused(Rejection(Code.BAD_UPSERT, page.type_id if page else 0, value=value))
 
 
 def read_packed(data: bytes, pages: Mapping[int, PageLayout]) -> UpsertRequest:
-    """Read packed arguments; raises Refused with the position of what is wrong."""
+    """Read packed arguments; raises Refused with the position of what is wrong, or with what is wrong with a value."""
     if len(data) < _HEADER.size:
         raise bad_upsert(None, 0)
     type_id, key_words, condition_count, assignment_count, zero = _HEADER.unpack_from(data)
     page = pages.get(type_id)
-    if page is None or zero or max(condition_count, assignment_count) > UPSERT_CLAUSES_MAX:
-        raise bad_upsert(page, 0)
+    if page is None:
+        raise bad_upsert(None, 0)
+    _check_header(page, key_words, condition_count, assignment_count, zero)
     key = data[_HEADER.size : _HEADER.size + page.key_size]
-    if 8 * key_words != page.key_size or len(key) < page.key_size or page.key_problem(key) is not None:
-        raise bad_upsert(page, _HEADER.size)
+    problem = 0 if len(key) < page.key_size else page.key_problem(key)
+    if problem is not None:
+        raise bad_upsert(page, _HEADER.size + problem)
     clauses = _Clauses(data, _HEADER.size + page.key_size, page)
     conditions = tuple(clauses.conditions(condition_count))
     assignments = tuple(clauses.assignments(assignment_count))
     if clauses.at != len(data):
         raise bad_upsert(page, clauses.at)
     return UpsertRequest(page, key, conditions, assignments)
+
+
+def _check_header(page: PageLayout, key_words: int, conditions: int, assignments: int, zero: int) -> None:
+    if 8 * key_words != page.key_size:
+        raise bad_upsert(page, 8)
+    if conditions > UPSERT_CLAUSES_MAX:
+        raise bad_upsert(page, 10)
+    if assignments > UPSERT_CLAUSES_MAX:
+        raise bad_upsert(page, 12)
+    if zero:
+        raise bad_upsert(page, 14)
 
 
 class _Clauses:
@@ -132,7 +167,7 @@ class _Clauses:
             kind = EPOCH_TYPE if field is None else self._type(field, start)
             if not 1 <= op <= Op.NE or not may_ask(kind, Op(op)):
                 raise bad_upsert(self._page, start)
-            yield Condition(field, Op(op), self._value(kind, data, start))
+            yield Condition(field, Op(op), self._value(field or 0, kind, data, start))
 
     def assignments(self, count: int) -> Iterator[Assignment]:
         seen: set[int] = set()
@@ -142,7 +177,7 @@ class _Clauses:
             if number in seen or op not in (SET, ADD) or (op == ADD and not may_add(kind)):
                 raise bad_upsert(self._page, start)
             seen.add(number)
-            yield Assignment(number, op, self._value(kind, data, start))
+            yield Assignment(number, op, self._value(number, asked_type(kind, op), data, start))
 
     def _clause(self) -> tuple[int, int, int, bytes]:
         start = self.at
@@ -160,11 +195,10 @@ class _Clauses:
             raise bad_upsert(self._page, start)
         return self._page.fields[number].type
 
-    def _value(self, kind: FieldType, data: bytes, start: int) -> Value:
-        value = _narrowed(kind, data) if len(data) == _wide_size(kind) else None
-        if value is None:
+    def _value(self, field: int, kind: FieldType, data: bytes, start: int) -> Value:
+        if len(data) != _wide_size(kind):
             raise bad_upsert(self._page, start)
-        return value
+        return _narrowed(self._page, field, kind, data)
 
 
 def make_upsert(
@@ -200,7 +234,7 @@ def _assignment(page: PageLayout, name: str, op: int, value: Any) -> Assignment:
     kind = page.fields[field].type
     if op == ADD and not may_add(kind):
         raise InvalidValue(f"{page.name}.{name}: nothing can be added to {kind.spelling}; set it")
-    return Assignment(field, op, _checked(page, name, kind, value))
+    return Assignment(field, op, _checked(page, name, asked_type(kind, op), value))
 
 
 def _field_number(page: PageLayout, name: str) -> int:

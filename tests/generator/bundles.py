@@ -119,11 +119,11 @@ def predicate_body(scope: Scope) -> Body:
 def compensated(rng: Random, intents: tuple[Intent, ...]) -> tuple[Intent, ...]:
     """Some of them get an `on_rejected`: one whose fields they all have, and whose query rejects nothing."""
     out = []
-    for intent in intents:
+    for index, intent in enumerate(intents):
         own = {f.name: f.type for f in intent.fields}
         fitting = [
             other.name
-            for other in intents
+            for other in intents[index + 1 :]  # never in a circle
             if all(own.get(f.name) == f.type and f in intent.fields for f in other.fields) and safe_query(other)
         ]
         on_rejected = rng.choice(fitting) if fitting and rng.random() < 0.6 else None

@@ -257,18 +257,27 @@ class Machine:
 
     def _compensate(self, out: Outcome, other: IntentLayout, arguments: dict[str, Any]) -> list[FollowUp]:
         values = {f.name: arguments.get(f.name, f.default) for f in other.fields}
-        try:
-            return [self._follow_up(out, other, values, [], other.type_id)]
-        except Rejected:
-            return []
+        return [self._follow_up(out, other, values, [], other.type_id, lost=self.partition)]
 
     def _follow_up(
-        self, out: Outcome, other: IntentLayout, values: dict[str, Any], before: list[FollowUp], type_id: int
+        self,
+        out: Outcome,
+        other: IntentLayout,
+        values: dict[str, Any],
+        before: list[FollowUp],
+        type_id: int,
+        lost: int | None = None,
     ) -> FollowUp:
+        """`lost`: the target if the query is rejected."""
         evaluator = Evaluator(self.compiled, other, values)
         evaluator.type_id = type_id
-        layout, key = evaluator.query()[0]
-        target = layout.partition(key, self.partitions)
+        try:
+            layout, key = evaluator.query()[0]
+            target = layout.partition(key, self.partitions)
+        except Rejected:
+            if lost is None:
+                raise
+            target = lost
         number = self.state.sent.get(target, 0) + 1 + sum(1 for follow_up in before if follow_up.target == target)
         hops = min((out.source.hops if out.source else 0) + 1, 2**32 - 1)
         source = Source(FOLLOW_UP, follow_up_source(self.partition, self.log_id), number, hops)

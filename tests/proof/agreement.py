@@ -1,0 +1,199 @@
+"""One seed: a random application, a random log, and everything that must be equal between MMSB and the model.
+
+Each comparison has a name, and a disagreement says which. The planted bugs are caught by these names.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.generator.bundles import random_bundle
+from tests.generator.render import render
+from tests.generator.traffic import random_log, random_settings, to_batches
+from tests.model import fold as model_fold
+from tests.model import machine as model_machine
+from tests.model import writer as model_writer
+from tests.model.batch import Record as ModelRecord
+from tests.model.bundle import Bundle as Description
+
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.machine import Machine, Outcome
+from mmsb.processors.writer import Writer
+from mmsb.schemas.batches import decode_batches
+from mmsb.schemas.records import Records, concat
+from mmsb.schemas.tlog.blocks import OutcomeRow
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.state.fold import Fold
+
+NONCE = b"the-only-writer!"
+CUTS = (1, 7, 8192)
+
+
+class Disagreement(AssertionError):
+    """MMSB and the model differ."""
+
+
+def agree(name: str, ours: object, models: object, where: str) -> None:
+    if ours != models:
+        raise Disagreement(f"[{name}] {where}\n  mmsb:  {ours!r}\n  model: {models!r}")
+
+
+@contextmanager
+def loaded(description: Description) -> Iterator[Bundle]:
+    """The description as a user would have written it, imported, and its bundle."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "generated_app.py"
+        path.write_text(render(description))
+        spec = importlib.util.spec_from_file_location("generated_app", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["generated_app"] = module
+        spec.loader.exec_module(module)
+        yield module.app.bundle()
+        del sys.modules["generated_app"]
+
+
+@dataclass
+class Case:
+    """A seed's application and log, and what the model makes of them."""
+
+    seed: int
+    description: Description
+    settings: dict[str, Any]
+    model_records: list[ModelRecord]
+    outcomes: list[model_machine.Outcome]
+    model: model_machine.Machine
+    records: Records
+    genesis: Genesis
+
+
+def make_case(seed: int, count: int) -> Case:
+    rng = Random(seed)
+    description = random_bundle(rng)
+    settings = random_settings(rng)
+    model_records, outcomes, model = random_log(rng, description, count, **settings)
+    records = concat(decode_batches(b"".join(to_batches(rng, model_records))))
+    genesis = Genesis(
+        settings["log_id"], description.app, settings["partition"], settings["partitions"], settings["window"]
+    )
+    return Case(seed, description, settings, model_records, outcomes, model, records, genesis)
+
+
+def check_seed(seed: int, count: int = 40, cuts: tuple[int, ...] = CUTS) -> None:
+    """Everything that one seed can show."""
+    case = make_case(seed, count)
+    with loaded(case.description) as bundle:
+        where = f"seed {seed}"
+        agree("descriptor", bundle.descriptor.pack(), case.model.compiled.descriptor_bytes(), where)
+        for cut in cuts:
+            check_cut(case, bundle, cut)
+
+
+def check_cut(case: Case, bundle: Bundle, cut: int) -> None:
+    """Step the log in batches of one size; every block is what the model's writer writes."""
+    where = f"seed {case.seed}, cut {cut}"
+    fold, reader = Fold(case.genesis.pack()), model_fold.Fold()
+    reader.feed(b"genesis", case.genesis.pack())
+    again = model_machine.Machine(case.description, **case.settings)
+    writer = Writer(bundle, fold, NONCE)
+    claim = writer.claim()
+    at = 1
+    writer.read(at, claim.key, claim.value)
+    agree("claim is accepted", model_fold.ACCEPTED, reader.feed(claim.key, claim.value), where)
+    for start in range(0, len(case.records), cut):
+        batch = case.records.slice(start, min(start + cut, len(case.records)))
+        check_needs(case, writer.machine, batch)
+        clock, head = again.state.clock, fold.head
+        entry, outcome = writer.step(batch)
+        check_outcome(case, outcome, where)
+        models = again.step(case.model_records[start : start + len(batch)])
+        records = case.model_records[start : start + len(batch)]
+        agree("digest", (outcome.digest.a, outcome.digest.b), again.digest(), f"{where}, after offset {outcome.last}")
+        block = model_writer.make_block(NONCE, head, records, models, clock, again.state)
+        agree("block bytes", entry.value, block, f"{where}, offsets {outcome.first} to {outcome.last}")
+        at += 1
+        verdict, settled = writer.read(at, entry.key, entry.value)
+        agree("writer's own block", (True, True), (verdict.accepted, settled is outcome), where)
+        agree("model accepts the block", model_fold.ACCEPTED, reader.feed(entry.key, entry.value), where)
+    check_folds(case, fold, reader, where)
+    fold.state.check()
+
+
+def check_needs(case: Case, machine: Machine, batch: Records) -> None:
+    """Every page that the model's machine asks for was named beforehand."""
+    named = set(machine.needs(batch))
+    for index in range(len(batch)):
+        asked = set(case.outcomes[batch.first + index].reads)
+        missing = asked - named
+        agree("needs names every page read", missing, set(), f"seed {case.seed}, offset {batch.first + index}")
+
+
+def check_outcome(case: Case, outcome: Outcome, where: str) -> None:
+    """Offset by offset, so that a disagreement is named as finely as possible."""
+    clock = {outcome.first + index: at for index, at in outcome.rises}
+    for row, offset in zip(outcome.outcomes, range(outcome.first, outcome.last + 1), strict=True):
+        model, place = case.outcomes[offset], f"{where}, offset {offset}, {case.records.value(offset)!r:.300}"
+        index = offset - outcome.first
+        agree("outcome", _row(row), _models_row(model), place)
+        deltas = [(d.type_id, d.key, d.base, int(d.kind), d.payload) for d in outcome.deltas if d.index == index]
+        models = [(d.type_id, d.key, d.base, d.kind, d.payload) for d in model.deltas]
+        agree("deltas", deltas, models, place)
+        sent = [(f.target, f.number, f.intent) for f in outcome.follow_ups if f.index == index]
+        agree("follow-ups", sent, [(f.target, f.number, f.value) for f in model.follow_ups], place)
+        if offset in clock:
+            agree("clock", clock[offset], model.clock, place)
+
+
+def _row(row: OutcomeRow) -> tuple[Any, ...]:
+    source = row.source and (row.source.kind, row.source.source, row.source.number, row.source.hops)
+    rejection = row.rejection.pack() if row.rejection else None
+    name = row.rejection.code.name.lower() if row.rejection else None
+    return int(row.status), name, rejection, row.id, source, row.metadata, row.type_id, row.first_offset
+
+
+def _models_row(out: model_machine.Outcome) -> tuple[Any, ...]:
+    source = out.source and (out.source.kind, out.source.source, out.source.number, out.source.hops)
+    rejection = out.row.encode() if out.row else None
+    first = out.first if out.status_name == "duplicate" else None
+    return out.status, out.rejection, rejection, out.id, source, out.metadata, out.intent_type, first
+
+
+def check_folds(case: Case, fold: Fold, reader: model_fold.Fold, where: str) -> None:
+    """Our fold and the model's, after the same records."""
+    agree("fold", fold_view(fold), model_view(reader), where)
+    pages = {page: (epoch, body) for page, epoch, body in fold.state.pages}
+    agree("pages", pages, reader.state.pages, where)
+
+
+def fold_view(fold: Fold) -> dict[str, Any]:
+    last = fold.last_block
+    return {
+        "settled": fold.settled,
+        "head": fold.head,
+        "head_prev": fold.head_prev,
+        "accepted_at": fold.accepted_at,
+        "reign": fold.reign,
+        "generation": fold.generation,
+        "bundle": fold.bundle,
+        "repeats": fold.repeats,
+        "digest": (fold.digest.a, fold.digest.b),
+        "next": fold.next,
+        "last_block": last and (last.first, last.last, last.checksum),
+        "layouts": {name: layout.type_id for name, layout in fold.state.layouts.items()},
+        "pending": {name: layout.type_id for name, layout in fold.pending.items()},
+        "messages": list(fold.claim.descriptor.messages) if fold.claim else [],
+        "discarded": fold.discarded.total(),
+    }
+
+
+def model_view(reader: model_fold.Fold) -> dict[str, Any]:
+    return reader.view()
+
+
