@@ -4,11 +4,12 @@ import enum
 import inspect
 import math
 import sys
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 from mmsb.schemas.classes import RESERVED_IN_INTENTS, Intent, Page
-from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.errors import InvalidDefinition, InvalidValue
 from mmsb.schemas.layouts import Bound, Field, IntentLayout, KeyType, Layout, PageLayout, boundable, place
 from mmsb.schemas.limits import FIELDS_MAX, KEY_BYTES_MAX, PAGE_BYTES_MAX
 from mmsb.schemas.markers import MISSING, Specifier
@@ -44,11 +45,13 @@ def page_layout(cls: type[Any], key: object, partition_by: object, scope: Mappin
     return _checked_size(layout, here)
 
 
-def intent_layout(cls: type[Any], on_rejected: str | None, scope: Mapping[str, Any]) -> IntentLayout:
+def intent_layout(cls: type[Any], on_rejected: Any, scope: Mapping[str, Any]) -> IntentLayout:
     """The layout of an intent class."""
     _check_class(cls, Intent, "mmsb.Intent")
     fields = _fields(cls, scope)
     optional: str | None = None
+    if on_rejected is not None and not isinstance(on_rejected, str):
+        raise place_of_class(cls).wrong(f"on_rejected takes an intent's name as text, found {on_rejected!r}")
     for name, _, default, _ in fields:
         field_place = place_of_class(cls, name)
         if name in RESERVED_IN_INTENTS:
@@ -66,7 +69,9 @@ def _checked_size(layout: L, here: Place) -> L:
     return layout
 
 
-def _check_class(cls: type[Any], base: type[Any], spelled: str) -> None:
+def _check_class(cls: Any, base: type[Any], spelled: str) -> None:
+    if not isinstance(cls, type):
+        raise InvalidDefinition(f"{cls!r} is no class: write the decorator above `class …({spelled}):`")
     here = place_of_class(cls)
     if cls.__bases__ != (base,):
         found = ", ".join(parent.__name__ for parent in cls.__bases__)
@@ -86,6 +91,8 @@ def _fields(cls: type[Any], scope: Mapping[str, Any]) -> list[FieldParts]:
     for name, value in vars(cls).items():
         if isinstance(value, Specifier) and name not in annotations:
             raise place_of_class(cls, name).wrong(f"it has no type; write `{name}: i64 = mmsb.{value.kind}(…)`")
+        if _marked(value) and name not in annotations:
+            raise place_of_class(cls, name).wrong(f"it has a type for its value; write `{name}: …` with a colon")
     if len(annotations) > FIELDS_MAX:
         raise place_of_class(cls).wrong(f"it has {len(annotations)} fields, more than FIELDS_MAX = {FIELDS_MAX}")
     return [_field(cls, name, annotation, scope) for name, annotation in annotations.items()]
@@ -99,17 +106,18 @@ def _field(cls: type[Any], name: str, annotation: Any, scope: Mapping[str, Any])
     specifier = given if isinstance(given, Specifier) else Specifier("field", default=given)
     kind = _type(_resolved(annotation, cls, scope, here), specifier, here)
     bounds = tuple(_bound(kind, bound, here) for bound in specifier.bounds)
-    _check_bounds(bounds, here)
+    _check_bounds(kind, bounds, here)
     return name, kind, _default(kind, specifier, bounds, here), bounds
 
 
 def _resolved(annotation: Any, cls: type[Any], scope: Mapping[str, Any], here: Place) -> Any:
     if not isinstance(annotation, str):
         return annotation
+    module: dict[str, Any] = getattr(sys.modules.get(cls.__module__), "__dict__", {})
     try:
-        return eval(annotation, vars(sys.modules[cls.__module__]), dict(scope))
+        return eval(annotation, dict(module), ChainMap(dict(scope), module, dict(vars(cls))))
     except Exception as error:
-        raise here.wrong(f"its type {annotation!r} cannot be read: {error}") from error
+        raise here.wrong(f"its type {annotation!r} cannot be read: {error}; define or import it above") from error
 
 
 def _type(annotation: Any, specifier: Specifier, here: Place) -> FieldType:
@@ -130,7 +138,8 @@ def _type(annotation: Any, specifier: Specifier, here: Place) -> FieldType:
 def _instead(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Page):
         return f"the type of its key, and `{annotation.__name__}[self.…]` in `query`"
-    return _INSTEAD.get(annotation, f"one of {NUMBERS}, time, bool, an enum.IntEnum, str, bytes or list")
+    known = next((text for wrong, text in _INSTEAD.items() if wrong is annotation), None)
+    return known or f"one of {NUMBERS}, time, bool, an enum.IntEnum, str, bytes or list"
 
 
 def _spell(annotation: Any) -> str:
@@ -151,7 +160,7 @@ def _sized(annotation: Any, specifier: Specifier, here: Place) -> Text | Blob:
 
 def _text_or_blob(specifier: Specifier, here: Place) -> Text | Blob:
     size: Any = specifier.size
-    if not isinstance(size, int) or not 1 <= size <= PAGE_BYTES_MAX:
+    if type(size) is not int or not 1 <= size <= PAGE_BYTES_MAX:
         raise here.wrong(f"mmsb.{specifier.kind}(n) takes a size of 1 to {PAGE_BYTES_MAX} bytes, found {size!r}")
     return Text(size) if specifier.kind == "text" else Blob(size)
 
@@ -161,7 +170,7 @@ def _array(annotation: Any, specifier: Specifier, here: Place) -> Array:
     if specifier.kind != "array" or element is None or getattr(element, "spelling", "") == "time":
         raise here.wrong(f"an array is written `list[i64] = mmsb.array(n)`, with one of {NUMBERS}")
     count: Any = specifier.size
-    if not isinstance(count, int) or not 2 <= count <= PAGE_BYTES_MAX:
+    if type(count) is not int or not 2 <= count <= PAGE_BYTES_MAX:
         raise here.wrong(f"mmsb.array(n) takes a count of 2 to {PAGE_BYTES_MAX}, found {count!r}")
     return Array(element, count)
 
@@ -180,22 +189,36 @@ def _enumeration(cls: type[enum.Enum], here: Place) -> Enumeration:
 def _bound(kind: FieldType, bound: Bound, here: Place) -> Bound:
     number = kind.element if isinstance(kind, Array) else kind
     if not boundable(kind):
-        raise here.wrong(f"{kind.spelling} cannot have bounds; only integers (not u64), time and f64 can")
+        raise here.wrong(f"{kind.spelling} cannot have bounds; only integers, time and f64 can")
     limit: Any = bound.limit
-    if isinstance(number, Float) and type(limit) in (int, float) and math.isfinite(limit) and float(limit) == limit:
+    if isinstance(number, Float) and _is_f64(limit):
         return Bound(bound.op, float(limit))
     if isinstance(number, Integer) and type(limit) is int and number.minimum <= limit <= number.maximum:
         return bound
-    raise here.wrong(f"the bound {bound.op.sign} {limit!r} is no value of {number.spelling}")
+    raise here.wrong(f"the bound {bound.op.sign} {limit!r} is no value of {number.spelling}; write one that is")
 
 
-def _check_bounds(bounds: tuple[Bound, ...], here: Place) -> None:
-    for low in (bound for bound in bounds if bound.op in (Op.GE, Op.GT)):
-        for high in (bound for bound in bounds if bound.op in (Op.LE, Op.LT)):
-            touching = low.op == Op.GE and high.op == Op.LE
-            if low.limit > high.limit or (low.limit == high.limit and not touching):
-                signs = f"{low.op.sign} {low.limit} and {high.op.sign} {high.limit}"
-                raise here.wrong(f"no value is {signs}")
+def _is_f64(limit: Any) -> bool:
+    if type(limit) is int:
+        return abs(limit) < 2**1023 and float(limit) == limit
+    return type(limit) is float and math.isfinite(limit)
+
+
+def _check_bounds(kind: FieldType, bounds: tuple[Bound, ...], here: Place) -> None:
+    number = kind.element if isinstance(kind, Array) else kind
+    if isinstance(number, Integer):
+        least, most = number.minimum, number.maximum
+        above: dict[Op, Any] = {Op.GE: 0, Op.GT: 1, Op.LE: 0, Op.LT: -1}
+        allowed = [(bound.op, bound.limit + above[bound.op]) for bound in bounds]
+    else:
+        least, most = -sys.float_info.max, sys.float_info.max
+        towards = {Op.GT: math.inf, Op.LT: -math.inf}
+        allowed = [(b.op, math.nextafter(b.limit, towards.get(b.op, b.limit))) for b in bounds]
+    low = max([least, *(limit for op, limit in allowed if op in (Op.GE, Op.GT))])
+    high = min([most, *(limit for op, limit in allowed if op in (Op.LE, Op.LT))])
+    if low > high:
+        signs = " and ".join(f"{bound.op.sign} {bound.limit}" for bound in bounds)
+        raise here.wrong(f"no {kind.spelling} is {signs}; widen the bounds")
 
 
 def _default(kind: FieldType, specifier: Specifier, bounds: tuple[Bound, ...], here: Place) -> Value | None:
@@ -207,7 +230,8 @@ def _default(kind: FieldType, specifier: Specifier, bounds: tuple[Bound, ...], h
         raise here.wrong(f"its default does not fit: {error}") from None
     broken = Field(here.name, kind, 0, default, bounds).broken_bound(default)
     if broken:
-        raise here.wrong(f"its default {broken[1]} is not {broken[0].op.sign} {broken[0].limit}")
+        bound = f"{broken[0].op.sign} {broken[0].limit}"
+        raise here.wrong(f"its default {broken[1]} is not {bound}; choose one that is")
     return default
 
 

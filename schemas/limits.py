@@ -35,3 +35,4 @@ DESCRIPTOR_BYTES_MAX: Final = 524_288
 # Limits of the language alone (docs/language.md); nothing on disk depends on them.
 LOOP_STEPS_MAX: Final = 65_536
 IR_NODES_MAX: Final = 20_000
+IR_DEPTH_MAX: Final = 128  # nodes inside nodes; the interpreter needs two frames of Python's stack for each

@@ -7,6 +7,7 @@ import ast
 import inspect
 import linecache
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,12 +39,15 @@ class Place:
 @lru_cache(maxsize=64)
 def _parse(source: str) -> ast.Module | None:
     try:
-        return ast.parse(source)
-    except SyntaxError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python has warned of this source already
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
 def _module(file: str) -> ast.Module | None:
+    linecache.checkcache(file)
     source = "".join(linecache.getlines(file))
     return _parse(source) if source else None
 
@@ -57,28 +61,30 @@ def _nodes(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
         elif isinstance(child, FunctionNode):
             yield prefix + child.name, child
             yield from _nodes(child, f"{prefix}{child.name}.<locals>.")
-        else:
+        elif not isinstance(child, ast.expr):  # which may be deep, and holds neither
             yield from _nodes(child, prefix)
 
 
 def place_of_class(cls: type[Any], field: str | None = None) -> Place:
     """Where a class, or one of its fields, is written."""
     name = f"{cls.__name__}.{field}" if field else cls.__name__
-    file = _file_of_class(cls)
-    node = _class_node(cls, file) if file else None
-    if node is None:
-        return Place(None, None, f"{cls.__module__}.{name}")
-    lines = [item.lineno for item in node.body if field and _assigns(item, field)]
-    return Place(file, lines[0] if lines else node.lineno, name)
+    for file in _files_of_class(cls):
+        node = _class_node(cls, file)
+        if node:
+            lines = [item.lineno for item in node.body if field and _assigns(item, field)]
+            return Place(file, lines[0] if lines else node.lineno, name)
+    return Place(None, None, f"{cls.__module__}.{name}")
 
 
-def _file_of_class(cls: type[Any]) -> str | None:
-    """The module's file, or (typed into a prompt or a notebook) that of one of its functions."""
-    for value in vars(cls).values():
-        if inspect.isfunction(value):
-            return value.__code__.co_filename
-    file: str | None = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return file
+def _functions(cls: type[Any]) -> list[FunctionType]:
+    return [value for value in vars(cls).values() if inspect.isfunction(value)]
+
+
+def _files_of_class(cls: type[Any]) -> list[str]:
+    """Those of its functions (its own may have been typed into a notebook, where the module has none), its module's."""
+    files = [function.__code__.co_filename for function in _functions(cls)]
+    module: str | None = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return list(dict.fromkeys([*files, module] if module else files))
 
 
 def _class_node(cls: type[Any], file: str) -> ast.ClassDef | None:
@@ -86,8 +92,10 @@ def _class_node(cls: type[Any], file: str) -> ast.ClassDef | None:
     found = [node for name, node in _nodes(tree) if name == cls.__qualname__] if tree else []
     classes = [node for node in found if isinstance(node, ast.ClassDef)]
     first: int | None = getattr(cls, "__firstlineno__", None)  # from Python 3.13 on
+    inside = [function.__code__.co_firstlineno for function in _functions(cls)]
     exact = [node for node in classes if first in _first_lines(node)]
-    candidates = exact or classes
+    holding = [node for node in classes if any(node.lineno < line <= (node.end_lineno or 0) for line in inside)]
+    candidates = exact or holding or classes
     return candidates[-1] if candidates else None
 
 
@@ -109,3 +117,41 @@ def function_node(function: FunctionType) -> tuple[FunctionNode | None, str]:
         if isinstance(node, FunctionNode) and node.name == code.co_name and code.co_firstlineno in _first_lines(node):
             return node, code.co_filename
     return None, code.co_filename
+
+
+def changing_names(function: FunctionType) -> set[str]:
+    """Variables of enclosing functions that this one reads and that are bound more than once there."""
+    read = set(function.__code__.co_freevars)
+    node, file = function_node(function) if read else (None, "")
+    tree = _module(file) if node else None
+    if node is None or tree is None:
+        return set()
+    around = [outer for _, outer in _nodes(tree) if isinstance(outer, FunctionNode) and _holds(outer, node)]
+    bound = [name for outer in around for name in _bindings(outer)]
+    return {name for name in read if bound.count(name) > 1}
+
+
+def _holds(outer: FunctionNode, node: FunctionNode) -> bool:
+    return outer is not node and outer.lineno <= node.lineno and (outer.end_lineno or 0) >= (node.end_lineno or 0)
+
+
+def _bindings(outer: FunctionNode) -> list[str]:
+    """The names that a function binds: one entry for each time, two for what may happen again."""
+    arguments = outer.args
+    given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    names = [parameter.arg for parameter in given if parameter]
+    for node in ast.walk(outer):
+        if isinstance(node, ast.Nonlocal):
+            names.extend(node.names * 2)
+        elif isinstance(node, ast.For | ast.While | ast.AsyncFor):
+            names.extend(_stored(node))
+    return names + list(_stored(outer))
+
+
+def _stored(node: ast.AST) -> Iterator[str]:
+    """The names assigned below a node, not in functions and classes inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        elif not isinstance(child, ast.ClassDef | ast.Lambda | FunctionNode):
+            yield from _stored(child)

@@ -6,6 +6,7 @@ Verbs that change something (`emit`, `delete`, `reject`) are statements and live
 import ast
 import builtins
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import Any, Final
 
@@ -16,55 +17,58 @@ from mmsb.processors.language.values import constant, integer, matched, paired, 
 from mmsb.schemas.places import FunctionNode
 from mmsb.schemas.verbs import VERBS
 
+_CALLABLE: Final = "the language knows abs, min, max, len, float, int, mmsb.sqrt, mmsb.now, mmsb.exists and helpers"
+
 
 def call(frame: Frame, node: ast.Call) -> Typed:
     """A call that has a value."""
     function = callee(frame, node)
-    known = _FUNCTIONS.get(function) if is_hashable(function) else None
+    known = _known(function)
     if known:
         return known(frame, node)
     if verb_of(function):
         raise frame.wrong(node, f"{_spelled(node)}(…) has no value; write it as a statement of its own")
     done, result = helper(frame, node, function)
     if result is None:
-        raise frame.wrong(node, f"{_spelled(node)}(…) returns nothing")
+        raise frame.wrong(node, f"{_spelled(node)}(…) returns nothing; call it as a statement of its own")
     return Typed(("do", done, result.node), result.kind)
 
 
 def callee(frame: Frame, node: ast.Call) -> Any:
     """The Python object that is called."""
-    if isinstance(node.func, ast.Name) and node.func.id in frame.names:
-        raise frame.wrong(node, f"{node.func.id!r} is no function")
+    if isinstance(node.func, ast.Name) and node.func.id in frame.locals:
+        raise frame.wrong(node, f"{node.func.id!r} is a local name here, not a function; {_CALLABLE}")
     if expressions.is_field(frame, node.func):
         raise frame.wrong(node, f"`{_spelled(node)}` is a method; write a helper function")
     if isinstance(node.func, ast.Name | ast.Attribute):
         return expressions.static(frame, node.func)
-    raise frame.wrong(node, f"`{_spelled(node)}` is no function")
+    raise frame.wrong(node, f"`{_spelled(node)}` is no function; {_CALLABLE}")
 
 
 def _spelled(node: ast.Call) -> str:
     return ast.unparse(node.func)
 
 
-def is_hashable(found: Any) -> bool:
-    return type(found).__hash__ is not None
-
-
 def verb_of(function: Any) -> str | None:
     """The name of a verb of mmsb, if this is one."""
-    return VERBS.get(function) if is_hashable(function) else None
+    return VERBS.get(function) if isinstance(function, FunctionType) else None
 
 
 def has_value(function: Any) -> bool:
     """Whether this is a built-in or verb that only computes."""
-    return is_hashable(function) and function in _FUNCTIONS
+    return _known(function) is not None
+
+
+def _known(function: Any) -> Callable[[Frame, ast.Call], Typed] | None:
+    """By identity: what a user's module calls by such a name may be anything, and not even hashable."""
+    return next((translate for known, translate in _FUNCTIONS if known is function), None)
 
 
 def operands(frame: Frame, node: ast.Call, least: int, most: int | None) -> list[ast.expr]:
     """The arguments of a built-in or verb: by position only."""
     count = len(node.args)
     if node.keywords or count < least or (most is not None and count > most):
-        wanted = f"{least}" if most == least else f"{least} or more"
+        wanted = f"{least}" if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         raise frame.wrong(node, f"{_spelled(node)} takes {wanted} arguments, by position")
     return node.args
 
@@ -77,14 +81,14 @@ def _abs(frame: Frame, node: ast.Call) -> Typed:
     return Typed(("abs", given.kind.name, given.node), given.kind)
 
 
-def _extreme(frame: Frame, node: ast.Call) -> Typed:
-    first, *others = (expressions.expression(frame, operand) for operand in operands(frame, node, 2, None))
-    name = _spelled(node)
+def _extreme(name: str, frame: Frame, node: ast.Call) -> Typed:
+    given = [expressions.expression(frame, operand) for operand in operands(frame, node, 2, None)]
+    wanted = next((one for one in given if one.literal is None), given[0])
+    first, *others = (paired(frame, node, one, wanted)[0] for one in given)
+    if first.kind not in (I64, F64):
+        raise frame.wrong(node, f"{name} is for i64 and f64, found {first.kind}")
     for other in others:
-        left, right = paired(frame, node, first, other)
-        if left.kind not in (I64, F64):
-            raise frame.wrong(node, f"{name} is for i64 and f64, found {left.kind}")
-        first = Typed((name, left.kind.name, left.node, right.node), left.kind)
+        first = Typed((name, first.kind.name, first.node, other.node), first.kind)
     return first
 
 
@@ -135,24 +139,23 @@ def page_argument(frame: Frame, node: ast.expr) -> int:
 
 
 _VERB_OF: Final = {name: function for function, name in VERBS.items()}
-_FUNCTIONS: Final[dict[Any, Callable[[Frame, ast.Call], Typed]]] = {
-    builtins.abs: _abs,
-    builtins.min: _extreme,
-    builtins.max: _extreme,
-    builtins.len: _len,
-    builtins.float: _float,
-    builtins.int: _int,
-    _VERB_OF["sqrt"]: _sqrt,
-    _VERB_OF["now"]: _now,
-    _VERB_OF["exists"]: _exists,
-}
+_FUNCTIONS: Final[tuple[tuple[Any, Callable[[Frame, ast.Call], Typed]], ...]] = (
+    (builtins.abs, _abs),
+    (builtins.min, partial(_extreme, "min")),
+    (builtins.max, partial(_extreme, "max")),
+    (builtins.len, _len),
+    (builtins.float, _float),
+    (builtins.int, _int),
+    (_VERB_OF["sqrt"], _sqrt),
+    (_VERB_OF["now"], _now),
+    (_VERB_OF["exists"], _exists),
+)
 
 
 def helper(frame: Frame, node: ast.Call, function: Any) -> tuple[list[Node], Typed | None]:
     """The body of a helper, written in: what to run, and the value it then has."""
     if not isinstance(function, FunctionType):
-        known = "abs, min, max, len, float, int, mmsb.sqrt, mmsb.now, mmsb.exists and plain functions"
-        raise frame.wrong(node, f"`{_spelled(node)}` cannot be called here; the language knows {known}")
+        raise frame.wrong(node, f"`{_spelled(node)}` cannot be called here; {_CALLABLE}")
     if function in frame.context.helpers:
         raise frame.wrong(node, f"{function.__name__} calls itself; the language has no recursion, write a `for` loop")
     title = f"{frame.place.name} → {function.__name__}"
@@ -210,8 +213,6 @@ def _arguments(frame: Frame, node: ast.Call, body: FunctionNode) -> list[tuple[s
     spelled = _spelled(node)
     by_name = {p.arg for p in (*body.args.args, *body.args.kwonlyargs)}
     positional = [p.arg for p in (*body.args.posonlyargs, *body.args.args)]
-    if body.args.vararg or body.args.kwarg:
-        raise frame.wrong(node, f"{spelled} takes `*` or `**` parameters; name each")
     if any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
         raise frame.wrong(node, "the language has no `*` or `**` in calls; write each argument")
     if len(node.args) > len(positional):

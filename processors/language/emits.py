@@ -33,19 +33,19 @@ def emit(frame: Frame, node: ast.Call) -> list[Node]:
 
 def _emitted(frame: Frame, made: ast.Call) -> IntentLayout:
     spelled = ast.unparse(made.func)
-    if spelled == frame.context.intent.name:
+    by_name = isinstance(made.func, ast.Name) and spelled not in frame.locals
+    cls: Any = frame.lookup(spelled) if by_name else expressions.static(frame, made.func)
+    emitted: type[Intent] | None = cls if isinstance(cls, type) and issubclass(cls, Intent) else None
+    layout = frame.context.intent_of(emitted) if emitted else None
+    if layout:
+        return layout
+    if by_name and spelled == frame.context.intent.name:  # Python binds the name only after the class is declared
         return frame.context.intent
-    cls: Any = frame.lookup(spelled) if isinstance(made.func, ast.Name) else expressions.static(frame, made.func)
-    if cls is UNKNOWN:
-        raise ForwardReference(spelled, frame.wrong(made, f"there is no intent {spelled!r}; declare it in this app"))
-    if not isinstance(cls, type) or not issubclass(cls, Intent):
+    if emitted is None and cls is not UNKNOWN:
         raise frame.wrong(made, f"{spelled} is no intent; emit a class declared with @app.intent")
-    layout = frame.context.intent_of(cls)
-    if layout is None:
-        raise ForwardReference(
-            spelled, frame.wrong(made, f"{spelled} is not declared in this app; write @app.intent above it")
-        )
-    return layout
+    raise ForwardReference(
+        spelled, frame.wrong(made, f"{spelled} is not declared in this app; write @app.intent above it")
+    )
 
 
 def _arguments(frame: Frame, made: ast.Call, layout: IntentLayout) -> list[tuple[str, ast.expr]]:

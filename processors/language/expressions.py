@@ -25,6 +25,8 @@ ARITHMETIC: Final[dict[type[ast.operator], str]] = {
     ast.BitXor: "xor",
 }
 _FLOAT_OPS: Final = ("add", "sub", "mul", "div")
+_EQUALITY: Final = "it knows == and != only"
+_KNOWS: Final = {"i64": "it knows + - * // % & | ^, unary - and ~", "f64": "it knows + - * / and unary -"}
 _COMPARISONS: Final[dict[type[ast.cmpop], str]] = {
     ast.Lt: "lt",
     ast.LtE: "le",
@@ -42,8 +44,8 @@ _INSTEAD: Final[dict[type[ast.AST], str]] = {
     ast.JoinedStr: "an f-string: texts are stored and compared, never built",
     ast.NamedExpr: "`:=`: assign in a statement of its own",
     ast.Await: "`await`: await before you submit the intent",
-    ast.Yield: "`yield`",
-    ast.YieldFrom: "`yield`",
+    ast.Yield: "`yield`: a `delta` assigns to its pages",
+    ast.YieldFrom: "`yield`: a `delta` assigns to its pages",
     ast.Tuple: "a tuple: assign one value at a time",
     ast.List: "a list: write array fields element by element",
     ast.Dict: "a dict: use pages",
@@ -85,24 +87,35 @@ def _name(frame: Frame, node: ast.Name) -> Typed:
         return Typed(("local", binding.slot), binding.kind)
     if binding is not None:
         raise frame.wrong(node, f"{node.id!r} is no value by itself; read one of its fields")
-    return constant(frame, node, static(frame, node))
+    if node.id in frame.locals:
+        raise frame.wrong(node, f"{node.id!r} is not assigned on every way to here; assign it before")
+    found = constant(frame, node, static(frame, node))
+    if node.id in frame.scope.changing:
+        raise frame.wrong(node, f"{node.id!r} of the enclosing function is assigned more than once; give it one value")
+    return found
 
 
 def static(frame: Frame, node: ast.expr) -> Any:
     """The Python object that a name, or an attribute of a module or enum, stands for."""
     if isinstance(node, ast.Name):
+        if node.id in frame.locals:
+            raise frame.wrong(node, f"{node.id!r} is a local name here; only fields of self and pages are read by `.`")
         found = frame.lookup(node.id)
         if found is UNKNOWN:
-            raise frame.wrong(node, f"there is no {node.id!r}; known here are self, pages, locals and constants")
+            raise frame.wrong(node, f"there is no {node.id!r}; known are the function's own names and constants")
         return found
     if isinstance(node, ast.Attribute):
         owner = static(frame, node.value)
         if isinstance(owner, ModuleType) or (isinstance(owner, type) and issubclass(owner, enum.Enum)):
-            found = getattr(owner, node.attr, UNKNOWN)
+            found = vars(owner).get(node.attr, UNKNOWN) if isinstance(owner, ModuleType) else _member(owner, node.attr)
             if found is not UNKNOWN:
                 return found
         raise frame.wrong(node, f"`{ast.unparse(node)}` is no field, constant, enum member or function known here")
     raise frame.wrong(node, f"`{ast.unparse(node)}` is not a name")
+
+
+def _member(owner: type[enum.Enum], name: str) -> Any:
+    return owner.__members__.get(name, UNKNOWN)
 
 
 def _attribute(frame: Frame, node: ast.Attribute) -> Typed:
@@ -146,7 +159,7 @@ def array_at(frame: Frame, node: ast.expr) -> tuple[PageName | SelfName, int, Ar
     """The array field that is indexed or iterated."""
     binding, index, found = field_at(frame, node)
     if not isinstance(found.type, Array):
-        raise frame.wrong(node, f"{found.name!r} is no array")
+        raise frame.wrong(node, f"{found.name!r} is no array; read it as it is, `{ast.unparse(node)}`")
     return binding, index, found.type
 
 
@@ -175,21 +188,22 @@ def arithmetic(frame: Frame, node: ast.AST, operator: ast.operator, left: Typed,
         raise frame.wrong(node, "`/` is for floats; write `//`, or float(…) on both sides")
     if left.kind == U64:
         raise frame.wrong(node, "u64 knows ==, != and assignment only: declare what you compute with as i64")
-    raise frame.wrong(node, f"{left.kind} does not know this operation")
+    raise frame.wrong(node, f"{left.kind} does not know `{ast.unparse(node)}`; {_KNOWS.get(left.kind.name, _EQUALITY)}")
 
 
 def _unary(frame: Frame, node: ast.UnaryOp) -> Typed:
     if isinstance(node.op, ast.Not):
         return Typed(("not", condition(frame, node.operand)), BOOL)
     operand = expression(frame, node.operand)
-    if operand.literal is not None and isinstance(node.op, ast.USub):
+    if operand.literal is not None and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         return integer(frame, node, -operand.literal)
     operand = settled(frame, node, operand)
     if isinstance(node.op, ast.USub) and operand.kind in (I64, F64):
         return Typed(("neg", operand.kind.name, operand.node), operand.kind)
     if isinstance(node.op, ast.Invert) and operand.kind == I64:
         return Typed(("invert", operand.node), I64)
-    raise frame.wrong(node, f"{operand.kind} does not know `{ast.unparse(node)[0]}`")
+    knows = _KNOWS.get(operand.kind.name, _EQUALITY)
+    raise frame.wrong(node, f"{operand.kind} does not know `{ast.unparse(node)[0]}`; {knows}")
 
 
 def _compare(frame: Frame, node: ast.Compare) -> Typed:
@@ -224,7 +238,7 @@ def _comparison(frame: Frame, node: ast.AST, operator: ast.cmpop, left: Typed, r
         raise frame.wrong(node, "the language has no `in` or `is`; write `a == x or a == y`")
     left, right = paired(frame, node, left, right)
     if name not in ("eq", "ne") and left.kind not in (I64, F64):
-        raise frame.wrong(node, f"{left.kind} knows == and != only")
+        raise frame.wrong(node, f"{left.kind} knows == and != only; declare what has an order as i64 or f64")
     return ("cmp", name, left.kind.name, left.node, right.node)
 
 

@@ -12,7 +12,9 @@ from mmsb.processors.language.kinds import Kind
 from mmsb.schemas.errors import InvalidDefinition
 from mmsb.schemas.layouts import IntentLayout, Layout, PageLayout
 from mmsb.schemas.limits import IR_NODES_MAX, LOOP_STEPS_MAX
-from mmsb.schemas.places import FunctionNode, Place, function_node
+from mmsb.schemas.places import FunctionNode, Place, changing_names, function_node
+
+TOO_LONG: Final = f"it and its helpers are longer than IR_NODES_MAX = {IR_NODES_MAX} nodes; split the intent"
 
 UNKNOWN: Final = object()
 """What `lookup` gives for a name that has no value yet."""
@@ -75,11 +77,12 @@ class Scope:
 
     cells: dict[str, CellType]
     module: dict[str, Any]
+    changing: set[str]
 
 
 def scope_of(function: FunctionType) -> Scope:
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    return Scope(cells, function.__globals__)
+    return Scope(cells, function.__globals__, changing_names(function))
 
 
 @dataclass
@@ -95,16 +98,23 @@ class Frame:
     returns: SlotName | None = None
     falls_through: bool = False
     loop_depth: int = 0
+    reached: set[ast.stmt] = field(default_factory=set[ast.stmt])
+    locals: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Like Python: what a function assigns anywhere is local everywhere in it."""
+        nodes = list(ast.walk(self.node))
+        stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        self.locals = stored | {node.arg for node in nodes if isinstance(node, ast.arg)}
 
     def wrong(self, node: ast.AST, message: str) -> InvalidDefinition:
         return self.place.at(getattr(node, "lineno", self.node.lineno)).wrong(message)
 
     def count(self, node: ast.AST) -> None:
+        """Stop early where branches or helpers multiply; the IR itself is measured when it is there."""
         self.context.nodes += 1
-        if self.context.nodes > IR_NODES_MAX:
-            raise self.wrong(
-                node, f"it and its helpers are longer than IR_NODES_MAX = {IR_NODES_MAX}; split the intent"
-            )
+        if self.context.nodes > 4 * IR_NODES_MAX:
+            raise self.wrong(node, TOO_LONG)
 
     @contextmanager
     def loop(self, node: ast.AST, length: int) -> Generator[None]:
@@ -113,7 +123,8 @@ class Frame:
         self.loop_depth += 1
         if self.context.loop_steps > LOOP_STEPS_MAX:
             steps = self.context.loop_steps
-            raise self.wrong(node, f"its nested loops take {steps} steps, more than LOOP_STEPS_MAX = {LOOP_STEPS_MAX}")
+            limit = f"LOOP_STEPS_MAX = {LOOP_STEPS_MAX}"
+            raise self.wrong(node, f"its nested loops take {steps} steps, more than {limit}; write shorter ones")
         yield
         self.context.loop_steps = outer
         self.loop_depth -= 1
@@ -136,6 +147,8 @@ class Frame:
 def open_function(function: FunctionType, title: str, error_place: Place) -> tuple[FunctionNode, Place]:
     """The syntax tree of a function; refuses what has none or is not a plain function."""
     node, file = function_node(function)
+    if node is None and function.__name__ == "<lambda>":
+        raise error_place.wrong(f"{title} is a lambda; write it with `def`")
     if node is None:
         raise error_place.wrong(
             f"the source of {title} cannot be read ({file}); write the class in a file and import it"

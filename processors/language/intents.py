@@ -1,19 +1,33 @@
 """One intent class → the IR of its query, predicate and delta."""
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from mmsb.processors.language import expressions, statements
-from mmsb.processors.language.frames import Binding, Context, Frame, PageName, SelfName, open_function, scope_of
+from mmsb.processors.language.frames import (
+    TOO_LONG,
+    Binding,
+    Context,
+    Frame,
+    PageName,
+    SelfName,
+    open_function,
+    scope_of,
+)
 from mmsb.processors.language.kinds import BOOL, Node
 from mmsb.processors.language.values import matched, stored
 from mmsb.schemas.classes import Page
 from mmsb.schemas.layouts import IntentLayout, PageLayout
-from mmsb.schemas.limits import PAGES_PER_INTENT_MAX
+from mmsb.schemas.limits import IR_DEPTH_MAX, IR_NODES_MAX, PAGES_PER_INTENT_MAX
 from mmsb.schemas.places import place_of_class
+
+TOO_DEEP: Final = (
+    f"its functions are nested deeper than IR_DEPTH_MAX = {IR_DEPTH_MAX}; keep parts in variables, and write fewer "
+    "branches and calls inside one another"
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +61,40 @@ def translate(
     def context(part: str, pages: tuple[PageLayout, ...]) -> Context:
         return Context(part, layout, pages, page_of, intent_of)
 
-    query = _query(cls, context("query", ()))
-    pages = tuple(page for page, _ in query)
-    predicate = _predicate(cls, context("predicate", pages)) if "predicate" in vars(cls) else None
-    return Code(query, predicate, _delta(cls, context("delta", pages)))
+    try:
+        query = _query(cls, context("query", ()))
+        pages = tuple(page for page, _ in query)
+        predicate = _predicate(cls, context("predicate", pages)) if "predicate" in vars(cls) else None
+        code = Code(query, predicate, _delta(cls, context("delta", pages)))
+    except RecursionError:
+        raise place_of_class(cls).wrong(TOO_DEEP) from None
+    _check_size(cls, code)
+    return code
+
+
+def _check_size(cls: type[Any], code: Code) -> None:
+    """Count the nodes, and how deep they stand inside one another, without going deep here."""
+    count = 0
+    level: list[Any] = [*(keys for _, keys in code.query), code.predicate, code.delta]
+    for _ in range(IR_DEPTH_MAX + 1):
+        nodes = list(_nodes_in(level))
+        count += len(nodes)
+        if count > IR_NODES_MAX:
+            raise place_of_class(cls).wrong(TOO_LONG)
+        level = [part for node in nodes for part in node[1:]]
+    if level:
+        raise place_of_class(cls).wrong(TOO_DEEP)
+
+
+def _nodes_in(parts: Iterable[Any]) -> Iterator[Node]:
+    """The nodes in these parts of a node, also those in lists."""
+    for part in parts:
+        if isinstance(part, tuple | list):
+            items = cast("Sequence[Any]", part)
+            if items and isinstance(items[0], str) and isinstance(part, tuple):
+                yield part
+            else:
+                yield from _nodes_in(items)
 
 
 def _function(cls: type[Any], part: str) -> FunctionType:
@@ -59,7 +103,9 @@ def _function(cls: type[Any], part: str) -> FunctionType:
     if found is None:
         raise here.wrong(f"it has no `{part}`; write `def {part}(self{', …' if part == 'delta' else ''}):`")
     if not isinstance(found, FunctionType):
-        raise here.wrong(f"`{part}` must be a plain function, found {type(found).__name__}")
+        raise here.wrong(
+            f"`{part}` must be a plain function, found {type(found).__name__}; write `def {part}(self, …):`"
+        )
     return found
 
 
@@ -81,7 +127,7 @@ def _open(cls: type[Any], context: Context) -> Frame:
 
 def _query(cls: type[Any], context: Context) -> tuple[tuple[PageLayout, tuple[Node, ...]], ...]:
     frame = _open(cls, context)
-    body = [s for s in frame.node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    body = statements.without_docstring(frame.node)
     returned = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
     if returned is None:
         raise frame.wrong(frame.node, "`query` is a single `return` of pages, for instance `return Account[self.src]`")

@@ -13,6 +13,7 @@ from mmsb.processors.language.emits import emit
 from mmsb.processors.language.frames import Frame, SelfName, SlotName
 from mmsb.processors.language.kinds import I64, Node, Typed, kind_of
 from mmsb.processors.language.values import matched, stored, text_literal
+from mmsb.schemas.places import FunctionNode
 from mmsb.schemas.types import Array
 
 _INSTEAD: Final[dict[type[ast.stmt], str]] = {
@@ -20,8 +21,9 @@ _INSTEAD: Final[dict[type[ast.stmt], str]] = {
     ast.Break: "`break`: put the rest of the body under an `if`",
     ast.Continue: "`continue`: put the rest of the body under an `if`",
     ast.Try: "`try`: test before you compute",
+    ast.TryStar: "`try`: test before you compute",
     ast.Raise: "`raise`: write mmsb.reject(…)",
-    ast.With: "`with`",
+    ast.With: "`with`: there is nothing to close",
     ast.Import: "`import`: import at the top of the file",
     ast.ImportFrom: "`import`: import at the top of the file",
     ast.Global: "`global`: state lives in pages",
@@ -29,17 +31,18 @@ _INSTEAD: Final[dict[type[ast.stmt], str]] = {
     ast.Assert: "`assert`: write `if not …: mmsb.reject(…)`",
     ast.Delete: "`del`: write mmsb.delete(page)",
     ast.FunctionDef: "nested functions: write a helper at the top of the file",
-    ast.ClassDef: "nested classes",
+    ast.ClassDef: "nested classes: declare it at the top of the file",
     ast.Match: "`match`: write `if` and `elif`",
 }
 
 
 def function_body(frame: Frame) -> tuple[list[Node], Typed | None]:
     """A function's statements, and the value it then has (None: it returns nothing)."""
-    only = [statement for statement in frame.node.body if not _is_docstring(statement)]
-    if len(only) == 1 and isinstance(only[0], ast.Return) and only[0].value:
-        return [], expressions.value(frame, only[0].value)
-    nodes, _ = block(frame, frame.node.body, tail=True)
+    body = without_docstring(frame.node)
+    if len(body) == 1 and isinstance(body[0], ast.Return) and (only := _returned(body[0])):
+        return [], expressions.value(frame, only)
+    nodes, _ = block(frame, body, tail=True)
+    _check_unreached(frame, body)
     if frame.returns is None:
         return nodes, None
     if frame.falls_through:
@@ -52,6 +55,7 @@ def block(frame: Frame, body: Sequence[ast.stmt], *, tail: bool) -> tuple[list[N
     nodes: list[Node] = []
     for index, statement in enumerate(body):
         frame.count(statement)
+        frame.reached.add(statement)
         if isinstance(statement, ast.If) and _may_return(statement):
             nodes.append(_split(frame, statement, body[index + 1 :]))
             return nodes, True
@@ -86,8 +90,21 @@ def _statement(frame: Frame, statement: ast.stmt) -> tuple[list[Node], bool]:
     return translate(frame, statement)
 
 
-def _is_docstring(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+def _check_unreached(frame: Frame, body: Sequence[ast.stmt]) -> None:
+    """Statements that never run have no IR, but must be in the language: each is translated and dropped."""
+    for statement in body:
+        if statement in frame.reached:
+            for inner in (getattr(statement, "body", ()), getattr(statement, "orelse", ())):
+                _check_unreached(frame, inner)
+        else:
+            before = frame.context.slots, frame.returns, frame.falls_through
+            frame.assigned = set(frame.names)
+            block(frame, [statement], tail=False)
+            frame.context.slots, frame.returns, frame.falls_through = before
+
+
+def without_docstring(function: FunctionNode) -> list[ast.stmt]:
+    return function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
 
 
 def _pass(frame: Frame, statement: ast.stmt) -> tuple[list[Node], bool]:
@@ -97,14 +114,21 @@ def _pass(frame: Frame, statement: ast.stmt) -> tuple[list[Node], bool]:
 def _return(frame: Frame, statement: ast.Return) -> tuple[list[Node], bool]:
     if frame.loop_depth:
         raise frame.wrong(statement, "`return` inside a loop is not in the language; keep the result in a variable")
-    if statement.value is None:
+    source = _returned(statement)
+    if source is None:
         frame.falls_through = True
         return [], True
-    given = expressions.expression(frame, statement.value)
+    given = expressions.expression(frame, source)
     given = matched(frame, statement, given, frame.returns.kind if frame.returns else given.kind)
     if frame.returns is None:
         frame.returns = SlotName(frame.context.new_slot(), given.kind)
     return [("let", frame.returns.slot, given.node)], True
+
+
+def _returned(statement: ast.Return) -> ast.expr | None:
+    """What is returned; None is nothing."""
+    source = statement.value
+    return None if isinstance(source, ast.Constant) and source.value is None else source
 
 
 def _assign(frame: Frame, statement: ast.Assign) -> tuple[list[Node], bool]:
@@ -214,7 +238,7 @@ def _for(frame: Frame, statement: ast.For) -> tuple[list[Node], bool]:
     start, stop, step, element = _iteration(frame, statement)
     before = set(frame.assigned)
     counter = frame.context.new_slot()
-    with frame.loop(statement, len(range(start, stop, step))):
+    with frame.loop(statement, max(0, -((start - stop) // step))):  # len() of a long range would overflow
         first = _let(frame, statement.target, element(counter))
         nodes, _ = block(frame, statement.body, tail=False)
     frame.assigned = before
@@ -229,7 +253,7 @@ def _iteration(frame: Frame, statement: ast.For) -> tuple[int, int, int, Callabl
         start, stop = (0, bounds[0]) if len(bounds) == 1 else bounds[:2]
         step = bounds[2] if len(bounds) == 3 else 1
         if step == 0:
-            raise frame.wrong(over, "a range's step is not 0")
+            raise frame.wrong(over, "expected a step other than 0")
         return start, stop, step, lambda counter: Typed(("local", counter), I64)
     if not expressions.is_field(frame, over):
         raise frame.wrong(over, "a loop runs over `range(…)` with constant integers, or over an array field")
@@ -242,14 +266,14 @@ def _iteration(frame: Frame, statement: ast.For) -> tuple[int, int, int, Callabl
 def _constant_int(frame: Frame, node: ast.expr) -> int:
     found = expressions.expression(frame, node).literal
     if found is None or abs(found) >= 2**63:
-        raise frame.wrong(node, f"expected a constant integer, found `{ast.unparse(node)}`")
+        raise frame.wrong(node, f"expected a constant integer of 64 bits, found `{ast.unparse(node)}`")
     return found
 
 
 def _expression(frame: Frame, statement: ast.Expr) -> tuple[list[Node], bool]:
     node = statement.value
-    if isinstance(node, ast.Constant):
-        return [], False
+    if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr):
+        expressions.expression(frame, node)
     if not isinstance(node, ast.Call):
         raise frame.wrong(statement, f"`{ast.unparse(node)}` has no effect; assign it or leave it out")
     function = calls.callee(frame, node)

@@ -19,7 +19,7 @@ def constant(frame: Frame, node: ast.AST, value: Any) -> Typed:
         return Typed(("const", "bool", value), BOOL)
     if isinstance(value, enum.Enum):
         if not isinstance(value, enum.IntEnum):
-            raise frame.wrong(node, f"{value!r} is a member of an enum that is no enum.IntEnum")
+            raise frame.wrong(node, f"{value!r} is a member of an enum that is no enum.IntEnum; derive it from that")
         return Typed(("const", "enum", int(value)), Kind("enum", 0, type(value)))
     if type(value) is int:
         return integer(frame, node, value)
@@ -30,11 +30,15 @@ def constant(frame: Frame, node: ast.AST, value: Any) -> Typed:
     if type(value) is bytes and value:
         return Typed(("const", "blob", value), Kind("blob", len(value)))
     wanted = "an integer, a finite float, True, False, text, bytes or a member of an enum.IntEnum"
-    raise frame.wrong(node, f"expected {wanted}, found {_shown(value)}")
+    raise frame.wrong(node, f"expected {wanted}, found {shown(value)}")
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """A Python object in a message, where its own repr may be long, or fail."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"an object of {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -49,7 +53,7 @@ def text_literal(frame: Frame, node: ast.AST, value: str) -> str:
 def integer(frame: Frame, node: ast.AST, value: int) -> Typed:
     """An integer literal: an i64 unless its place wants a u64 or f64."""
     if not -U64_MAX <= value <= U64_MAX:
-        raise frame.wrong(node, f"{value} fits neither i64 nor u64")
+        raise frame.wrong(node, f"{shown(value)} fits neither i64 nor u64; write it as a float, or a smaller one")
     return Typed(("const", "i64", value), I64, value)
 
 
@@ -65,7 +69,7 @@ def adapted(frame: Frame, node: ast.AST, given: Typed, wanted: Kind) -> Typed:
     value = given.literal
     if value is not None and wanted == U64:
         if value < 0:
-            raise frame.wrong(node, f"{value} is no u64")
+            raise frame.wrong(node, f"{value} is no u64; write an integer from 0")
         return Typed(("const", "u64", value), U64)
     if value is not None and wanted == F64:
         if abs(value) > F64_EXACT_MAX:
@@ -93,12 +97,15 @@ def paired(frame: Frame, node: ast.AST, left: Typed, right: Typed) -> tuple[Type
 def hint(one: Kind, other: Kind) -> str:
     """What to write instead where two kinds do not go together."""
     names = {one.name, other.name}
+    if "bool" in names:
+        return "; write a comparison, for instance `x != 0`"
+    for kind in (one, other):
+        if kind.python:
+            return f"; write a member, for instance {kind}.{next(iter(kind.python)).name}"
     if names == {"i64", "f64"}:
         return "; write float(…) around the integer, or int(…) around the float"
     if "u64" in names:
         return "; u64 knows ==, != and assignment only: declare what you compute with as i64"
-    if "bool" in names:
-        return "; write a comparison, for instance `x != 0`"
     if one.name == other.name == "blob":
         return "; blobs go together only if they have the same size"
     return ""

@@ -87,7 +87,8 @@ class App:
                 self._translate(cls)
                 self._translate_waiting()
             except InvalidDefinition:
-                del self._intents[cls]
+                for declared in (self._intents, self._programs, self._waiting):
+                    declared.pop(cls, None)
                 raise
             cls.__mmsb_layout__ = layout
             cls.__mmsb_plan__ = self._plan
