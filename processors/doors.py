@@ -21,6 +21,7 @@ from mmsb.schemas.upsert_json import read_json
 from mmsb.schemas.upserts import (
     ADD,
     EPOCH_TYPE,
+    MUTATE,
     UPSERT,
     Condition,
     UpsertRequest,
@@ -28,9 +29,6 @@ from mmsb.schemas.upserts import (
     read_packed,
     shown,
 )
-
-MUTATE: Final = IntentLayout("mmsb.Mutate", ())
-BUILT_IN: Final = {layout.name: layout for layout in (MUTATE, UPSERT)}
 
 P = TypeVar("P", bound=Page)
 

@@ -8,21 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mmsb.processors.bundle import Bundle
-from mmsb.processors.doors import BUILT_IN, open_door, pass_door
+from mmsb.processors.doors import open_door, pass_door
 from mmsb.processors.lowering import Emitted, PageChange, Surroundings, aim, keys_of, lower
 from mmsb.processors.programs import Program
 from mmsb.schemas.arguments import json_arguments, packed_arguments
 from mmsb.schemas.envelopes import Envelope, read_envelope
-from mmsb.schemas.ids import position_id, source_of_follow_up
+from mmsb.schemas.ids import source_of_follow_up
 from mmsb.schemas.intents import pack_intent
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.limits import OUTCOME_BYTES_MAX, SOURCES_MAX, TIME_MS_MAX
-from mmsb.schemas.metadata import Metadata, unpack_metadata
 from mmsb.schemas.records import CONTROL, TRANSACTIONAL
 from mmsb.schemas.rejections import Code, Refused, Rejection
 from mmsb.schemas.sources import FOLLOW_UP, Source
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import DELTA_ROW, FOLLOW_UP_ROW
+from mmsb.schemas.upserts import BUILT_IN
+from mmsb.state.follow_ups import follow_up_metadata, follow_up_source
 from mmsb.state.partition import PartitionState
 
 
@@ -65,9 +66,7 @@ def judge(bundle: Bundle, state: PartitionState, offset: int, time: int, flags: 
     return _repeated(seen, state) or _execute(seen, layout, envelope, bundle, state, offset)
 
 
-def judge_quarantined(
-    bundle: Bundle, state: PartitionState, time: int, flags: int, value: bytes | None
-) -> Judgement:
+def judge_quarantined(bundle: Bundle, state: PartitionState, time: int, flags: int, value: bytes | None) -> Judgement:
     """Settle a record without executing it; its envelope counts as always."""
     clock = clock_after(state.clock, time)
     try:
@@ -143,7 +142,7 @@ def _execute(
     if layout is None:
         return _rejected(seen, _unknown_type(envelope))
     around = surroundings(bundle, state, seen.clock, envelope.source.hops if envelope.source else 0)
-    sender = _Sender(state, envelope, offset, around.hops + 1)
+    sender = _Sender(state, envelope, offset)
     program = None if layout.name in BUILT_IN else bundle.program_named(layout.name)
     try:
         arguments = read_arguments(layout, envelope) if program else b""
@@ -208,28 +207,21 @@ class _Sender:
     state: PartitionState
     envelope: Envelope
     offset: int
-    hops: int
 
     def send(self, emitted: Sequence[Emitted]) -> list[FollowUp]:
-        genesis = self.state.genesis
-        source = source_of_follow_up(genesis.log_id, genesis.partition)
-        metadata = self._metadata() if emitted else b""
+        if not emitted:
+            return []
+        genesis, cause = self.state.genesis, self.envelope
+        metadata = follow_up_metadata(genesis, self.offset, cause.id, cause.metadata)
         sent: Counter[int] = Counter()
         follow_ups: list[FollowUp] = []
         for intent in emitted:
             sent[intent.target] += 1
             number = self.state.sent(intent.target) + sent[intent.target]
-            origin = Source(FOLLOW_UP, source, number, self.hops)
-            packed = pack_intent(intent.layout.type_id, intent.arguments, source=origin, metadata=metadata)
+            source = follow_up_source(genesis, cause.source, number)
+            packed = pack_intent(intent.layout.type_id, intent.arguments, source=source, metadata=metadata)
             follow_ups.append(FollowUp(intent.target, number, packed))
         return follow_ups
-
-    def _metadata(self) -> bytes:
-        """The cause's metadata, with the cause as causation."""
-        genesis = self.state.genesis
-        about = unpack_metadata(self.envelope.metadata) if self.envelope.metadata else Metadata()
-        cause = self.envelope.id or position_id(genesis.log_id, genesis.partition, self.offset)
-        return replace(about, causation=cause, correlation=about.correlation or cause).pack()
 
 
 def named_pages(

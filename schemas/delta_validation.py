@@ -69,7 +69,8 @@ def _judge_body(layout: PageLayout, after: bytes) -> DeltaVerdict:
     if problem is None:
         return OK
     if problem.code == Code.BAD_PADDING:
-        return DeltaVerdict(DeltaStatus.VALUE, next(start for start, end in layout.gaps if any(after[start:end])))
+        gaps = (at for start, end in layout.gaps for at in range(start, end))
+        return DeltaVerdict(DeltaStatus.VALUE, next(at for at in gaps if after[at]))
     status = DeltaStatus.INVARIANT if problem.code == Code.INVARIANT else DeltaStatus.VALUE
     return DeltaVerdict(status, layout.fields[problem.field - 1].offset)
 

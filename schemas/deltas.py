@@ -153,10 +153,10 @@ def _check_mask(word_count: int, payload: bytes, base: int) -> Judgement:
     if len(payload) < size:
         return DeltaStatus.PAYLOAD, 0
     bits = int.from_bytes(payload[:size], "little")
-    if len(payload) != size + 8 * bits.bit_count():
-        return DeltaStatus.PAYLOAD, 0
     if bits >> word_count:
         return DeltaStatus.BOUNDS, size - 8  # only the last mask word has bits to spare
+    if len(payload) != size + 8 * bits.bit_count():
+        return DeltaStatus.PAYLOAD, 0
     return _check_empty(bits.bit_count(), base)
 
 

@@ -81,7 +81,7 @@ def _read_packed(value: bytes) -> Envelope:
     source_at = HEADER.size + ID_BYTES * bool(parts & HAS_ID)
     arguments_at = source_at + SOURCE_BYTES * bool(parts & HAS_SOURCE)
     metadata_at = arguments_at + 8 * words
-    if len(value) < metadata_at or (len(value) > metadata_at and not parts & HAS_METADATA):
+    if len(value) < metadata_at or (len(value) > metadata_at) != bool(parts & HAS_METADATA):
         raise _malformed()
     source = _source_part(kind, value[source_at:arguments_at]) if parts & HAS_SOURCE else None
     metadata = value[metadata_at:]

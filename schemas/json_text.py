@@ -87,6 +87,8 @@ _LITERALS: Final[dict[int, tuple[bytes, JsonValue]]] = {
 }
 _INFINITIES: Final = {ord("N"): b"NaN", ord("I"): b"Infinity"}
 _ESCAPES: Final = dict(zip(b'"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
+_LOW_SURROGATE: Final = re.compile(rb"\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_LOW_SURROGATE_BEGUN: Final = re.compile(rb"(\\(u([dD]([c-fC-F][0-9a-fA-F]?)?)?)?)?")
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -217,13 +219,14 @@ class _Scanner:
             raise _refused(Code.JSON_LONE_SURROGATE, start)
         if not 0xD800 <= unit <= 0xDBFF:
             return chr(unit)
-        if self.data[self.at : self.at + 2] != b"\\u":
-            raise _refused(Code.JSON_LONE_SURROGATE, start)
-        self.at += 1
-        low = self._unit()
-        if not 0xDC00 <= low <= 0xDFFF:
-            raise _refused(Code.JSON_LONE_SURROGATE, start)
-        return chr(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
+        pair = _LOW_SURROGATE.match(self.data, self.at)
+        if pair:
+            self.at = pair.end()
+            return chr(0x10000 + ((unit - 0xD800) << 10) + (int(pair[1], 16) - 0xDC00))
+        if _LOW_SURROGATE_BEGUN.fullmatch(self.data, self.at):  # the text ends where a pair still could come
+            self.at = len(self.data)
+            raise self._syntax()
+        raise _refused(Code.JSON_LONE_SURROGATE, start)
 
     def _unit(self) -> int:
         """The number in `uXXXX`."""

@@ -120,9 +120,16 @@ class Layout:
             rejection = self.value_problem(body, index) or self.bound_problem(body, index, bound_code)
             if rejection:
                 return rejection
-        if any(any(body[start:end]) for start, end in self.gaps):
-            return Rejection(Code.BAD_PADDING, self.type_id)
-        return None
+        return self.padding_problem(body)
+
+    def stored_problem(self, body: bytes) -> Rejection | None:
+        """As `problem`, but bounds do not matter: they may have been others when the page was written."""
+        found = next((p for index in range(len(self.fields)) if (p := self.value_problem(body, index))), None)
+        return found or self.padding_problem(body)
+
+    def padding_problem(self, body: bytes) -> Rejection | None:
+        spoiled = any(any(body[start:end]) for start, end in self.gaps)
+        return Rejection(Code.BAD_PADDING, self.type_id) if spoiled else None
 
     def value_problem(self, body: bytes, index: int) -> Rejection | None:
         field = self.fields[index]

@@ -116,9 +116,13 @@ class Rejection:
     ordinal: int = 0
 
     def pack(self) -> bytes:
-        kind = _kind(self.value, self.bound)
+        kind = _Kind.U64 if self._names_a_type() else _kind(self.value, self.bound)
         value, bound = _bits(kind, self.value), _bits(kind, self.bound)
         return _ROW.pack(self.code, self.op, kind, self.ordinal, self.field, self.type_id, value, bound)
+
+    def _names_a_type(self) -> bool:
+        """A type id is shown as one, however small it is."""
+        return self.code == Code.UNKNOWN_TYPE and isinstance(self.value, int)
 
 
 class _Kind(enum.IntEnum):

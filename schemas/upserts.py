@@ -12,6 +12,9 @@ from mmsb.schemas.rejections import Code, Op, Refused, Rejection, RejectionValue
 from mmsb.schemas.types import Array, Boolean, Enumeration, FieldType, Float, Integer, Value, padded
 
 UPSERT: Final = IntentLayout("mmsb.Upsert", ())  # no class can be called so: names of classes have no dots
+MUTATE: Final = IntentLayout("mmsb.Mutate", ())
+BUILT_IN: Final = {layout.name: layout for layout in (MUTATE, UPSERT)}
+BUILT_IN_TYPES: Final = frozenset(layout.type_id for layout in BUILT_IN.values())
 SET: Final = 1
 ADD: Final = 2
 _EPOCH: Final = 0xFFFF

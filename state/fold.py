@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from mmsb.kernels.digest import Digest
-from mmsb.schemas.deltas import DeltaKind, DeltaStatus, apply_change, check_change
+from mmsb.schemas.deltas import DeltaKind, DeltaStatus, apply_change, check_change, is_canonical_change
 from mmsb.schemas.errors import CorruptState, InvalidValue, MmsbError
-from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.layouts import IntentLayout, PageLayout
+from mmsb.schemas.rejections import Code
 from mmsb.schemas.tlog.block_reader import unpack_block
-from mmsb.schemas.tlog.blocks import Block, BlockHeader, DeltaRow, unpack_block_header
+from mmsb.schemas.tlog.blocks import Block, BlockHeader, DeltaRow, OutcomeRow, unpack_block_header
 from mmsb.schemas.tlog.claims import Claim, unpack_claim, unpack_claim_header
 from mmsb.schemas.tlog.genesis import Genesis, unpack_genesis
 from mmsb.schemas.tlog.migrations import Migration, pack_migrate, unpack_migrate
 from mmsb.schemas.tlog.records import REIGN_BYTES, ZERO_HEAD, TlogKind, chain, peek
+from mmsb.schemas.upserts import BUILT_IN_TYPES
+from mmsb.state.follow_ups import check_follow_up
 from mmsb.state.migrations import migrate
 from mmsb.state.partition import PartitionState
 
@@ -148,7 +151,10 @@ class Fold:
         if kind == TlogKind.CLAIM:
             discarded = self._judge_claim(value)
             if discarded is None:
-                self._apply_claim(unpack_claim(value))
+                claim = unpack_claim(value)
+                if claim.descriptor.app != self.genesis.app:
+                    raise InvalidValue(f"it is of {claim.descriptor.app!r}, this log is of {self.genesis.app!r}")
+                self._apply_claim(claim)
             return Verdict(offset, kind, discarded)
         header = unpack_block_header(value)
         discarded = Discarded.TOO_SHORT if header is None else self._judge_header(header)
@@ -176,13 +182,15 @@ class Fold:
         return None
 
     def _judge_header(self, header: BlockHeader) -> Discarded | None:
-        if header.reign != self.reign or self.reign == NO_REIGN:
+        if header.reign != self.reign:
             return Discarded.OTHER_REIGN
         if header.first != self.settled + 1:
             return Discarded.OTHER_OFFSETS
         if header.prev != self.head:
             return Discarded.OTHER_HEAD
         if header.kind == TlogKind.MIGRATE:
+            if header.last != self.settled:
+                return Discarded.OTHER_OFFSETS
             return None if self.pending else Discarded.NOTHING_TO_MIGRATE
         if self.pending:
             return Discarded.MIGRATION_FIRST
@@ -233,8 +241,7 @@ class Fold:
                 raise InvalidValue(f"a clock that does not rise: {clock} after {self.state.clock}")
             self.state.advance_clock(clock)
         for index, outcome in enumerate(block.outcomes):
-            if outcome.id is not None and outcome.status.remembers and self.state.first_offset(outcome.id) is not None:
-                raise InvalidValue(f"offset {first + index} remembers an id that is known")
+            self._check_outcome(outcome)
             self.state.settle(first + index, outcome.status, outcome.id, outcome.source)
         for delta in block.deltas:
             self._apply_delta(delta, first + delta.index + 1)
@@ -243,10 +250,27 @@ class Fold:
                 raise InvalidValue(f"a follow-up to partition {follow_up.target}")
             if follow_up.number != self.state.sent(follow_up.target) + 1:
                 raise InvalidValue(f"follow-up {follow_up.number} after {self.state.sent(follow_up.target)}")
+            cause = block.outcomes[follow_up.index]
+            check_follow_up(self.genesis, cause, first + follow_up.index, follow_up)
             self.state.count_follow_up(follow_up.target)
         if self.state.clock != block.header.clock:
             raise InvalidValue(f"expected the clock {self.state.clock}, found {block.header.clock}")
         self._check_digest(block.header, self.state.digest)
+
+    def _check_outcome(self, outcome: OutcomeRow) -> None:
+        """Names in an outcome are those of the claim in force."""
+        descriptor = self.claim.descriptor if self.claim else None
+        known = descriptor.layouts_by_type if descriptor else {}
+        if outcome.type_id is not None and not isinstance(known.get(outcome.type_id), IntentLayout):
+            if outcome.type_id not in BUILT_IN_TYPES:
+                raise InvalidValue(f"an outcome of an unknown intent: type {outcome.type_id:016x}")
+        refused = outcome.rejection is not None and outcome.rejection.code == Code.REFUSED
+        if (
+            refused
+            and outcome.rejection
+            and outcome.rejection.ordinal >= len(descriptor.messages if descriptor else ())
+        ):
+            raise InvalidValue(f"message {outcome.rejection.ordinal}, which the claim does not have")
 
     def _apply_delta(self, delta: DeltaRow, epoch: int) -> None:
         layout = self.state.layout_of(delta.type_id)
@@ -261,7 +285,13 @@ class Fold:
         if delta.kind == DeltaKind.DELETE:
             self.state.write_page(delta.type_id, delta.key, 0, None)
         else:
-            after = apply_change(before or bytes(layout.size), DeltaKind(delta.kind), delta.payload)
+            old = before or bytes(layout.size)
+            after = apply_change(old, DeltaKind(delta.kind), delta.payload)
+            if not is_canonical_change(old, after, delta.kind, delta.payload):
+                raise InvalidValue(f"{layout.name} {delta.key.hex()}: a delta that no encoder writes")
+            problem = layout.stored_problem(after)
+            if problem:
+                raise InvalidValue(f"{layout.name} {delta.key.hex()}: {problem.code.name.lower()}")
             self.state.write_page(delta.type_id, delta.key, epoch, after)
 
     def _check_digest(self, header: BlockHeader, digest: Digest) -> None:

@@ -97,7 +97,7 @@ class PartitionState:
         """Count an offset's source, remember its id, and forget the ids that the window leaves behind."""
         if source is not None and status != Status.NOOP and source.number > self.mark(source.kind, source.source):
             self._raise_mark((source.kind, source.source), source.number)
-        if id is not None and status.remembers:
+        if id is not None and status.remembers and self.first_offset(id) is None:
             self._ids.remember(id, offset)
             self.digest += id_term(offset, id)
             self._undo(lambda: self._forget_last(offset, id))

@@ -87,7 +87,8 @@ class Scope:
             return lit(self.rng.randrange(length))
         if chance < 0.95:
             return ("bin", "%", self.i64(0), lit(length))
-        return self.i64(0)
+        wild = self.i64(0)  # as a literal it would be refused when the class is defined
+        return ("bin", "+", wild, lit(0)) if wild[0] in ("lit", "neg") else wild
 
     def literal(self, kind: str) -> Tree:
         rng = self.rng

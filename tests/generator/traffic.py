@@ -279,7 +279,8 @@ def to_batches(rng: Random, records: list[Record]) -> list[bytes]:
         size = rng.choice([1, 2, 7, 100])
         batch = [records[at]]
         for record in records[at + 1 : at + size]:
-            if (record.control, record.transactional) != (batch[0].control, batch[0].transactional):
+            far = abs(record.time - batch[0].time) >= 2**63  # a batch holds times as differences of 64 bits
+            if far or (record.control, record.transactional) != (batch[0].control, batch[0].transactional):
                 break
             batch.append(record)
         out.append(encode_batch(batch))

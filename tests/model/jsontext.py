@@ -219,8 +219,13 @@ def canonical(value: Any) -> str:
     return repr(value)
 
 
+SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
+    if character in SHORT:
+        return SHORT[character]
     if character in '"\\':
         return "\\" + character
     if 32 <= code < 127:
