@@ -206,6 +206,8 @@ def _is_f64(limit: Any) -> bool:
 
 def _check_bounds(kind: FieldType, bounds: tuple[Bound, ...], here: Place) -> None:
     number = kind.element if isinstance(kind, Array) else kind
+    least: float
+    most: float
     if isinstance(number, Integer):
         least, most = number.minimum, number.maximum
         above: dict[Op, Any] = {Op.GE: 0, Op.GT: 1, Op.LE: 0, Op.LT: -1}

@@ -7,7 +7,6 @@ import tempfile
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 import mmsb
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.lowering import Surroundings, lower
-from mmsb.schemas.rejections import Refused, Rejection
+from mmsb.schemas.rejections import Refused
 
 PRELUDE = """\
 import enum
@@ -82,7 +81,7 @@ _numbers = itertools.count()
 _folder = Path(tempfile.mkdtemp(prefix="mmsb-language-"))
 
 
-def load(source: str, name: str | None = None) -> ModuleType:
+def load(source: str, name: str | None = None) -> Any:
     """Import this source from a file of its own."""
     name = name or f"declared_{next(_numbers)}"
     path = _folder / f"{name}.py"
@@ -124,9 +123,9 @@ def source_of(
 class Outcome:
     """What an intent did: pages as they are now (None: deleted), follow-ups, or why not."""
 
-    pages: dict[str, dict[str, Any] | None] = field(default_factory=dict[str, dict[str, Any] | None])
+    pages: dict[str, Any] = field(default_factory=dict[str, Any])
     emitted: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
-    rejection: Rejection | None = None
+    rejection: Any = None  # a Rejection, where there is one
 
     @property
     def code(self) -> str:
@@ -140,14 +139,14 @@ class Outcome:
         return found[name]
 
 
-def app_of(module: ModuleType) -> mmsb.App:
+def app_of(module: Any) -> mmsb.App:
     app = module.app
     assert isinstance(app, mmsb.App)
     return app
 
 
 def perform(
-    module: ModuleType,
+    module: Any,
     intent: mmsb.Intent,
     before: dict[Any, dict[str, Any]] | None = None,
     *,
@@ -222,9 +221,7 @@ def refused(*words: str, source: str | None = None, at: str = "Go.delta", declar
     text = source if source is not None else source_of(**parts)
     line = next(number for number, found in enumerate(text.splitlines(), 1) if "# here" in found)
     with pytest.raises(mmsb.InvalidDefinition) as caught:
-        module = load(text)
-        if declared:
-            app_of(module).bundle()
+        app_of(load(text)).bundle() if declared else load(text)
     message = str(caught.value)
     where, _, rest = message.partition(": ")
     file, _, number = where.rpartition(":")

@@ -55,7 +55,8 @@ def test_6_2_all_kinds_of_parameters():
     ],
 )
 def test_6_2_other_calls_are_refused(call, words):
-    top = "def f(a, /, b, *args, c, **rest):\n    return a\n\ndef g(a, page=P[1]):\n    return a\n\ndef h(a, many=[1]):\n    return a\n"
+    top = "def f(a, /, b, *args, c, **rest):\n    return a\n\n"
+    top += "def g(a, page=P[1]):\n    return a\n\ndef h(a, many=[1]):\n    return a\n"
     refused(*words, delta=f"p.i = {call}  # here", top=top)
 
 
