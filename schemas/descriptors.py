@@ -1,18 +1,35 @@
 """What a claim says about its bundle: layouts with bounds and defaults, and messages. Logs need no user code."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from mmsb.schemas.canonical import canonical, parse_canonical
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
 from mmsb.schemas.layouts import BOUND_OPS, Bound, Field, IntentLayout, KeyType, Layout, PageLayout, boundable, place
-from mmsb.schemas.limits import DESCRIPTOR_BYTES_MAX, FIELDS_MAX, HOPS_MAX, KEY_BYTES_MAX, PAGE_BYTES_MAX
+from mmsb.schemas.limits import (
+    APP_NAME_BYTES_MAX,
+    DESCRIPTOR_BYTES_MAX,
+    FIELDS_MAX,
+    HOPS_MAX,
+    KEY_BYTES_MAX,
+    PAGE_BYTES_MAX,
+)
 from mmsb.schemas.types import Array, Blob, Enumeration, FieldType, Float, Integer, Text, Value, parse_type
 
 L = TypeVar("L", bound=Layout)
+
+_APP: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{APP_NAME_BYTES_MAX}}}")
+ARRAY_COUNT_MIN: Final = 2
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def is_app_name(name: str) -> bool:
+    """Whether an application can be called so: topics are named after it."""
+    return _APP.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -96,9 +113,13 @@ def _value_json(kind: FieldType, value: Value) -> Any:
 def unpack_descriptor(data: bytes) -> Descriptor:
     """Read a descriptor; whatever a bundle of ours could not have written is malformed."""
     try:
-        return _Reader(parse_canonical(data)).descriptor()
+        descriptor = _Reader(parse_canonical(data)).descriptor()
+        again = descriptor.pack()
     except (InvalidValue, KeyError, TypeError, ValueError, IndexError) as error:
         raise MalformedBytes("descriptor", "what docs/formats.md, section 11, describes", str(error), 0) from None
+    if again != data:
+        raise MalformedBytes("descriptor", "the bytes that an encoder writes", "others for the same content", 0)
+    return descriptor
 
 
 class _Reader:
@@ -118,7 +139,11 @@ class _Reader:
         for names in ([p.name for p in pages], [i.name for i in intents], list(messages)):
             if any(one >= other for one, other in pairwise(names)):
                 raise InvalidValue(f"names that do not rise: {names}")
-        return Descriptor(self._text(content["app"]), hops_max, pages, intents, messages)
+        if not is_app_name(self._text(content["app"])):
+            raise InvalidValue(f"app {content['app']!r}")
+        _check_together((*pages, *intents))
+        _check_compensations(intents)
+        return Descriptor(content["app"], hops_max, pages, intents, messages)
 
     def _object(self, found: Any, names: set[str]) -> dict[str, Any]:
         if not isinstance(found, dict) or set(cast("dict[str, Any]", found)) != names:
@@ -128,12 +153,18 @@ class _Reader:
     def _list(self, found: Any) -> list[Any]:
         if not isinstance(found, list):
             raise InvalidValue(f"no array: {found!r:.200}")
-        return cast("list[Any]", found)
+        items: list[Any] = found
+        return items
 
     def _text(self, found: Any) -> str:
         if not isinstance(found, str) or not found:
             raise InvalidValue(f"no text: {found!r:.200}")
         return found
+
+    def _name(self, found: Any) -> str:
+        if not _NAME.fullmatch(self._text(found)):
+            raise InvalidValue(f"no name: {found!r:.200}")
+        return str(found)
 
     def _page(self, found: Any) -> PageLayout:
         content = self._object(found, {"fields", "key", "name", "partition_by", "type"})
@@ -142,9 +173,10 @@ class _Reader:
         fields = self._fields(content["fields"])
         if not key or not fields or any(field.default is None for field in fields):
             raise InvalidValue(f"a page without key, fields or defaults: {content['name']!r}")
-        if not partition_by or not all(type(index) is int and 0 <= index < len(key) for index in partition_by):
+        known = [index for index in partition_by if type(index) is int and 0 <= index < len(key)]
+        if not partition_by or len(set(known)) < len(partition_by):
             raise InvalidValue(f"partition_by {partition_by}")
-        layout = PageLayout(self._text(content["name"]), fields, key, partition_by)
+        layout = PageLayout(self._name(content["name"]), fields, key, partition_by)
         if layout.key_size > KEY_BYTES_MAX:
             raise InvalidValue(f"a key of {layout.key_size} bytes")
         return _checked(layout, content["type"])
@@ -155,7 +187,7 @@ class _Reader:
         if on_rejected is not None:
             self._text(on_rejected)
         return _checked(
-            IntentLayout(self._text(content["name"]), self._fields(content["fields"]), on_rejected), content["type"]
+            IntentLayout(self._name(content["name"]), self._fields(content["fields"]), on_rejected), content["type"]
         )
 
     def _key(self, spelling: Any) -> KeyType:
@@ -181,11 +213,15 @@ class _Reader:
             raise InvalidValue("members without an enum")
         if any(type(value) is not int or not 0 <= value <= 65_535 for value in members.values()):
             raise InvalidValue("a member's value")
+        if len(set(members.values())) < len(members):
+            raise InvalidValue("one value of two members")
+        if isinstance(kind, Array) and kind.count < ARRAY_COUNT_MIN:
+            raise InvalidValue("an array of fewer than two numbers")
         bounds = tuple(self._bound(kind, bound) for bound in self._list(content["bounds"]))
         if [bound.op for bound in bounds] != [op for op in BOUND_OPS if op in {bound.op for bound in bounds}]:
             raise InvalidValue("bounds out of order")
         default = None if content["default"] is None else _value_of(kind, content["default"])
-        return self._text(content["name"]), kind, default, bounds
+        return self._name(content["name"]), kind, default, bounds
 
     def _bound(self, kind: FieldType, found: Any) -> Bound:
         op, limit = self._list(found)
@@ -194,6 +230,27 @@ class _Reader:
             raise InvalidValue(f"bound {found!r}")
         number.pack(limit)
         return Bound({known.name.lower(): known for known in BOUND_OPS}[op], limit)
+
+
+def _check_together(layouts: Sequence[Layout]) -> None:
+    """Names and type ids find one class each, whether page or intent."""
+    for found in ({layout.name for layout in layouts}, {layout.type_id for layout in layouts}):
+        if len(found) < len(layouts):
+            raise InvalidValue("one name or type id of two classes")
+
+
+def _check_compensations(intents: Sequence[IntentLayout]) -> None:
+    """Following `on_rejected` reaches intents that exist, and an end."""
+    by_name = {intent.name: intent for intent in intents}
+    ended: set[str] = set()  # those whose way is known to end, so that each is walked once
+    for intent in intents:
+        seen = {intent.name}
+        while intent.on_rejected is not None and intent.name not in ended:
+            intent = by_name[intent.on_rejected]
+            if intent.name in seen:
+                raise InvalidValue(f"on_rejected leads in a circle through {intent.name}")
+            seen.add(intent.name)
+        ended |= seen
 
 
 def _checked(layout: L, type_id: Any) -> L:

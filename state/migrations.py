@@ -1,12 +1,16 @@
-"""Executes migrate records: page types become others by declared steps, without user code."""
+"""Executes migrate records: page types become others by declared steps, without user code.
+
+Fields are moved as bytes and widened, never judged: a migration changes where values stand, not what they are.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import cast
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.tlog.migrations import Migration, Step
-from mmsb.schemas.types import FieldType, Integer, Text
+from mmsb.schemas.types import FieldType, Integer, Text, Value, parse_type
 from mmsb.state.partition import PartitionState
 
 
@@ -23,48 +27,71 @@ def _migrate_type(state: PartitionState, migration: Migration, old: PageLayout, 
         raise InvalidValue(f"{old.name}: steps between other layouts than {old.type_id:016x} and {new.type_id:016x}")
     if old.key != new.key:
         raise InvalidValue(f"{old.name}: a migration cannot change the key")
-    fields = follow(old, new, migration.steps)
+    columns = follow(old, new, migration.steps)
     moved = [(key, epoch, body) for (type_id, key), epoch, body in state.pages if type_id == old.type_id]
     state.add_layout(new)
     for key, epoch, body in moved:
-        converted = convert(body, old, new, fields)
         state.write_page(old.type_id, key, epoch, None)
-        state.write_page(new.type_id, key, epoch, converted)
+        state.write_page(new.type_id, key, epoch, convert(body, new, columns))
 
 
-def follow(old: PageLayout, new: PageLayout, steps: Sequence[Step]) -> dict[str, str | None]:
-    """Where each new field's value comes from: an old field, or None for the new default."""
-    types: dict[str, FieldType | None] = {field.name: field.type for field in old.fields}
-    origin: dict[str, str | None] = {field.name: field.name for field in old.fields}
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where a new field's content comes from: a place in the old body, or else (None) a default's bytes."""
+
+    type: FieldType
+    stored_as: FieldType
+    place: slice | None
+    default: bytes = b""
+
+    def read(self, body: bytes) -> bytes:
+        stored = self.default if self.place is None else body[self.place]
+        if isinstance(self.stored_as, Integer):
+            return self.type.pack(self.stored_as.unpack(stored))
+        return stored.ljust(self.type.size, b"\x00")
+
+
+def follow(old: PageLayout, new: PageLayout, steps: Sequence[Step]) -> dict[str, Column]:
+    """Take the steps from the old layout's fields to the new one's."""
+    columns = {f.name: Column(f.type, f.type, slice(f.offset, f.end)) for f in old.fields}
     for step in steps:
-        _take(step, types, origin, new)
-    for field in new.fields:
-        found = types.get(field.name)
-        if field.name not in types or (found is not None and found != field.type):
-            raise InvalidValue(f"{new.name}.{field.name}: the steps do not lead to its type {field.type.spelling}")
-    if len(types) != len(new.fields):
-        raise InvalidValue(f"{new.name}: the steps leave fields that it does not have: {sorted(types)}")
-    return origin
+        _take(step, columns, new)
+    # An enum's members are no part of its type, here as in type ids.
+    wanted = {field.name: field.type.spelling for field in new.fields}
+    found = {name: column.type.spelling for name, column in columns.items()}
+    if found != wanted:
+        raise InvalidValue(f"{new.name}: the steps lead to {found}, expected {wanted}")
+    return columns
 
 
-def _take(step: Step, types: dict[str, FieldType | None], origin: dict[str, str | None], new: PageLayout) -> None:
-    if (step.op == "add") == (step.field in types):
-        raise InvalidValue(f"{new.name}.{step.field}: it {'exists already' if step.op == 'add' else 'is not there'}")
+def _take(step: Step, columns: dict[str, Column], new: PageLayout) -> None:
     if step.op == "add":
-        types[step.field], origin[step.field] = None, None
+        _put(columns, step.field, _added(step, new), new)
         return
-    kind, came_from = types.pop(step.field), origin.pop(step.field)
+    if step.field not in columns:
+        raise InvalidValue(f"{new.name}.{step.field}: there is no such field to {step.op}")
+    column = columns.pop(step.field)
     if step.op == "rename":
-        name = str(step.argument)
-        if name in types:
-            raise InvalidValue(f"{new.name}.{name}: it exists already")
-        types[name], origin[name] = kind, came_from
+        _put(columns, str(step.argument), column, new)
     elif step.op == "widen":
-        types[step.field], origin[step.field] = _wider(new, step, kind), came_from
+        columns[step.field] = replace(column, type=_wider(new, step, column.type))
 
 
-def _wider(new: PageLayout, step: Step, kind: FieldType | None) -> FieldType:
-    wanted = next((field.type for field in new.fields if field.type.spelling == step.argument), None)
+def _put(columns: dict[str, Column], name: str, column: Column, new: PageLayout) -> None:
+    if name in columns:
+        raise InvalidValue(f"{new.name}.{name}: it exists already")
+    columns[name] = column
+
+
+def _added(step: Step, new: PageLayout) -> Column:
+    if step.field not in new.index_of:
+        raise InvalidValue(f"{new.name}.{step.field}: the new layout, whose default is wanted, has no such field")
+    field = new.fields[new.index_of[step.field]]
+    return Column(field.type, field.type, None, field.type.pack(cast(Value, field.default)))
+
+
+def _wider(new: PageLayout, step: Step, kind: FieldType) -> FieldType:
+    wanted = parse_type(str(step.argument)) if isinstance(kind, Integer | Text) else None
     if isinstance(kind, Integer) and isinstance(wanted, Integer) and _holds(wanted, kind):
         return wanted
     if isinstance(kind, Text) and isinstance(wanted, Text) and wanted.size > kind.size:
@@ -73,12 +100,14 @@ def _wider(new: PageLayout, step: Step, kind: FieldType | None) -> FieldType:
 
 
 def _holds(wider: Integer, kind: Integer) -> bool:
-    """Whether every value of a type is one of the other, which is another."""
+    """Whether every value of a type is one of the other, which is another. A time is no integer here."""
     times = "time" in (kind.spelling, wider.spelling)
     return not times and kind != wider and wider.minimum <= kind.minimum and kind.maximum <= wider.maximum
 
 
-def convert(body: bytes, old: PageLayout, new: PageLayout, origin: dict[str, str | None]) -> bytes:
+def convert(body: bytes, new: PageLayout, columns: dict[str, Column]) -> bytes:
     """One page's body in its new layout."""
-    values: dict[str, Any] = dict(zip(old.index_of, old.unpack(body), strict=True))
-    return new.pack([field.default if (name := origin[field.name]) is None else values[name] for field in new.fields])
+    after = bytearray(new.size)
+    for field in new.fields:
+        after[field.offset : field.end] = columns[field.name].read(body)
+    return bytes(after)

@@ -41,8 +41,10 @@ _METADATA_HEADER: Final = struct.Struct("<HHI")
 def unpack_block(value: bytes) -> Block:
     """A block or quarantine, checked as far as that is possible without the state before it."""
     header = unpack_block_header(value)
-    if header is None or len(value) < HEADER_BYTES or len(value) > BLOCK_BYTES_MAX:
-        raise malformed(f"{HEADER_BYTES} to {BLOCK_BYTES_MAX} bytes", len(value), 0)
+    if header is None or len(value) > BLOCK_BYTES_MAX:
+        raise malformed(f"{HEADER_BYTES} to {BLOCK_BYTES_MAX} bytes of ours", len(value), 0)
+    if header.kind == TlogKind.MIGRATE:
+        raise malformed("a block or quarantine", "a migrate", 4)
     count = header.last - header.first + 1
     if not 1 <= count <= BLOCK_INTENTS_MAX or header.first < 0:
         raise malformed(f"1 to {BLOCK_INTENTS_MAX} offsets", f"{header.first} to {header.last}", 56)
@@ -129,14 +131,21 @@ class _Reader:
                     int.from_bytes(next(duplicates), "little", signed=True) if status == Status.DUPLICATE else None,
                     unpack_rejection(next(rejections)) if status == Status.REJECTED else None,
                 )
-                if row.first_offset is not None and not -1 <= row.first_offset < self._header.first + len(rows):
-                    raise malformed("a first offset before the duplicate", row.first_offset, self._at)
+                self._check_duplicate(row, self._header.first + len(rows))
                 rows.append(row)
         except (StopIteration, IndexError):
             raise malformed("as many rows as the outcomes need", "fewer", self._at) from None
         if any(next(column, None) is not None for column in (ids, sources, duplicates, rejections)):
             raise malformed("as many rows as the outcomes need", "more", self._at)
         return rows
+
+    def _check_duplicate(self, row: OutcomeRow, offset: int) -> None:
+        """It repeats the number of a source, or an id that has an earlier offset."""
+        if row.first_offset is None:
+            return
+        repeated = row.source if row.first_offset == -1 else row.id
+        if not -1 <= row.first_offset < offset or repeated is None:
+            raise malformed("a duplicate of a number or of an earlier id", row.first_offset, self._at)
 
     def _status(self, flag: int) -> Status:
         quarantine = self._header.kind == TlogKind.QUARANTINE
@@ -170,17 +179,27 @@ class _Reader:
 
     def _deltas(self, rows: list[bytes], types: tuple[int, ...], outcomes: list[OutcomeRow]) -> Iterator[DeltaRow]:
         payload = self._take(self._payload_size)
-        at, before, same = 0, -1, 0
+        at, before = 0, -1
+        pages: set[tuple[int, bytes]] = set()  # of the intent at hand
         for row in rows:
+            index: int
+            number: int
             index, number, kind, zero, base, key_size, size = DELTA_ROW.unpack(row)
-            same = same + 1 if index == before else 1
-            fits = before <= index < self._count and number < len(types) and not zero and same <= PAGES_PER_INTENT_MAX
-            if not fits or outcomes[index].status != Status.APPLIED or (key_size | size) % 8:
-                raise malformed("deltas of applied intents, in order", (index, number, key_size, size), self._at)
-            end = at + key_size + size
+            if not before <= index < self._count or number >= len(types) or zero or (key_size | size) % 8:
+                raise malformed("deltas in order", (index, number, key_size, size), self._at)
+            if outcomes[index].status != Status.APPLIED:
+                raise malformed("deltas of applied intents", outcomes[index].status.name, self._at)
+            key_end = at + key_size
+            end = key_end + size
             if end > len(payload):
                 raise malformed("a payload for every delta", len(payload), self._at)
-            yield DeltaRow(index, types[number], payload[at : at + key_size], base, kind, payload[at + key_size : end])
+            if index != before:
+                pages.clear()
+            page = types[number], payload[at:key_end]
+            if page in pages or len(pages) == PAGES_PER_INTENT_MAX:
+                raise malformed(f"one delta for each of at most {PAGES_PER_INTENT_MAX} pages", page[1].hex(), self._at)
+            pages.add(page)
+            yield DeltaRow(index, *page, base, kind, payload[key_end:end])
             at, before = end, index
         if at != len(payload):
             raise malformed("no payload beyond the deltas'", len(payload) - at, self._at)
@@ -189,6 +208,7 @@ class _Reader:
         data = self._take(self._sent_size)
         at, before, same = 0, -1, 0
         for row in rows:
+            index: int
             index, target, number, size, zero = FOLLOW_UP_ROW.unpack(row)
             same = same + 1 if index == before else 1
             if not before <= index < self._count or zero or size % 8 or same > FOLLOW_UPS_PER_INTENT_MAX:
@@ -203,8 +223,11 @@ class _Reader:
 
     def _check_follow_up(self, intent: bytes, number: int) -> None:
         try:
-            source = read_envelope(intent).source
+            envelope = read_envelope(intent)
         except (Refused, MalformedBytes):
             raise malformed("a follow-up to be a packed intent", intent[:8].hex(), self._at) from None
+        source = envelope.source
         if source is None or source.kind != FOLLOW_UP or source.number != number:
             raise malformed("a follow-up to carry its number", number, self._at)
+        if envelope.id is not None or not envelope.metadata:
+            raise malformed("a follow-up of source and metadata alone", intent[:8].hex(), self._at)

@@ -7,6 +7,7 @@ decides whether the rest is looked at.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from mmsb.schemas.errors import MalformedBytes
@@ -14,7 +15,7 @@ from mmsb.schemas.limits import BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX
 from mmsb.schemas.rejections import ROW_BYTES, Rejection
 from mmsb.schemas.sources import SOURCE_BYTES, Source
 from mmsb.schemas.statuses import Status
-from mmsb.schemas.tlog.records import MAGIC, TlogKind
+from mmsb.schemas.tlog.records import MAGIC, TlogKind, peek
 from mmsb.schemas.types import padded
 
 FIXED: Final = struct.Struct("<4sHH16s32sqqq16sQ")  # to the checksum of the intents; shared with migrate records
@@ -29,6 +30,12 @@ HAS_SOURCE: Final = 16
 HAS_METADATA: Final = 32
 STATUS_BITS: Final = 7
 NO_TYPE: Final = 0xFFFF
+
+_FIXED_PARTS: Final = {  # before what varies in size; a record that is shorter has no header
+    TlogKind.BLOCK: HEADER_BYTES,
+    TlogKind.QUARANTINE: HEADER_BYTES,
+    TlogKind.MIGRATE: FIXED.size + 8,
+}
 
 assert (FIXED.size, HEADER_BYTES, DELTA_ROW.size, FOLLOW_UP_ROW.size) == (104, 152, 24, 24)
 
@@ -97,6 +104,7 @@ class Block:
     follow_ups: Sequence[FollowUpRow]
 
     def pack(self) -> bytes:
+        self._check()
         types = sorted(self._types())
         number = {type_id: index for index, type_id in enumerate(types)}
         flags = bytes(_flags(outcome) for outcome in self.outcomes)
@@ -134,6 +142,16 @@ class Block:
         data = b"".join([self.header.pack(), COUNTS.pack(*counts), *sections])
         assert len(data) <= BLOCK_BYTES_MAX, "the machine cuts blocks before the limit"
         return data
+
+    def _check(self) -> None:
+        """What everybody would stop at for ever must not be written."""
+        count = self.header.last - self.header.first + 1
+        assert len(self.outcomes) == count <= BLOCK_INTENTS_MAX, "an outcome for each offset"
+        for rows in ([index for index, _ in self.rises], [d.index for d in self.deltas]):
+            assert all(one <= other for one, other in pairwise(rows)), "indexes rise"
+        assert all(one.index <= other.index for one, other in pairwise(self.follow_ups)), "indexes rise"
+        quarantined = [outcome.status == Status.QUARANTINED for outcome in self.outcomes]
+        assert quarantined == [self.header.kind == TlogKind.QUARANTINE] * count, "a quarantine has that status alone"
 
     def _types(self) -> set[int]:
         named = {outcome.type_id for outcome in self.outcomes if outcome.type_id is not None}
@@ -195,11 +213,14 @@ class BlockTally:
 
 
 def unpack_block_header(value: bytes) -> BlockHeader | None:
-    """The header alone, of a block, quarantine or migrate record; None if the value is too short to have one."""
-    if len(value) < FIXED.size:
+    """The header alone, of a block, quarantine or migrate record; None if the value is shorter than its fixed part."""
+    kind = peek(value)
+    if kind is not None and kind not in _FIXED_PARTS:
+        raise malformed("a block, quarantine or migrate", kind.name.lower(), 4)
+    if kind is None or len(value) < _FIXED_PARTS[kind]:
         return None
-    _, kind, _, reign, prev, first, last, clock, digest, checksum = FIXED.unpack_from(value)
-    return BlockHeader(reign, prev, first, last, clock, digest, checksum, TlogKind(kind))
+    _, _, _, reign, prev, first, last, clock, digest, checksum = FIXED.unpack_from(value)
+    return BlockHeader(reign, prev, first, last, clock, digest, checksum, kind)
 
 
 def malformed(expected: str, found: object, position: int) -> MalformedBytes:

@@ -1,16 +1,15 @@
 """Record 0 of a TLog partition: whose log it is."""
 
-import re
 import struct
 from dataclasses import dataclass
 from typing import Final
 
+from mmsb.schemas.descriptors import is_app_name
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
 from mmsb.schemas.limits import APP_NAME_BYTES_MAX, PARTITIONS_MAX, WINDOW_DEFAULT, WINDOW_MAX
 from mmsb.schemas.tlog.records import MAGIC, TlogKind, padded_part, padding
 
 _HEADER: Final = struct.Struct("<4sHH16sIIII")
-_APP: Final = re.compile(rb"[A-Za-z0-9._-]+")
 LOG_ID_BYTES: Final = 16
 
 
@@ -33,8 +32,7 @@ class Genesis:
             raise InvalidValue(f"partition: expected 0 to {self.partition_count - 1}, found {self.partition}")
         if not 1 <= self.window <= WINDOW_MAX:
             raise InvalidValue(f"window: expected 1 to {WINDOW_MAX}, found {self.window}")
-        name = self.app.encode()
-        if len(name) > APP_NAME_BYTES_MAX or not _APP.fullmatch(name):
+        if not is_app_name(self.app):
             raise InvalidValue(f"app: expected 1 to {APP_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -, found {self.app!r}")
 
     def pack(self) -> bytes:

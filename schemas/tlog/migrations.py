@@ -1,5 +1,6 @@
 """A migrate record: how page types become what the claim says they are, in steps that need no user code."""
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from mmsb.schemas.canonical import canonical, parse_canonical
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
 from mmsb.schemas.limits import BLOCK_BYTES_MAX
 from mmsb.schemas.tlog.blocks import FIXED, BlockHeader, unpack_block_header
-from mmsb.schemas.tlog.records import padded_part, padding
+from mmsb.schemas.tlog.records import TlogKind, padded_part, padding
 
+_TYPE_ID: Final = re.compile(r"[0-9a-f]{16}")
 _SIZE: Final = struct.Struct("<II")
 _ARGUMENTS: Final[dict[str, str | None]] = {"add": None, "drop": None, "rename": "to", "widen": "type"}
 
@@ -58,8 +60,11 @@ def pack_migrate(header: BlockHeader, migrations: Sequence[Migration]) -> bytes:
 
 def unpack_migrate(value: bytes) -> tuple[BlockHeader, tuple[Migration, ...]]:
     header = unpack_block_header(value)
-    if header is None or not FIXED.size + _SIZE.size <= len(value) <= BLOCK_BYTES_MAX:
-        raise MalformedBytes("migrate", f"{FIXED.size + _SIZE.size} to {BLOCK_BYTES_MAX} bytes", len(value), 0)
+    if header is None or len(value) > BLOCK_BYTES_MAX:
+        found = f"{len(value)} bytes"
+        raise MalformedBytes("migrate", f"{FIXED.size + _SIZE.size} to {BLOCK_BYTES_MAX} bytes of ours", found, 0)
+    if header.kind != TlogKind.MIGRATE:
+        raise MalformedBytes("migrate", "a migrate", header.kind.name.lower(), 4)
     size, zero = _SIZE.unpack_from(value, FIXED.size)
     if zero or any(value[6:8]) or header.checksum or header.last != header.first - 1:
         raise MalformedBytes("migrate", "zeros, and last = first - 1", value[:8].hex(), 6)
@@ -84,7 +89,13 @@ def _migration(found: Any) -> Migration:
     steps = tuple(_step(step) for step in found["steps"])
     if not isinstance(found["page"], str):
         raise InvalidValue("a page's name that is no text")
-    return Migration(found["page"], int(found["from"], 16), int(found["to"], 16), steps)
+    return Migration(found["page"], _type_id(found["from"]), _type_id(found["to"]), steps)
+
+
+def _type_id(found: Any) -> int:
+    if not _TYPE_ID.fullmatch(found):
+        raise InvalidValue("a type id that is not 16 hexadecimal digits")
+    return int(found, 16)
 
 
 def _step(found: Any) -> Step:

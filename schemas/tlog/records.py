@@ -11,6 +11,8 @@ MAGIC: Final = b"MMT\x01"
 ZERO_HEAD: Final = bytes(32)
 REIGN_BYTES: Final = 16
 _NULL_SIZE: Final = 2**64 - 1
+_VERSION_AT: Final = 3
+_KIND_END: Final = 6
 
 
 class TlogKind(enum.IntEnum):
@@ -28,12 +30,18 @@ class TlogKind(enum.IntEnum):
 
 
 def peek(value: bytes | None) -> TlogKind | None:
-    """The kind of a record's value; None if it is not ours. Ours of a version or kind not known stops the reader."""
-    if value is None or len(value) < 8 or not value.startswith(MAGIC[:3]):
+    """The kind of a record's value; None if it is not ours or too short to say.
+
+    Ours of a version or kind not known stops the reader, however short it is: a newer writer is at work.
+    """
+    if value is None or not value.startswith(MAGIC[:3]):
         return None
-    if value[3] != MAGIC[3]:
-        raise NewerFormat(f"a TLog record of version {value[3]}: this release knows {MAGIC[3]}; use its writer's")
-    kind = int.from_bytes(value[4:6], "little")
+    if len(value) > _VERSION_AT and value[_VERSION_AT] != MAGIC[_VERSION_AT]:
+        found, known = value[_VERSION_AT], MAGIC[_VERSION_AT]
+        raise NewerFormat(f"a TLog record of version {found}: this release knows {known}; use its writer's")
+    if len(value) < _KIND_END:
+        return None
+    kind = int.from_bytes(value[len(MAGIC) : _KIND_END], "little")
     try:
         return TlogKind(kind)
     except ValueError:
