@@ -16,9 +16,9 @@ class Reference:
     components: tuple[Get, ...]
 
     def key(self, run: Run, ordinal: int) -> bytes:
+        values = [get(run) for get in self.components]
         parts: list[bytes] = []
-        for kind, get in zip(self.layout.key, self.components, strict=True):
-            value = get(run)
+        for kind, value in zip(self.layout.key, values, strict=True):
             check_stored(value, kind, self.layout.type_id, 0, ordinal)
             parts.append(widen(kind, kind.pack(value)))
         return b"".join(parts)

@@ -13,15 +13,6 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.generator.bundles import random_bundle
-from tests.generator.render import render
-from tests.generator.traffic import random_log, random_settings, to_batches
-from tests.model import fold as model_fold
-from tests.model import machine as model_machine
-from tests.model import writer as model_writer
-from tests.model.batch import Record as ModelRecord
-from tests.model.bundle import Bundle as Description
-
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.machine import Machine, Outcome
 from mmsb.processors.writer import Writer
@@ -30,6 +21,14 @@ from mmsb.schemas.records import Records, concat
 from mmsb.schemas.tlog.blocks import OutcomeRow
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.fold import Fold
+from tests.generator.bundles import random_bundle
+from tests.generator.render import render
+from tests.generator.traffic import random_log, random_settings, to_batches
+from tests.model import fold as model_fold
+from tests.model import machine as model_machine
+from tests.model import writer as model_writer
+from tests.model.batch import Record as ModelRecord
+from tests.model.bundle import Bundle as Description
 
 NONCE = b"the-only-writer!"
 CUTS = (1, 7, 8192)
