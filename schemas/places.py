@@ -52,17 +52,20 @@ def _module(file: str) -> ast.Module | None:
     return _parse(source) if source else None
 
 
-def _nodes(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.AST]]:
-    """Every class and function with its qualified name, as Python forms it."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.ClassDef):
-            yield prefix + child.name, child
-            yield from _nodes(child, f"{prefix}{child.name}.")
-        elif isinstance(child, FunctionNode):
-            yield prefix + child.name, child
-            yield from _nodes(child, f"{prefix}{child.name}.<locals>.")
-        elif not isinstance(child, ast.expr):  # which may be deep, and holds neither
-            yield from _nodes(child, prefix)
+def _nodes(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Every class and function with its qualified name, as Python forms it; without recursion, for code may be deep."""
+    waiting: list[tuple[str, ast.AST]] = [("", tree)]
+    while waiting:
+        prefix, node = waiting.pop()
+        children: list[tuple[str, ast.AST]] = []
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef | FunctionNode):
+                yield prefix + child.name, child
+                inside = "." if isinstance(child, ast.ClassDef) else ".<locals>."
+                children.append((f"{prefix}{child.name}{inside}", child))
+            elif not isinstance(child, ast.expr):  # which holds neither
+                children.append((prefix, child))
+        waiting.extend(reversed(children))
 
 
 def place_of_class(cls: type[Any], field: str | None = None) -> Place:
@@ -150,8 +153,10 @@ def _bindings(outer: FunctionNode) -> list[str]:
 
 def _stored(node: ast.AST) -> Iterator[str]:
     """The names assigned below a node, not in functions and classes inside it."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
-            yield child.id
-        elif not isinstance(child, ast.ClassDef | ast.Lambda | FunctionNode):
-            yield from _stored(child)
+    waiting = [node]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                yield child.id
+            elif not isinstance(child, ast.ClassDef | ast.Lambda | FunctionNode):
+                waiting.append(child)
