@@ -150,11 +150,10 @@ class _Reader:
             raise InvalidValue(f"an object with other members than {sorted(names)}: {found!r:.200}")
         return cast("dict[str, Any]", found)
 
-    def _list(self, found: Any) -> list[Any]:
+    def _list(self, found: Any) -> Sequence[Any]:
         if not isinstance(found, list):
             raise InvalidValue(f"no array: {found!r:.200}")
-        items: list[Any] = found
-        return items
+        return cast("Sequence[Any]", found)
 
     def _text(self, found: Any) -> str:
         if not isinstance(found, str) or not found:

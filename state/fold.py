@@ -18,7 +18,7 @@ from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.rejections import Code
 from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.blocks import Block, BlockHeader, DeltaRow, OutcomeRow, unpack_block_header
-from mmsb.schemas.tlog.claims import Claim, unpack_claim, unpack_claim_header
+from mmsb.schemas.tlog.claims import Claim, Durability, unpack_claim, unpack_claim_header
 from mmsb.schemas.tlog.genesis import Genesis, unpack_genesis
 from mmsb.schemas.tlog.migrations import Migration, pack_migrate, unpack_migrate
 from mmsb.schemas.tlog.records import REIGN_BYTES, ZERO_HEAD, TlogKind, chain, peek
@@ -76,14 +76,14 @@ class Fold:
     runner that appends and flushes asserts the rest.
     """
 
-    def __init__(self, record: bytes | None) -> None:
-        """Begin with record 0."""
+    def __init__(self, record: bytes | None, key: bytes | None = TlogKind.GENESIS.key) -> None:
+        """Begin with record 0; its key is only hashed, and whoever wrote it chose it."""
         if peek(record) != TlogKind.GENESIS or record is None:
             raise CorruptState("TLog: expected a genesis as record 0, found something else; this is no TLog of MMSB")
         genesis = unpack_genesis(record)
         self.state = PartitionState(genesis)
         self.settled = -1
-        self.head = chain(ZERO_HEAD, TlogKind.GENESIS.key, record)
+        self.head = chain(ZERO_HEAD, key, record)
         self.head_prev = ZERO_HEAD
         self.accepted_at = 0
         self.next = 1
@@ -95,6 +95,7 @@ class Fold:
         self.pending: dict[str, PageLayout] = {}
         self.last_block: Settled | None = None
         self.discarded: Counter[Discarded] = Counter()
+        self._stopped: CorruptState | None = None  # for ever
 
     @property
     def genesis(self) -> Genesis:
@@ -103,6 +104,16 @@ class Fold:
     @property
     def digest(self) -> Digest:
         return self.state.digest
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What the ordinals of `refused` rejections under this reign mean."""
+        return self.claim.descriptor.messages if self.claim else ()
+
+    @property
+    def durability(self) -> Durability | None:
+        """What the reigning writer's log promises; None before the first claim."""
+        return self.claim.durability if self.claim else None
 
     def read(self, offset: int, key: bytes | None, value: bytes | None) -> Verdict:
         """Fold the next record, applying it if it counts."""
@@ -118,13 +129,13 @@ class Fold:
 
     def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
         assert offset == self.next, f"expected TLog offset {self.next}, found {offset}: offsets are dense"
-        kind = peek(value)
-        verdict = Verdict(offset, kind, Discarded.NOT_OURS)
-        if kind is not None and value is not None:
-            try:
-                verdict = self._judge(offset, kind, value, apply)
-            except MmsbError as error:
-                raise CorruptState(f"TLog offset {offset}, a {kind.name.lower()}: {error}") from error
+        if self._stopped:
+            raise self._stopped
+        try:
+            verdict = self._verdict(offset, value, apply)
+        except CorruptState as stop:
+            self._stopped = stop
+            raise
         if verdict.discarded is not None:
             self.discarded[verdict.discarded] += 1
         elif value is not None:
@@ -132,6 +143,15 @@ class Fold:
             self.accepted_at = offset
         self.next = offset + 1
         return verdict
+
+    def _verdict(self, offset: int, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
+        kind = peek(value)
+        if kind is None or value is None:
+            return Verdict(offset, None, Discarded.NOT_OURS)
+        try:
+            return self._judge(offset, kind, value, apply)
+        except MmsbError as error:
+            raise CorruptState(f"TLog offset {offset}, a {kind.name.lower()}: {error}") from error
 
     def propose_migrate(self, migrations: Sequence[Migration]) -> bytes:
         """The migrate record for what is pending, with the digest that everyone will find after it."""
@@ -259,18 +279,13 @@ class Fold:
 
     def _check_outcome(self, outcome: OutcomeRow) -> None:
         """Names in an outcome are those of the claim in force."""
-        descriptor = self.claim.descriptor if self.claim else None
-        known = descriptor.layouts_by_type if descriptor else {}
-        if outcome.type_id is not None and not isinstance(known.get(outcome.type_id), IntentLayout):
-            if outcome.type_id not in BUILT_IN_TYPES:
-                raise InvalidValue(f"an outcome of an unknown intent: type {outcome.type_id:016x}")
-        refused = outcome.rejection is not None and outcome.rejection.code == Code.REFUSED
-        if (
-            refused
-            and outcome.rejection
-            and outcome.rejection.ordinal >= len(descriptor.messages if descriptor else ())
-        ):
-            raise InvalidValue(f"message {outcome.rejection.ordinal}, which the claim does not have")
+        known = self.claim.descriptor.layouts_by_type if self.claim else {}
+        intent = outcome.type_id
+        if intent not in BUILT_IN_TYPES and intent is not None and not isinstance(known.get(intent), IntentLayout):
+            raise InvalidValue(f"an outcome of an unknown intent: type {intent:016x}")
+        why = outcome.rejection
+        if why is not None and why.code == Code.REFUSED and why.ordinal >= len(self.messages):
+            raise InvalidValue(f"message {why.ordinal}, which the claim does not have")
 
     def _apply_delta(self, delta: DeltaRow, epoch: int) -> None:
         layout = self.state.layout_of(delta.type_id)
