@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from mmsb.kernels.digest import Digest
-from mmsb.schemas.deltas import DeltaKind, DeltaStatus, apply_change, check_change, is_canonical_change
 from mmsb.schemas.errors import CorruptState, InvalidValue, MmsbError
-from mmsb.schemas.layouts import IntentLayout, PageLayout
-from mmsb.schemas.rejections import Code
+from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.tlog.block_reader import unpack_block
-from mmsb.schemas.tlog.blocks import Block, BlockHeader, DeltaRow, OutcomeRow, unpack_block_header
+from mmsb.schemas.tlog.blocks import Block, BlockHeader, unpack_block_header
 from mmsb.schemas.tlog.claims import Claim, Durability, unpack_claim, unpack_claim_header
 from mmsb.schemas.tlog.genesis import Genesis, unpack_genesis
 from mmsb.schemas.tlog.migrations import Migration, pack_migrate, unpack_migrate
 from mmsb.schemas.tlog.records import REIGN_BYTES, ZERO_HEAD, TlogKind, chain, peek
-from mmsb.schemas.upserts import BUILT_IN_TYPES
-from mmsb.state.follow_ups import check_follow_up
+from mmsb.state.applying import apply_block
 from mmsb.state.migrations import migrate
 from mmsb.state.partition import PartitionState
 
@@ -243,7 +240,11 @@ class Fold:
         self.pending = {}
 
     def _apply(self, block: Block) -> None:
-        self._all_or_nothing(lambda: self._apply_block(block))
+        def change() -> None:
+            apply_block(self.state, self.claim, block)
+            self._check_digest(block.header, self.state.digest)
+
+        self._all_or_nothing(change)
 
     def _all_or_nothing(self, change: Callable[[], None]) -> None:
         self.state.begin()
@@ -253,61 +254,6 @@ class Fold:
             self.state.rollback()
             raise
         self.state.commit()
-
-    def _apply_block(self, block: Block) -> None:
-        first = block.header.first
-        for _, clock in block.rises:
-            if clock <= self.state.clock:
-                raise InvalidValue(f"a clock that does not rise: {clock} after {self.state.clock}")
-            self.state.advance_clock(clock)
-        for index, outcome in enumerate(block.outcomes):
-            self._check_outcome(outcome)
-            self.state.settle(first + index, outcome.status, outcome.id, outcome.source)
-        for delta in block.deltas:
-            self._apply_delta(delta, first + delta.index + 1)
-        for follow_up in block.follow_ups:
-            if follow_up.target >= self.genesis.partition_count:
-                raise InvalidValue(f"a follow-up to partition {follow_up.target}")
-            if follow_up.number != self.state.sent(follow_up.target) + 1:
-                raise InvalidValue(f"follow-up {follow_up.number} after {self.state.sent(follow_up.target)}")
-            cause = block.outcomes[follow_up.index]
-            check_follow_up(self.genesis, cause, first + follow_up.index, follow_up)
-            self.state.count_follow_up(follow_up.target)
-        if self.state.clock != block.header.clock:
-            raise InvalidValue(f"expected the clock {self.state.clock}, found {block.header.clock}")
-        self._check_digest(block.header, self.state.digest)
-
-    def _check_outcome(self, outcome: OutcomeRow) -> None:
-        """Names in an outcome are those of the claim in force."""
-        known = self.claim.descriptor.layouts_by_type if self.claim else {}
-        intent = outcome.type_id
-        if intent not in BUILT_IN_TYPES and intent is not None and not isinstance(known.get(intent), IntentLayout):
-            raise InvalidValue(f"an outcome of an unknown intent: type {intent:016x}")
-        why = outcome.rejection
-        if why is not None and why.code == Code.REFUSED and why.ordinal >= len(self.messages):
-            raise InvalidValue(f"message {why.ordinal}, which the claim does not have")
-
-    def _apply_delta(self, delta: DeltaRow, epoch: int) -> None:
-        layout = self.state.layout_of(delta.type_id)
-        if layout is None or len(delta.key) != layout.key_size or layout.key_problem(delta.key) is not None:
-            raise InvalidValue(f"a delta of an unknown page: type {delta.type_id:016x}, key {delta.key.hex()}")
-        base, before = self.state.read_page(delta.type_id, delta.key) or (0, None)
-        if base != delta.base:
-            raise InvalidValue(f"{layout.name} {delta.key.hex()}: a delta on epoch {delta.base}, the page is at {base}")
-        status, at = check_change(layout.word_count, delta.kind, delta.payload, delta.base)
-        if status != DeltaStatus.OK:
-            raise InvalidValue(f"{layout.name} {delta.key.hex()}: {status.name.lower()} at byte {at} of the payload")
-        if delta.kind == DeltaKind.DELETE:
-            self.state.write_page(delta.type_id, delta.key, 0, None)
-        else:
-            old = before or bytes(layout.size)
-            after = apply_change(old, DeltaKind(delta.kind), delta.payload)
-            if not is_canonical_change(old, after, delta.kind, delta.payload):
-                raise InvalidValue(f"{layout.name} {delta.key.hex()}: a delta that no encoder writes")
-            problem = layout.stored_problem(after)
-            if problem:
-                raise InvalidValue(f"{layout.name} {delta.key.hex()}: {problem.code.name.lower()}")
-            self.state.write_page(delta.type_id, delta.key, epoch, after)
 
     def _check_digest(self, header: BlockHeader, digest: Digest) -> None:
         if header.digest != digest.pack():

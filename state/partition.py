@@ -23,6 +23,7 @@ class PartitionState:
         self.digest = Digest()
         self.clock = 0
         self._layouts: dict[str, PageLayout] = {}
+        self._by_type: dict[int, PageLayout] = {}
         self._pages: PageTable = MemoryPages() if pages is None else pages
         self._ids = IdWindow(genesis.window)
         self._marks: dict[tuple[int, bytes], int] = {}
@@ -37,7 +38,7 @@ class PartitionState:
         return dict(self._layouts)
 
     def layout_of(self, type_id: int) -> PageLayout | None:
-        return next((layout for layout in self._layouts.values() if layout.type_id == type_id), None)
+        return self._by_type.get(type_id)
 
     @property
     def page_count(self) -> int:
@@ -73,14 +74,15 @@ class PartitionState:
     def add_layout(self, layout: PageLayout) -> None:
         """A page type of the claim: new, or the same type with other bounds or defaults."""
         name, old = layout.name, self._layouts.get(layout.name)
-        self._layouts[name] = layout
-        self._undo(lambda: self._restore_layout(name, old))
+        self._set_layout(name, layout)
+        self._undo(lambda: self._set_layout(name, old))
 
-    def _restore_layout(self, name: str, old: PageLayout | None) -> None:
-        if old is None:
-            del self._layouts[name]
-        else:
-            self._layouts[name] = old
+    def _set_layout(self, name: str, new: PageLayout | None) -> None:
+        old = self._layouts.pop(name, None)
+        if old is not None:
+            del self._by_type[old.type_id]
+        if new is not None:
+            self._layouts[name] = self._by_type[new.type_id] = new
 
     def advance_clock(self, clock: int) -> None:
         old = self.clock
