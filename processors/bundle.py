@@ -80,7 +80,10 @@ def messages_of(nodes: Any) -> set[str]:
     parts = list(cast("Sequence[Any]", nodes))
     if len(parts) == 2 and parts[0] == "refuse" and isinstance(parts[1], str):
         return {parts[1]}
-    return set().union(*(messages_of(part) for part in parts))
+    found: set[str] = set()
+    for part in parts:
+        found |= messages_of(part)
+    return found
 
 
 def make_bundle(

@@ -1,7 +1,5 @@
 """From Python objects to the bytes of an intent, packed or as JSON: what a client puts into the intents log."""
 
-from collections.abc import Sequence
-from typing import cast
 from uuid import UUID
 
 from mmsb.processors.doors import Mutate, Upsert
@@ -9,11 +7,10 @@ from mmsb.schemas.classes import Intent, layout_of
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.ids import make_id, source_of
 from mmsb.schemas.intents import json_intent, pack_intent
-from mmsb.schemas.json_text import JsonValue
+from mmsb.schemas.json_values import json_value
 from mmsb.schemas.layouts import IntentLayout
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.sources import OUTSIDE, Source
-from mmsb.schemas.types import Array, Blob, Enumeration, FieldType, Value
 
 Request = Intent | Mutate | Upsert
 AnyId = str | UUID | bytes
@@ -82,14 +79,3 @@ def _outside(source: str | None, number: int | None) -> Source | None:
     if source is None or number is None:
         return None
     return Source(OUTSIDE, source_of(source), number, 0)
-
-
-def json_value(kind: FieldType, value: Value) -> JsonValue:
-    """A field's value as JSON intents and events write it."""
-    if isinstance(kind, Blob) and isinstance(value, bytes):
-        return value.hex()
-    if isinstance(kind, Enumeration) and isinstance(value, int):
-        return kind.name_of(value)
-    if isinstance(kind, Array):
-        return list(cast("Sequence[int | float]", value))
-    return cast("JsonValue", value)

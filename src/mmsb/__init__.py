@@ -1,10 +1,20 @@
 """MMSB, the Memory-Mapped State Bus: an event-sourced, async stream processor.
 
-Declare pages and intents on an `App`; see README.md. What is not imported here is not public.
+First what users declare with, then the core that runs it without IO, then errors. What is not here is not public.
 """
 
 from mmsb.app import App
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.doors import Mutate, Query, Upsert
+from mmsb.processors.machine import Machine, Outcome
+from mmsb.processors.plans import Plan
+from mmsb.processors.projection import events_of
+from mmsb.processors.requests import pack, pack_json
+from mmsb.processors.writer import Entry, Writer
+from mmsb.schemas.batches import decode_batch, decode_batches, encode_batch
 from mmsb.schemas.classes import Intent, Page, Ref, epoch_of
+from mmsb.schemas.delta_validation import DeltaVerdict, validate_delta
+from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus
 from mmsb.schemas.errors import (
     CallerError,
     CorruptState,
@@ -19,33 +29,67 @@ from mmsb.schemas.errors import (
     ReadOnly,
     Superseded,
 )
+from mmsb.schemas.events import Event
 from mmsb.schemas.markers import array, blob, f64, field, i8, i16, i32, i64, text, time, u8, u16, u32, u64
+from mmsb.schemas.metadata import Metadata
+from mmsb.schemas.records import Record, Records
+from mmsb.schemas.rejections import Code, Rejection
+from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.verbs import delete, emit, exists, now, reject, sqrt
+from mmsb.state.fold import Fold, Verdict
 
 __version__ = "0.1.0"
 
 __all__ = [
     "App",
+    "Bundle",
     "CallerError",
+    "Code",
     "CorruptState",
+    "Delta",
+    "DeltaKind",
+    "DeltaStatus",
+    "DeltaVerdict",
+    "Entry",
+    "Event",
+    "Fold",
+    "Genesis",
     "Intent",
     "InternalError",
     "InvalidDefinition",
     "InvalidDelta",
     "InvalidValue",
+    "Machine",
     "MalformedBytes",
+    "Metadata",
     "MmsbError",
+    "Mutate",
     "NewerFormat",
+    "Outcome",
     "Page",
     "PageNotFound",
+    "Plan",
+    "Query",
     "ReadOnly",
+    "Record",
+    "Records",
     "Ref",
+    "Rejection",
+    "Status",
     "Superseded",
+    "Upsert",
+    "Verdict",
+    "Writer",
     "array",
     "blob",
+    "decode_batch",
+    "decode_batches",
     "delete",
     "emit",
+    "encode_batch",
     "epoch_of",
+    "events_of",
     "exists",
     "f64",
     "field",
@@ -54,6 +98,8 @@ __all__ = [
     "i32",
     "i64",
     "now",
+    "pack",
+    "pack_json",
     "reject",
     "sqrt",
     "text",
@@ -62,4 +108,5 @@ __all__ = [
     "u16",
     "u32",
     "u64",
+    "validate_delta",
 ]

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import uuid
 from typing import Any
 
 from tests.model import digest
@@ -64,7 +65,7 @@ def event_json(compiled: Compiled, event: bytes) -> str:
         "@before": base,
         "@time": time,
         "@intent": names[intent],
-        "@cause": event[64:80].hex(),
+        "@cause": str(uuid.UUID(bytes=event[64:80])),
         "@hops": hops,
         "@fields": [f.name for f in layout.fields if mask >> f.index & 1],
     }

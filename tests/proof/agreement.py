@@ -5,7 +5,7 @@ Each comparison has a name, and a disagreement says which. The planted bugs are 
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import Any
 
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.machine import Machine, Outcome
+from mmsb.processors.projection import events_of
 from mmsb.processors.writer import Writer
 from mmsb.schemas.batches import decode_batches
+from mmsb.schemas.events import event_json, unpack_event
 from mmsb.schemas.records import Records, concat
 from mmsb.schemas.tlog.blocks import OutcomeRow
 from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.state.fold import Fold
+from mmsb.schemas.upserts import BUILT_IN
+from mmsb.state.fold import Fold, Verdict
 from tests.generator.bundles import random_bundle
 from tests.generator.render import render
 from tests.generator.traffic import random_log, random_settings, to_batches
@@ -29,6 +32,8 @@ from tests.model import machine as model_machine
 from tests.model import writer as model_writer
 from tests.model.batch import Record as ModelRecord
 from tests.model.bundle import Bundle as Description
+from tests.model.events import encode_events
+from tests.model.events import event_json as model_event_json
 
 NONCE = b"the-only-writer!"
 CUTS = (1, 7, 8192)
@@ -44,7 +49,7 @@ def agree(name: str, ours: object, models: object, where: str) -> None:
 
 
 @contextmanager
-def loaded(description: Description) -> Iterator[Bundle]:
+def loaded(description: Description) -> Generator[Bundle]:
     """The description as a user would have written it, imported, and its bundle."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "generated_app.py"
@@ -109,7 +114,7 @@ def check_cut(case: Case, bundle: Bundle, cut: int) -> None:
     for start in range(0, len(case.records), cut):
         batch = case.records.slice(start, min(start + cut, len(case.records)))
         check_needs(case, writer.machine, batch)
-        clock, head = again.state.clock, fold.head
+        clock, head, before = again.state.clock, fold.head, dict(again.state.pages)
         entry, outcome = writer.step(batch)
         check_outcome(case, outcome, where)
         models = again.step(case.model_records[start : start + len(batch)])
@@ -119,6 +124,7 @@ def check_cut(case: Case, bundle: Bundle, cut: int) -> None:
         agree("block bytes", entry.value, block, f"{where}, offsets {outcome.first} to {outcome.last}")
         at += 1
         verdict, settled = writer.read(at, entry.key, entry.value)
+        check_events(case, bundle, verdict, before, clock, where)
         agree("writer's own block", (True, True), (verdict.accepted, settled is outcome), where)
         agree("model accepts the block", model_fold.ACCEPTED, reader.feed(entry.key, entry.value), where)
     check_folds(case, fold, reader, where)
@@ -164,6 +170,26 @@ def _models_row(out: model_machine.Outcome) -> tuple[Any, ...]:
     return out.status, out.rejection, rejection, out.id, source, out.metadata, out.intent_type, first
 
 
+def check_events(
+    case: Case, bundle: Bundle, verdict: Verdict, before: dict[Any, tuple[int, bytes]], clock: int, where: str
+) -> None:
+    """The events that follow from an accepted block, packed and as JSON."""
+    assert verdict.block is not None
+    block, layouts = verdict.block, bundle.pages_by_type
+    ours = events_of(block, case.genesis, layouts, lambda *page: before.get(page), clock)
+    settled = case.outcomes[block.header.first : block.header.last + 1]
+    compiled, model = case.model.compiled, case.model
+    models = [e for out in settled for e in encode_events(compiled, out, model.partition, model.log_id)]
+    agree("events", [event.pack() for event in ours], models, where)
+    for event, packed in zip(ours, models, strict=True):
+        agree("event reads back", unpack_event(packed), event, where)
+        program = bundle.find_program(event.intent_type, None)
+        built_in = next((name for name, layout in BUILT_IN.items() if layout.type_id == event.intent_type), "")
+        name = program.layout.name if program else built_in
+        text = event_json(event, layouts[event.page_type], name)
+        agree("event as JSON", text.decode(), model_event_json(compiled, packed), where)
+
+
 def check_folds(case: Case, fold: Fold, reader: model_fold.Fold, where: str) -> None:
     """Our fold and the model's, after the same records."""
     agree("fold", fold_view(fold), model_view(reader), where)
@@ -194,5 +220,3 @@ def fold_view(fold: Fold) -> dict[str, Any]:
 
 def model_view(reader: model_fold.Fold) -> dict[str, Any]:
     return reader.view()
-
-
