@@ -15,6 +15,7 @@ from mmsb.schemas.varints import encode_varint, read_varint
 
 CONTROL: Final = 1
 TRANSACTIONAL: Final = 2
+NO_TIME: Final = -1  # what Kafka writes for a record without a time; the partition clock ignores it
 NULL: Final = -1  # the size of a key or value that is not there; not the same as an empty one
 
 Buffer = bytes | memoryview
@@ -27,7 +28,7 @@ class Record:
 
     key: bytes | None
     value: bytes | None
-    time: int
+    time: int = NO_TIME
     headers: Headers = ()
 
 
