@@ -17,9 +17,13 @@ CONSTANTS = (
 )
 
 
-def random_bundle(rng: Random, name: str = "generated") -> Bundle:
-    enums = layouts.random_enums(rng)
-    pages = tuple(layouts.random_page(rng, i, enums) for i in range(rng.choice([1, 1, 2, 3, 4])))
+def random_bundle(rng: Random, name: str = "generated", pages: tuple[Page, ...] = ()) -> Bundle:
+    """New code over new page types, or over those that are given."""
+    if pages:
+        enums = sorted({(f.enum, f.members) for page in pages for f in page.fields if f.enum})
+    else:
+        enums = layouts.random_enums(rng)
+        pages = tuple(layouts.random_page(rng, i, enums) for i in range(rng.choice([1, 1, 2, 3, 4])))
     constants = tuple(c for c in CONSTANTS if rng.random() < 0.3)
     known = Known(tuple(enums), constants, (), (), pages)
     for i in range(rng.choice([0, 1, 2, 3])):

@@ -1,5 +1,6 @@
-"""Random fields, pages and keys."""
+"""Random fields, pages and keys, and what becomes of them in the next release."""
 
+from dataclasses import replace
 from random import Random
 
 from tests.generator import values
@@ -75,3 +76,40 @@ def random_page(rng: Random, index: int, enums: list[Enum]) -> Page:
         partition_by = tuple(sorted(rng.sample(range(count), rng.randint(1, count))))
     fields = tuple(random_field(rng, f"f{i}", enums, page=True) for i in range(rng.choice([1, 2, 3, 4, 5, 8, 14])))
     return Page(f"Page{index}", key, fields, partition_by)
+
+
+WIDER = {"i8": "i16", "i16": "i32", "i32": "i64", "u8": "i16", "u16": "u32", "u32": "u64"}
+
+
+def evolved_pages(rng: Random, pages: tuple[Page, ...]) -> tuple[Page, ...]:
+    """The page types a release later: fields added, dropped, renamed, widened and moved; pages gone and new."""
+    enums = sorted({(f.enum, f.members) for page in pages for f in page.fields if f.enum})
+    kept = [page for page in pages if rng.random() < 0.9] or [pages[0]]
+    out = [evolved_page(rng, page, enums) if rng.random() < 0.6 else page for page in kept]
+    if rng.random() < 0.2:
+        out.append(random_page(rng, len(pages), enums))
+    return tuple(out)
+
+
+def evolved_page(rng: Random, page: Page, enums: list[Enum]) -> Page:
+    fields = list(page.fields)
+    for number in range(rng.choice([1, 1, 2, 3])):
+        at = rng.randrange(len(fields))
+        change = rng.choice(["add", "drop", "rename", "widen", "move"])
+        if change == "add":
+            fields.insert(at, random_field(rng, f"g{number}", enums, page=True))
+        elif change == "drop" and len(fields) > 1:
+            del fields[at]
+        elif change == "rename":
+            fields[at] = replace(fields[at], name=f"h{number}")
+        elif change == "widen":
+            fields[at] = replace(fields[at], type=wider(rng, fields[at].type))
+        elif change == "move":
+            fields.append(fields.pop(at))
+    return replace(page, fields=tuple(fields))
+
+
+def wider(rng: Random, type_name: str) -> str:
+    if type_name.startswith("text"):
+        return f"text({int(type_name[5:-1]) + rng.randint(1, 9)})"
+    return WIDER.get(type_name, type_name)

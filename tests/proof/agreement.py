@@ -61,7 +61,7 @@ def loaded(description: Description) -> Generator[Bundle]:
         sys.modules["generated_app"] = module
         spec.loader.exec_module(module)
         yield module.app.bundle()
-        del sys.modules["generated_app"]
+        sys.modules.pop("generated_app", None)  # two may be loaded at once
 
 
 @dataclass
