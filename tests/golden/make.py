@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-from tests.golden import batches, canonical, intents, metadata
+from tests.golden import batches, canonical, deltas, events, intents, metadata, pages
 
 FOLDER = Path(__file__).parent
 FOREIGN = "kafka"  # the folder of bytes that others wrote
@@ -23,8 +23,11 @@ class Format(Protocol):
 FORMATS: dict[str, Format] = {
     "batches": cast(Format, batches),
     "canonical": cast(Format, canonical),
+    "deltas": cast(Format, deltas),
+    "events": cast(Format, events),
     "intents": cast(Format, intents),
     "metadata": cast(Format, metadata),
+    "pages": cast(Format, pages),
 }
 
 FILES: dict[str, Callable[[], bytes]] = {
