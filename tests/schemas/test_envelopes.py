@@ -147,7 +147,7 @@ def test_a_version_is_looked_at_before_the_rest_and_metadata_last():
     assert rejection(header(version=0)) == Rejection(Code.UNKNOWN_VERSION, value=0)
     assert rejection(header(parts=12) + b"\x02\x00") == Rejection(Code.MALFORMED)
     assert rejection(header(parts=4) + b"\x02\x00") == Rejection(Code.METADATA_VERSION, value=2)
-    assert rejection(header(parts=4)) == Rejection(Code.MALFORMED_METADATA)
+    assert rejection(header(parts=4)) == Rejection(Code.MALFORMED)
     assert rejection(header(parts=4) + bytes(8)) == Rejection(Code.METADATA_VERSION, value=0)
     assert rejection(header(parts=4) + Metadata("a").pack() + bytes(8)) == Rejection(Code.MALFORMED_METADATA)
 
