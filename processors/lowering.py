@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmsb.processors.bundle import Bundle
-from mmsb.processors.language.interpret import Run, Scratch, check_stored
+from mmsb.processors.language.runs import Run, Scratch, check_stored
 from mmsb.processors.programs import Program, values_of
 from mmsb.schemas.deltas import DeltaKind, change
 from mmsb.schemas.layouts import IntentLayout, PageLayout

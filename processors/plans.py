@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mmsb.processors.language.interpret import Run
+from mmsb.processors.language.runs import Run
 from mmsb.processors.programs import Program, values_of
 from mmsb.schemas.classes import Intent, Ref
 from mmsb.schemas.metadata import Metadata

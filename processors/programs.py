@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsb.processors.language.intents import Code
-from mmsb.processors.language.interpret import Get, Run, Step, check_stored, getter, program
+from mmsb.processors.language.interpret import getter, program
+from mmsb.processors.language.runs import Get, Run, Step, check_stored
 from mmsb.schemas.layouts import IntentLayout, PageLayout, widen
 
 

@@ -7,45 +7,12 @@ rejection met leaves as `Refused`.
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mmsb.processors.language.kinds import Node
-from mmsb.schemas.layouts import Layout, PageLayout
-from mmsb.schemas.rejections import Code, Op, Refused, Rejection
-from mmsb.schemas.types import I64_MAX, I64_MIN, Array, FieldType, Integer, Text
-
-
-@dataclass
-class Scratch:
-    """A page's fields while an intent runs on it; named twice, it is still one."""
-
-    layout: PageLayout
-    ordinal: int
-    values: list[Any]
-    exists: bool
-    deleted: bool = False
-
-
-@dataclass
-class Run:
-    """All that one execution can see and do."""
-
-    layout: Layout
-    type_id: int  # of the intent that settles; differs from the layout's while an emitted intent's query is asked
-    arguments: Sequence[Any]
-    pages: Sequence[Scratch]
-    now: int
-    messages: dict[str, int]
-    emit: Callable[[str, list[Any]], None]
-    slots: dict[int, Any] = field(default_factory=dict[int, Any])
-
-    def refuse(self, code: Code) -> Refused:
-        return Refused(Rejection(code, self.type_id))
-
-
-Step = Callable[[Run], None]
-Get = Callable[[Run], Any]
+from mmsb.processors.language.runs import Get, Run, Step, check_stored, checked_f64, checked_i64, checked_index
+from mmsb.schemas.rejections import Code, Refused, Rejection
+from mmsb.schemas.types import Array
 
 
 def program(nodes: Sequence[Node]) -> Step:
@@ -80,7 +47,7 @@ def _arg_at(index: int, at: Node) -> Get:
 
     def get(run: Run) -> Any:
         array = run.arguments[index]
-        return array[_checked_index(position(run), len(array), run.layout, index, 0)]
+        return array[checked_index(position(run), len(array), run.layout, index, 0)]
 
     return get
 
@@ -99,27 +66,9 @@ def _get_at(page: int, index: int, at: Node) -> Get:
     def get(run: Run) -> Any:
         scratch = run.pages[page]
         array = scratch.values[index]
-        return array[_checked_index(position(run), len(array), scratch.layout, index, scratch.ordinal)]
+        return array[checked_index(position(run), len(array), scratch.layout, index, scratch.ordinal)]
 
     return get
-
-
-def _checked_index(at: int, count: int, layout: Layout, index: int, ordinal: int) -> int:
-    if not 0 <= at < count:
-        raise Refused(Rejection(Code.INDEX_OUT_OF_RANGE, layout.type_id, index + 1, at, count, Op.LT, ordinal))
-    return at
-
-
-def checked_i64(run: Run, value: int) -> int:
-    if not I64_MIN <= value <= I64_MAX:
-        raise run.refuse(Code.OVERFLOW)
-    return value
-
-
-def _checked_f64(run: Run, value: float) -> float:
-    if not math.isfinite(value):
-        raise run.refuse(Code.NON_FINITE)
-    return value
 
 
 _SPECIAL: Final = {"div": "truediv", "and": "and_", "or": "or_"}
@@ -131,7 +80,7 @@ _PLAIN: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 def _op(name: str, kind: str, a: Node, b: Node) -> Get:
     left, right, compute = getter(a), getter(b), _PLAIN[name]
-    check = checked_i64 if kind == "i64" else _checked_f64
+    check = checked_i64 if kind == "i64" else checked_f64
     divides = name in ("floordiv", "mod", "div")
 
     def get(run: Run) -> Any:
@@ -290,17 +239,6 @@ def _let(slot: int, a: Node) -> Step:
     return step
 
 
-def check_stored(value: Any, target: FieldType, type_id: int, field_number: int, ordinal: int) -> None:
-    """Refuse what does not fit the field; kinds were checked when the class was defined."""
-    if isinstance(target, Integer) and not target.minimum <= value <= target.maximum:
-        low = value < target.minimum
-        op, bound = (Op.GE, target.minimum) if low else (Op.LE, target.maximum)
-        raise Refused(Rejection(Code.STORE_RANGE, type_id, field_number, value, bound, op, ordinal))
-    if isinstance(target, Text) and len(value.encode()) > target.size:
-        size = len(value.encode())
-        raise Refused(Rejection(Code.STORE_TEXT_TOO_LONG, type_id, field_number, size, target.size, ordinal=ordinal))
-
-
 def _set(page: int, index: int, a: Node) -> Step:
     value = getter(a)
 
@@ -320,7 +258,7 @@ def _set_at(page: int, index: int, at: Node, a: Node) -> Step:
         layout = scratch.layout
         array = layout.fields[index].type
         assert isinstance(array, Array)
-        where = _checked_index(position(run), array.count, layout, index, scratch.ordinal)
+        where = checked_index(position(run), array.count, layout, index, scratch.ordinal)
         check_stored(new, array.element, layout.type_id, index + 1, scratch.ordinal)
         scratch.values[index][where] = new
 
