@@ -20,13 +20,16 @@ SEMANTICS: Final = 1
 """The version of what IR and layouts mean. A change of meaning without a change of code must raise it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """All that a machine needs to lower intents. Two bundles can live in one process."""
 
     descriptor: Descriptor
     generation: int
     programs: tuple[Program, ...]
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.app!r}, generation={self.generation}, hash={self.hash.hex()})"
 
     @property
     def app(self) -> str:

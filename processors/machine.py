@@ -17,7 +17,7 @@ from mmsb.schemas.classes import Page, layout_of
 from mmsb.schemas.errors import InvalidValue, PageNotFound
 from mmsb.schemas.records import Records
 from mmsb.schemas.sentences import sentence
-from mmsb.schemas.tlog.blocks import Block, BlockHeader, BlockTally, DeltaRow, FollowUpRow, OutcomeRow
+from mmsb.schemas.tlog.blocks import Block, BlockHeader, BlockTally, DeltaRow, FollowUpRow, OutcomeRow, summary
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
@@ -25,7 +25,7 @@ from mmsb.state.partition import PartitionState
 P = TypeVar("P", bound=Page)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """What became of the offsets first to last, and the state's digest and clock after them."""
 
@@ -39,6 +39,9 @@ class Outcome:
     clock: int
     checksum: int
     kind: TlogKind = TlogKind.BLOCK
+
+    def __repr__(self) -> str:
+        return f"Outcome({summary(self.first, self.last, self.outcomes)}, digest={self.digest.pack().hex()})"
 
     def block(self, reign: bytes, prev: bytes) -> bytes:
         """The TLog record that says so."""

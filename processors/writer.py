@@ -19,12 +19,15 @@ from mmsb.schemas.tlog.records import TlogKind, chain
 from mmsb.state.fold import Fold, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
     """A record to be appended to the TLog; resent, if at all, byte for byte."""
 
     key: bytes
     value: bytes
+
+    def __repr__(self) -> str:
+        return f"Entry({self.key.decode()}, {len(self.value)} bytes)"
 
 
 class Writer:

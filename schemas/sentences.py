@@ -26,7 +26,7 @@ _SENTENCES: Final[dict[Code, str]] = {
     Code.BAD_MEMBER: "the member {value} is unknown, or missing its partner, or of the wrong type, length or content",
     Code.UNKNOWN_TYPE: "there is no intent {value} here",
     Code.WRONG_SIZE: "{place} has size {value}, expected {bound}",
-    Code.MISSING_FIELD: "{place} is missing",
+    Code.MISSING_FIELD: "{missing} is missing",
     Code.UNKNOWN_FIELD: "{type} has no field {value}",
     Code.WRONG_TYPE: "{place} has a value of the wrong type",
     Code.OUT_OF_RANGE: "{place} must be {op} {bound}, found {value}",
@@ -65,6 +65,7 @@ def sentence(rejection: Rejection, layouts: Mapping[int, Layout], messages: Sequ
     return _SENTENCES[rejection.code].format(
         type=layout.name if layout else f"type {rejection.type_id:016x}",
         place=_place(rejection, layout),
+        missing=_shown(rejection.value) if rejection.value else _place(rejection, layout),
         op=Op(rejection.op).sign,
         value=_shown(rejection.value),
         bound=_shown(rejection.bound),

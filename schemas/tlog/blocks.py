@@ -5,6 +5,7 @@ decides whether the rest is looked at.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -93,7 +94,7 @@ class FollowUpRow:
     intent: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Block:
     """`rises` are (index, clock) wherever the partition clock rose."""
 
@@ -102,6 +103,9 @@ class Block:
     rises: Sequence[tuple[int, int]]
     deltas: Sequence[DeltaRow]
     follow_ups: Sequence[FollowUpRow]
+
+    def __repr__(self) -> str:
+        return f"Block({summary(self.header.first, self.header.last, self.outcomes)})"
 
     def pack(self) -> bytes:
         self._check()
@@ -156,6 +160,12 @@ class Block:
     def _types(self) -> set[int]:
         named = {outcome.type_id for outcome in self.outcomes if outcome.type_id is not None}
         return named | {delta.type_id for delta in self.deltas}
+
+
+def summary(first: int, last: int, outcomes: Sequence[OutcomeRow]) -> str:
+    """For people: the offsets, and how many of them settled how."""
+    counts = Counter(outcome.status.name.lower() for outcome in outcomes)
+    return f"offsets {first} to {last}: {', '.join(f'{count} {name}' for name, count in counts.items())}"
 
 
 def _pad(data: bytes) -> bytes:
