@@ -57,7 +57,3 @@ class MalformedBytes(CorruptState):
 
 class NewerFormat(CorruptState):
     """Bytes of our own in a version that this release does not know: use the release that wrote them."""
-
-
-class InternalError(MmsbError):
-    """MMSB contradicts itself: a bug of ours, please report it."""

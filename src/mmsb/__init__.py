@@ -14,11 +14,10 @@ from mmsb.processors.writer import Entry, Writer
 from mmsb.schemas.batches import decode_batch, decode_batches, encode_batch
 from mmsb.schemas.classes import Intent, Page, Ref, epoch_of
 from mmsb.schemas.delta_validation import DeltaVerdict, validate_delta
-from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus
+from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, unpack_delta
 from mmsb.schemas.errors import (
     CallerError,
     CorruptState,
-    InternalError,
     InvalidDefinition,
     InvalidDelta,
     InvalidValue,
@@ -38,6 +37,7 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.verbs import delete, emit, exists, now, reject, sqrt
 from mmsb.state.fold import Fold, Verdict
+from mmsb.state.partition import PartitionState
 
 __version__ = "0.1.0"
 
@@ -56,7 +56,6 @@ __all__ = [
     "Fold",
     "Genesis",
     "Intent",
-    "InternalError",
     "InvalidDefinition",
     "InvalidDelta",
     "InvalidValue",
@@ -69,6 +68,7 @@ __all__ = [
     "Outcome",
     "Page",
     "PageNotFound",
+    "PartitionState",
     "Plan",
     "Query",
     "ReadOnly",
@@ -108,5 +108,6 @@ __all__ = [
     "u16",
     "u32",
     "u64",
+    "unpack_delta",
     "validate_delta",
 ]
