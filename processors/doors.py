@@ -10,9 +10,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from mmsb.processors.lowering import Lowered, PageChange, Surroundings, check_partitions, page_change
 from mmsb.schemas.arguments import JsonField
-from mmsb.schemas.classes import Page, Ref, layout_of
+from mmsb.schemas.classes import Page, Ref, epoch_of, layout_of
 from mmsb.schemas.delta_validation import rejection_of, validate_delta
-from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, apply_change, unpack_delta
+from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, apply_change, change, unpack_delta
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.rejections import Code, Op, Refused, Rejection
@@ -47,6 +48,21 @@ class Mutate:
     delta: Delta
 
     layout = MUTATE
+
+    @classmethod
+    def between(cls, ref: Ref[P], before: P | None, after: P | None) -> "Mutate":
+        """The mutation that makes `after` of `before`, each as it was read or made; None for no page."""
+        layout: PageLayout = layout_of(ref.page)
+        base = 0 if before is None else epoch_of(before)
+        if before is not None and base == 0:
+            raise InvalidValue(f"{ref!r}: `before` was made, not read, and has no epoch; give None for no page")
+        if after is None:
+            if before is None:
+                raise InvalidValue(f"{ref!r}: give a page before, after or both; nothing cannot become nothing")
+            return cls(Delta(layout.type_id, ref.packed_key, base, DeltaKind.DELETE, b""))
+        old = bytes(layout.size) if before is None else before.packed_body()
+        kind, payload = change(old, after.packed_body())
+        return cls(Delta(layout.type_id, ref.packed_key, base, kind, payload))
 
     def pack_arguments(self) -> bytes:
         return self.delta.pack()

@@ -84,6 +84,11 @@ class Page(_Record, metaclass=PageClass):
         _set_fields(self, layout, body)
         object.__setattr__(self, "_epoch", epoch)
 
+    def packed_body(self) -> bytes:
+        """Its fields as the layout stores them; for MMSB itself."""
+        layout: PageLayout = layout_of(type(self))
+        return layout.pack(self._values(layout))
+
     @classmethod
     def from_body(cls, body: bytes, epoch: int) -> Self:
         """A page that was read; for MMSB itself."""
