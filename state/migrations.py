@@ -70,11 +70,13 @@ def _take(step: Step, columns: dict[str, Column], new: PageLayout) -> None:
         return
     if step.field not in columns:
         raise InvalidValue(f"{new.name}.{step.field}: there is no such field to {step.op}")
-    column = columns.pop(step.field)
+    column = columns[step.field]
     if step.op == "rename":
         _put(columns, str(step.argument), column, new)
-    elif step.op == "widen":
+    if step.op == "widen":
         columns[step.field] = replace(column, type=_wider(new, step, column.type))
+    else:
+        del columns[step.field]
 
 
 def _put(columns: dict[str, Column], name: str, column: Column, new: PageLayout) -> None:

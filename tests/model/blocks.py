@@ -155,6 +155,10 @@ def decode_block(value: bytes) -> Block:
     used = {index for index in intent_types if index != NO_TYPE} | {row[1] for row in delta_rows}
     require(used == set(range(len(types))), "types not used, or not there")
     entries = _read_entries(kind, outcomes, (ids, sources, duplicates, rows), blocks)
+    for offset, entry in enumerate(entries, header.first):
+        if entry.first is not None:
+            known = entry.source if entry.first == -1 else entry.id
+            require(-1 <= entry.first < offset and known is not None, "a duplicate of nothing earlier")
     for entry, index in zip(entries, intent_types, strict=True):
         entry.type_id = None if index == NO_TYPE else types[index]
     before = -1

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.model.bundle import Field, Intent, Page
-from tests.model.constants import HOPS_MAX, INTEGER_RANGES
+from tests.model.constants import FIELDS_MAX, HOPS_MAX, INTEGER_RANGES, KEY_BYTES_MAX, PAGE_BYTES_MAX
 from tests.model.jsontext import canonical
 from tests.model.layout import FieldLayout, IntentLayout, PageLayout
 from tests.model.tlog import Invalid, require
 
 BOUND_ORDER = ["ge", "gt", "le", "lt"]
-TYPE = re.compile(r"(i8|i16|i32|i64|u8|u16|u32|u64|f64)(\[\d+\])?|time|bool|enum|(text|blob)\(\d+\)")
-KEY_TYPE = re.compile(r"(i8|i16|i32|i64|u8|u16|u32|u64)|(text|blob)\(\d+\)")
-NAME = re.compile(r"[^\W\d]\w*")
+TYPE = re.compile(r"(i8|i16|i32|i64|u8|u16|u32|u64|f64)(\[[1-9]\d*\])?|time|bool|enum|(text|blob)\([1-9]\d*\)", re.A)
+KEY_TYPE = re.compile(r"(i8|i16|i32|i64|u8|u16|u32|u64)|(text|blob)\([1-9]\d*\)", re.A)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def read_canonical(data: bytes) -> Any:
@@ -36,40 +36,76 @@ def is_list(value: Any, kind: type = object) -> bool:
     return isinstance(value, list) and all(isinstance(element, kind) for element in value)
 
 
+def is_integer(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != "" and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
+
+
 def read_descriptor(data: bytes) -> dict[str, Any]:
     descriptor = read_canonical(data)
-    _app, hops_max, intents, messages, pages = members(descriptor, "app", "hops_max", "intents", "messages", "pages")
-    require(isinstance(hops_max, int) and 0 <= hops_max <= HOPS_MAX, "hops_max")
+    app, hops_max, intents, messages, pages = members(descriptor, "app", "hops_max", "intents", "messages", "pages")
+    require(isinstance(app, str), "app")
+    require(is_integer(hops_max, 1, HOPS_MAX), "hops_max")
     require(is_list(messages, str) and messages == sorted(set(messages)), "messages")
+    require(all(is_text(message) for message in messages), "a message")
     require(is_list(intents) and is_list(pages), "intents or pages")
+    layouts: list[PageLayout | IntentLayout] = []
+    following: dict[str, str | None] = {}
     for intent in intents:
         fields, name, on_rejected, type_id = members(intent, "fields", "name", "on_rejected", "type")
-        require(isinstance(name, str) and (on_rejected is None or isinstance(on_rejected, str)), "an intent")
-        layout = IntentLayout(Intent(name, read_fields(fields), (), (), ()))
-        require(type_id == f"{layout.type_id:016x}", "an intent's type id")
+        require(is_name(name) and (on_rejected is None or isinstance(on_rejected, str)), "an intent")
+        layouts.append(IntentLayout(Intent(name, read_fields(fields), (), (), ())))
+        require(type_id == f"{layouts[-1].type_id:016x}", "an intent's type id")
+        following[name] = on_rejected
+    layouts += page_layouts(descriptor).values()
     for group in (intents, pages):
-        names = [entry["name"] for entry in group if isinstance(entry, dict) and "name" in entry]
+        names = [entry["name"] for entry in group]
         require(names == sorted(set(names)), "not sorted by name")
-    page_layouts(descriptor)
+    require(len({layout.name for layout in layouts}) == len(layouts), "a name twice")
+    require(len({layout.type_id for layout in layouts}) == len(layouts), "a type id twice")
+    require(all(layout.size <= PAGE_BYTES_MAX for layout in layouts), "too large")
+    check_following(following)
     return descriptor
+
+
+def check_following(following: dict[str, str | None]) -> None:
+    for name in following:
+        at: str | None = name
+        for _ in range(len(following) + 1):
+            if at is None:
+                break
+            require(at in following, "on_rejected names no intent")
+            at = following[at]
+        require(at is None, "on_rejected leads in a circle")
 
 
 def page_layouts(descriptor: dict[str, Any]) -> dict[str, PageLayout]:
     layouts = {}
     for page in descriptor["pages"]:
         fields, key, name, partition_by, type_id = members(page, "fields", "key", "name", "partition_by", "type")
-        require(isinstance(name, str) and is_list(key, str) and key != [], "a page")
+        require(is_name(name) and is_list(key, str) and key != [], "a page")
         require(all(KEY_TYPE.fullmatch(kind) for kind in key), "a key")
-        good = is_list(partition_by, int) and all(0 <= i < len(key) for i in partition_by) and partition_by != []
-        require(good, "partition_by")
-        layout = PageLayout(Page(name, tuple(key), read_fields(fields), tuple(partition_by)))
+        require(is_list(partition_by) and partition_by != [], "partition_by")
+        require(all(is_integer(i, 0, len(key) - 1) for i in partition_by), "a component of partition_by")
+        require(len(set(partition_by)) == len(partition_by), "a component of partition_by twice")
+        read = read_fields(fields)
+        require(read != () and all(f["default"] is not None for f in fields), "a page without fields or defaults")
+        layout = PageLayout(Page(name, tuple(key), read, tuple(partition_by)))
+        require(layout.key_size <= KEY_BYTES_MAX, "a key's size")
         require(type_id == f"{layout.type_id:016x}", "a page's type id")
         layouts[name] = layout
     return layouts
 
 
 def read_fields(fields: Any) -> tuple[Field, ...]:
-    require(is_list(fields, dict), "fields")
+    require(is_list(fields, dict) and len(fields) <= FIELDS_MAX, "fields")
     out = []
     for field in fields:
         enum = field.get("type") == "enum"
@@ -77,14 +113,23 @@ def read_fields(fields: Any) -> tuple[Field, ...]:
             field, "bounds", "default", "name", "type", *(["members"] if enum else [])
         )
         require(isinstance(kind, str) and TYPE.fullmatch(kind) is not None, "a field's type")
-        require(isinstance(name, str) and NAME.fullmatch(name) is not None, "a field's name")
+        require(is_name(name), "a field's name")
+        if enum:
+            require(isinstance(rest[0], dict) and rest[0] != {}, "members")
+            require(all(is_integer(value, 0, 65535) for value in rest[0].values()), "a member's value")
+            require(len(set(rest[0].values())) == len(rest[0]), "a value of two members")
+        enum_members = tuple(rest[0].items()) if enum else ()
+        bare = FieldLayout(Field(name, kind, members=enum_members), 0, 0)
+        require(bare.length != 1, "an array of one")
         require(is_list(bounds, list) and all(len(bound) == 2 for bound in bounds), "bounds")
         ops = [op for op, _ in bounds]
         require(ops == [op for op in BOUND_ORDER if op in ops], "bounds in order")
-        enum_members = tuple(rest[0].items()) if enum else ()
-        bare = FieldLayout(Field(name, kind, members=enum_members), 0, 0)
+        require(not bounds or bare.base in (*INTEGER_RANGES, "f64"), "bounds of what is no number")
+        for _, bound in bounds:
+            _read_scalar(bare, bound)
         value = None if default is None else read_default(bare, default)
         out.append(Field(name, kind, tuple((op, bound) for op, bound in bounds), value, "", enum_members))
+    require(len({f.name for f in out}) == len(out), "a field's name twice")
     return tuple(out)
 
 

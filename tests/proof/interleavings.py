@@ -34,7 +34,8 @@ from tests.model.machine import Machine as ModelMachine
 from tests.model.state import State
 from tests.proof.agreement import agree, fold_view, loaded, model_view
 
-STEPS = 60
+STEPS = 80
+DIGEST_DIFFERS = "the digest afterwards"
 WRITERS_MAX = 4
 GARBAGE = (None, b"", b"MMT", b"MMT\x01", b"MMT\x01\x03\0", b"MMD\x01" + bytes(200), b'{"@type":"X"}', bytes(160))
 STOPPING = (b"MMT\x02", b"MMT\0" + bytes(200), b"MMT\x01\x06\0", b"MMT\x01\0\0" + bytes(99), b"MMT\xff\x03\0")
@@ -107,17 +108,19 @@ class Simulation:
     def verdict(self, key: bytes | None, value: bytes | None) -> str:
         try:
             verdict = self.ours.read(self.ours.next, key, value)
-        except CorruptState:
+        except CorruptState as stop:
+            self.stopped = str(stop)
             return model_fold.STOPPED
         return model_fold.ACCEPTED if verdict.accepted else model_fold.DISCARDED
 
     def feed(self, key: bytes | None, value: bytes | None) -> str:
         """One record for both folds, which must say the same and look the same."""
         where = f"{self.where}, {key!r} {value and value[:160].hex()} of {value and len(value)} bytes"
-        models = self.model.feed(key, value)
-        why = f" ({self.model.stopped})" if self.model.stopped else ""
-        agree("verdict", self.verdict(key, value), models, where + why)
-        agree("view", self.our_view(self.ours), self.model_view(), where + why)
+        self.stopped = ""  # why MMSB's fold did
+        ours, models = self.verdict(key, value), self.model.feed(key, value)
+        where += f"\n  mmsb stopped: {self.stopped}\n  model stopped: {self.model.stopped}"
+        agree("verdict", ours, models, where)
+        agree("view", self.our_view(self.ours), self.model_view(), where)
         pages = {page: (epoch, body) for page, epoch, body in self.ours.state.pages}
         agree("pages", pages, self.model.state.pages, where)
         agree("clock", self.ours.state.clock, self.model.state.clock, where)
@@ -145,9 +148,22 @@ class Simulation:
             self.log.append((key, value))
             self.snapshot()
             return
-        if verdict == model_fold.STOPPED:
+        why = self.model.stopped
+        if why:
+            self.seen[f"stop: {why}"] += 1
             self.stays_stopped()
         self.rebuild()
+        if why == DIGEST_DIFFERS and value is not None:
+            self.forge(key, self.with_right_digest(value))
+
+    def with_right_digest(self, value: bytes) -> bytes:
+        """So that only what the digest does not show can still tell a forgery."""
+        if value[4] == model_fold.MIGRATE:
+            after, _ = self.model._migrated(model_fold.tlog.decode_migrate(value))
+        else:
+            after = self.model._applied(model_fold.decode_block(value))
+        low, high = after.digest()
+        return value[:80] + low.to_bytes(8, "little") + high.to_bytes(8, "little") + value[96:]
 
     def stays_stopped(self) -> None:
         """Stopping is for ever, whatever comes next."""
@@ -324,8 +340,9 @@ class Simulation:
             entry["steps"].pop(rng.randrange(len(entry["steps"])))
         elif wrong == 1:
             entry["steps"].append(rng.choice([
-                {"field": "f0", "op": "add"}, {"field": "f0", "op": "drop"}, {"field": "f0", "op": "rename", "to": "f0"},
-                {"field": "f0", "op": "widen", "type": "i64"}, {"field": "f0", "op": "swap"}, {"op": "drop"}, {},
+                {"field": "f0", "op": "add"}, {"field": "f0", "op": "drop"}, {"op": "drop"}, {},
+                {"field": "f0", "op": "rename", "to": "f0"}, {"field": "f0", "op": "rename", "to": "f1"},
+                {"field": "f0", "op": "widen", "type": "i64"}, {"field": "f0", "op": "swap"},
                 {"field": 1, "op": "drop"}, {"field": "f0", "op": "add", "to": "f1"}, {"field": "f0", "op": []},
                 {"field": "f0", "op": "widen", "type": 8}, {"field": "f0", "op": "rename"},
             ]))  # fmt: skip
@@ -405,7 +422,7 @@ def damaged(rng: Random, value: bytes, view: dict[str, Any]) -> bytes:
             out[8:24], out[24:56] = view["reign"], view["head"]
             count = int.from_bytes(out[64:72], "little") - int.from_bytes(out[56:64], "little")
             out[56:64] = (view["settled"] + 1).to_bytes(8, "little")
-            out[64:72] = (view["settled"] + 1 + count).to_bytes(8, "little", signed=True)
+            out[64:72] = ((view["settled"] + 1 + count) % 2**64).to_bytes(8, "little")
     chance = rng.random()
     if chance < 0.15:
         return bytes(out[: rng.randrange(len(out))])
@@ -467,6 +484,8 @@ def act(simulation: Simulation) -> None:
         simulation.read(actor, rng.choice([1, 2, 100]))
     elif chance < 0.5:
         simulation.step(actor)
+    elif chance < 0.57:
+        simulation.read(actor, 100)
         simulation.migrate(actor)
     elif chance < 0.8:
         simulation.deliver()
