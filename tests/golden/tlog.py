@@ -92,7 +92,7 @@ OUTCOMES = (
     OutcomeRow(Status.DUPLICATE, None, make_id("x"), SHOP, BY_ALICE, first_offset=-1),
     OutcomeRow(Status.NOOP),
     OutcomeRow(Status.APPLIED, REFUND.type_id),
-    OutcomeRow(Status.REJECTED, rejection=Rejection(Code.NOT_AN_INTENT, value=-1)),
+    OutcomeRow(Status.REJECTED, rejection=Rejection(Code.INTENT_TOO_LARGE, value=300_000, bound=262_144)),
 )
 OPENED = ACCOUNT.pack(["ann", 90, 1])
 BLOCK = Block(
