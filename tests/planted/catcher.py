@@ -1,0 +1,86 @@
+"""Runs what should catch a planted bug, in a damaged copy of the tree, and says what it met.
+
+`python -m tests.planted.catcher agree FIRST LAST…`, `interleave FIRST LAST…` (ranges of seeds) or `pytest NODE…`. The
+exit status tells a failed assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by a
+test that knows it.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+MISSED, CAUGHT, CRASHED = 0, 10, 11
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class _Watcher:
+    """Remembers the first failure that pytest meets."""
+
+    failure: BaseException | None = None
+    where = ""
+
+    def pytest_exception_interact(self, node: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        if self.failure is None and call.excinfo is not None:
+            self.failure, self.where = call.excinfo.value, node.nodeid
+
+
+def run_pytest(nodes: Sequence[str]) -> tuple[str, BaseException | None]:
+    watcher = _Watcher()
+    status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *nodes], plugins=[watcher])
+    assert watcher.failure or status == pytest.ExitCode.OK, f"pytest: {status!r}"
+    return watcher.where, watcher.failure
+
+
+def run_seeds(kind: str, bounds: Sequence[str]) -> tuple[str, BaseException | None]:
+    seeds = {seed for at in range(0, len(bounds), 2) for seed in range(int(bounds[at]), int(bounds[at + 1]))}
+    try:
+        for seed in sorted(seeds):
+            _check(kind, seed)
+    except Exception as failure:
+        return kind, failure
+    return "", None
+
+
+def _check(kind: str, seed: int) -> None:
+    if kind == "agree":
+        from tests.proof.agreement import check_seed
+
+        check_seed(seed)
+    else:
+        from tests.proof.interleavings import check_interleaving
+
+        check_interleaving(seed)
+
+
+def is_assertion(failure: BaseException) -> bool:
+    """A comparison that failed, an assert, or a `pytest.raises` that waited in vain."""
+    return isinstance(failure, AssertionError | pytest.fail.Exception)
+
+
+def main(kind: str, *arguments: str) -> int:
+    where, failure = run_pytest(arguments) if kind == "pytest" else run_seeds(kind, arguments)
+    _check_origin()
+    if failure is None:
+        print("missed: everything passed")
+        return MISSED
+    if not is_assertion(failure):
+        traceback.print_exception(failure)
+        print(f"crashed: {where}: {type(failure).__name__}: {failure}")
+        return CRASHED
+    print(f"caught: {where}: {type(failure).__name__}: {failure}")
+    return CAUGHT
+
+
+def _check_origin() -> None:
+    """What ran is the code of this tree, not that of an installation."""
+    loaded = {name: module.__file__ for name, module in list(sys.modules.items()) if name.split(".")[0] == "mmsb"}
+    assert loaded, "nothing of mmsb was run"
+    strangers = [name for name, file in loaded.items() if not file or not Path(file).resolve().is_relative_to(ROOT)]
+    assert not strangers, f"not of {ROOT}: {strangers}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,37 @@
+"""Check the checker: each planted bug is caught by the assertion that was made for it, not by a crash or a time-out."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.planted.bugs import BUGS, Bug
+from tests.planted.catcher import CAUGHT, MISSED
+from tests.planted.copies import catch, copy_tree, plant
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_undamaged_copy_passes_all_that_catches_bugs(tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path)
+    arguments: dict[str, list[str]] = defaultdict(list)
+    for bug in BUGS:
+        arguments[bug.runs[0]] += bug.runs[1:]
+    for kind, given in arguments.items():
+        done = catch(tree, kind, *given)
+        assert done.returncode == MISSED, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_caught_by_name(bug: Bug, tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path)
+    plant(bug, tree)
+    done = catch(tree, *bug.runs)
+    assert done.returncode == CAUGHT, done.stdout[-4000:]
+    found = done.stdout[done.stdout.rindex("\ncaught: ") :] if "\ncaught: " in done.stdout else done.stdout
+    assert bug.expected in found, done.stdout[-4000:]
+
+
+def test_there_are_enough_bugs_and_no_two_are_called_the_same() -> None:
+    names = [bug.name for bug in BUGS]
+    assert len(names) == len(set(names)) >= 20
