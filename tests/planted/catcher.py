@@ -1,8 +1,8 @@
 """Runs what should catch a planted bug, in a damaged copy of the tree, and says what it met.
 
 `python -m tests.planted.catcher agree FIRST LAST…`, `interleave FIRST LAST…` (ranges of seeds) or `pytest NODE…`. The
-exit status tells a failed assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by a
-test that knows it.
+exit status tells a failed assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by
+a test that knows it.
 """
 
 import sys
