@@ -5,12 +5,14 @@ PYTHON ?= python3
 ARGS ?=
 # make lock UPGRADE=--upgrade moves every pin; without it only what pyproject.toml demands moves.
 UPGRADE ?=
+# make bench NAME=core runs that benchmark alone.
+NAME ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test lock clean
+.PHONY: help setup check format test bench lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +43,9 @@ format: setup ## format the code and repair what ruff can
 
 test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	$(BIN)/pytest -n 2 $(ARGS)
+
+bench: setup ## measure, and write bench/results/ (NAME=core runs one alone)
+	$(BIN)/python -m bench $(NAME)
 
 lock: setup ## write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade moves every pin)
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest --group dev --generate-hashes \

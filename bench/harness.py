@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 RESULTS = Path(__file__).parent / "results"
 REPEATS = 5
+
+P = TypeVar("P")
 
 
 @dataclass
@@ -26,13 +29,14 @@ class Figure:
     repeats: int
 
 
-def measure(name: str, unit: str, amount: float, run: Callable[[], object]) -> Figure:
-    """`amount` of `unit` done by each call of `run`, per second."""
-    run()  # warm-up
+def measure(name: str, unit: str, amount: float, run: Callable[[P], object], prepare: Callable[[], P]) -> Figure:
+    """`amount` of `unit` done by each call of `run`, per second; each gets what `prepare` made, which is not timed."""
+    run(prepare())  # warm-up
     rates: list[float] = []
     for _ in range(REPEATS):
+        prepared = prepare()
         started = time.perf_counter()
-        run()
+        run(prepared)
         rates.append(amount / (time.perf_counter() - started))
     return Figure(name, f"{unit}/s", statistics.median(rates), min(rates), max(rates), REPEATS)
 
