@@ -1,6 +1,7 @@
 """Query, Mutate and Upsert: three doors that need no user code."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -107,12 +108,13 @@ def test_an_upsert_creates_a_page_from_its_defaults() -> None:
 
 
 def test_an_upsert_that_cannot_be_written_is_refused_at_once() -> None:
-    for arguments, why in (
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"set": {"nothing": 1}}, "has no field 'nothing'"),
         ({"set": {"balance": "x"}}, "expected an integer"),
         ({"add": {"owner": "x"}}, "nothing can be added"),
         ({"set": {"moves": 1}, "add": {"moves": 1}}, "both set and added"),
         ({"where": [("owner", ">=", "x")]}, "expected one of ==, !="),
-    ):
+    ]
+    for arguments, why in cases:
         with pytest.raises(mmsb.InvalidValue, match=why):
             mmsb.Upsert(Account[1], **arguments)
