@@ -114,8 +114,7 @@ class _Reader:
 def _record(reader: _Reader, index: int) -> tuple[int, bytes | None, bytes | None, tuple]:
     size = reader.varint()
     inner = _Reader(reader.take(size), 0)
-    if inner.take(1) != b"\0":
-        raise BadBatch("attributes of a record")
+    inner.take(1)  # attributes, which nobody checks
     delta = inner.varint(64)
     if inner.varint() != index:
         raise BadBatch("offsets are not dense")

@@ -35,11 +35,14 @@ def good_text(content: bytes, limit: int) -> bool:
 
 
 def decode(block: bytes) -> Entries:
-    if len(block) < 8:
+    if len(block) < 2:
         raise BadMetadata
-    version, count, size = struct.unpack_from("<HHI", block)
+    (version,) = struct.unpack_from("<H", block)
     if version != 1:
         raise BadMetadata(version)
+    if len(block) < 8:
+        raise BadMetadata
+    count, size = struct.unpack_from("<HI", block, 2)
     if count < 1 or size != len(block):
         raise BadMetadata
     entries: Entries = {}
