@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.model import digest
 from tests.model.compiled import Compiled, json_value
+from tests.model.constants import KEY_BYTES_MAX, PAGE_BYTES_MAX
 from tests.model.layout import PageLayout
 from tests.model.machine import BUILT_IN, Outcome, cause_of
 
@@ -93,6 +94,8 @@ def decode_page(data: bytes) -> tuple[int, bytes, int, bytes]:
     magic, key_words, zero, type_id, epoch, body_words, zeros, checksum = struct.unpack_from("<4sHHQqIIQ", data)
     if magic != b"MMP\x01" or zero or zeros or epoch < 1 or len(data) != 40 + 8 * (key_words + body_words):
         raise ValueError("a page's header or size")
+    if not 1 <= key_words <= KEY_BYTES_MAX // 8 or not 1 <= body_words <= PAGE_BYTES_MAX // 8:
+        raise ValueError("a page's key or body")
     if digest.page_checksum(digest.words_of(data[:32] + bytes(8) + data[40:])) != checksum:
         raise ValueError("a page's checksum")
     at = 40 + 8 * key_words
