@@ -3,6 +3,7 @@
 import contextlib
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from mmsb.schemas.errors import MalformedBytes, NewerFormat
 from mmsb.schemas.intents import pack_intent
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.rejections import Code, Rejection
-from mmsb.schemas.sources import FOLLOW_UP, OUTSIDE, Source
+from mmsb.schemas.sources import FOLLOW_UP, OUTSIDE, Kind, Source
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.blocks import (
@@ -321,9 +322,10 @@ def emitted(*intents):
     return Block(header(0, 0, TlogKind.BLOCK), [OutcomeRow(Status.APPLIED)], (), (), rows).pack()
 
 
-def sent(number=1, kind=FOLLOW_UP, **parts):
+def sent(number=1, kind: Kind = FOLLOW_UP, **parts):
     source = Source(kind, bytes(16), number, 1 if kind == FOLLOW_UP else 0)
-    return pack_intent(9, bytes(8), **{"source": source, "metadata": BY_ALICE, **parts})
+    given: dict[str, Any] = {"source": source, "metadata": BY_ALICE, **parts}
+    return pack_intent(9, bytes(8), **given)
 
 
 def test_a_follow_up_has_a_source_and_metadata_and_nothing_more():
@@ -407,7 +409,9 @@ STEPPED = st.lists(st.tuples(ROWS, st.booleans(), CHANGES, st.integers(0, 2)), m
 def grown(steps):
     """A block of these steps, and what the tally said of it."""
     tally = BlockTally(set())
-    rises, deltas, follow_ups = [], [], []
+    rises: list[tuple[int, int]] = []
+    deltas: list[DeltaRow] = []
+    follow_ups: list[FollowUpRow] = []
     for index, (row, rose, changes, sends) in enumerate(steps):
         applied = row.status == Status.APPLIED
         new = [DeltaRow(index, t, bytes(8 * k), 5, 0, bytes(8 * p)) for t, k, p in changes if applied]

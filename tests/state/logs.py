@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 from mmsb.schemas.deltas import DeltaKind, change
 from mmsb.schemas.descriptors import Descriptor
@@ -46,7 +47,7 @@ APPLIED, NOOP = OutcomeRow(Status.APPLIED, PAY.type_id), OutcomeRow(Status.NOOP)
 
 def descriptor(*pages: PageLayout, app: str = "bank") -> Descriptor:
     ordered = tuple(sorted(pages or (ACCOUNT,), key=lambda page: page.name))
-    return Descriptor(app, 8, ordered, (PAY,), ("no", "never"))
+    return Descriptor(app, 8, ordered, (PAY,), ("never", "no"))
 
 
 def claim(after: bytes, nonce: bytes, generation: int = 1, bundle: bytes = BUNDLE, *pages: PageLayout, **more) -> bytes:
@@ -75,7 +76,7 @@ class Author:
 
     def add(self, kind: TlogKind, value: bytes) -> bytes:
         """Append a record that counts."""
-        assert self.fold.read(len(self.records), kind.key, value).accepted
+        assert self.fold.read(self.fold.next, kind.key, value).accepted
         self.records.append((kind.key, value))
         return value
 
@@ -104,11 +105,11 @@ class Author:
         """A follow-up of the next block, as its cause gives it."""
         source = follow_up_source(GENESIS, cause.source, number)
         metadata = follow_up_metadata(GENESIS, self.fold.settled + 1 + index, cause.id, cause.metadata)
-        parts = {"source": source, "metadata": metadata, **wrong}
+        parts: dict[str, Any] = {"source": source, "metadata": metadata, **wrong}
         return FollowUpRow(index, target, number, pack_intent(PAY.type_id, PAY.pack([5]), **parts))
 
 
-def snapshot(fold: Fold) -> dict:
+def snapshot(fold: Fold) -> dict[str, Any]:
     """Everything that a record may change."""
     state = fold.state
     names = (
