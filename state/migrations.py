@@ -93,7 +93,10 @@ def _added(step: Step, new: PageLayout) -> Column:
 
 
 def _wider(new: PageLayout, step: Step, kind: FieldType) -> FieldType:
-    wanted = parse_type(str(step.argument)) if isinstance(kind, Integer | Text) else None
+    try:
+        wanted = parse_type(str(step.argument))
+    except InvalidValue as error:
+        raise InvalidValue(f"{new.name}.{step.field}: {error}") from None
     if isinstance(kind, Integer) and isinstance(wanted, Integer) and _holds(wanted, kind):
         return wanted
     if isinstance(kind, Text) and isinstance(wanted, Text) and wanted.size > kind.size:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-from tests.golden import batches, canonical, deltas, events, intents, metadata, pages
+from tests.golden import batches, canonical, deltas, descriptors, events, intents, metadata, pages, tlog
 
 FOLDER = Path(__file__).parent
 FOREIGN = "kafka"  # the folder of bytes that others wrote
@@ -24,10 +24,12 @@ FORMATS: dict[str, Format] = {
     "batches": cast(Format, batches),
     "canonical": cast(Format, canonical),
     "deltas": cast(Format, deltas),
+    "descriptors": cast(Format, descriptors),
     "events": cast(Format, events),
     "intents": cast(Format, intents),
     "metadata": cast(Format, metadata),
     "pages": cast(Format, pages),
+    "tlog": cast(Format, tlog),
 }
 
 FILES: dict[str, Callable[[], bytes]] = {
