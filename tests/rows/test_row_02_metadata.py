@@ -1,20 +1,22 @@
 """Row 2: metadata is the same in packed and JSON intents, and versioned."""
 
+from typing import Any
+
 import pytest
 
 import mmsb
 from examples.bank import Deposit, Open, Transfer
 from tests.rows.bank import Log, rich
 
-ABOUT = {"id": "order-17", "actor": "alice", "reason": "rent", "correlation": "case-4", "causation": "order-16"}
+ABOUT: dict[str, Any] = {"actor": "alice", "reason": "rent", "correlation": "case-4", "causation": "order-16"}
 
 
 def test_packed_and_json_on_two_fresh_stores_give_byte_equal_deltas():
     intents = [Open(1, "ann"), Open(2, "bob"), Deposit(1, 100), Transfer(1, 2, 30), Transfer(1, 2, 1000)]
     packed, text = Log(), Log()
 
-    one = packed.send(*(mmsb.pack(intent, **{**ABOUT, "id": f"i{n}"}) for n, intent in enumerate(intents)))
-    other = text.send(*(mmsb.pack_json(intent, **{**ABOUT, "id": f"i{n}"}) for n, intent in enumerate(intents)))
+    one = packed.send(*(mmsb.pack(intent, id=f"i{n}", **ABOUT) for n, intent in enumerate(intents)))
+    other = text.send(*(mmsb.pack_json(intent, id=f"i{n}", **ABOUT) for n, intent in enumerate(intents)))
 
     assert [delta.payload for delta in one.deltas] == [delta.payload for delta in other.deltas] != []
     assert (one.outcomes, one.deltas, one.digest) == (other.outcomes, other.deltas, other.digest)

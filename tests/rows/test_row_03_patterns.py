@@ -86,7 +86,7 @@ class Move(mmsb.Intent):
 EPOCH = 1  # of Counter[1] before each pattern
 
 # name: (intents, then (count, limit, epoch) of Counter[1], and how many deltas they give)
-PATTERNS = {
+PATTERNS: dict[str, tuple[list[mmsb.Intent], tuple[int, int, int], int]] = {
     "set": ([Set(1, 7)], (7, 10, 3), 1),
     "add": ([Add(1, 7)], (12, 10, 3), 1),
     "guarded set": ([GuardedSet(1, 10)], (10, 10, 3), 1),

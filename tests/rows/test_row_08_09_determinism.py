@@ -64,14 +64,14 @@ def test_a_page_that_changes_without_a_delta_is_found():
 
 def test_a_block_over_a_damaged_page_stops_the_fold():
     log = rich()
-    [page, *_] = log.pages()
-    epoch, body = log.pages()[page]
+    [(type_id, key), *_] = log.pages()
+    epoch, body = log.pages()[type_id, key]
     log.applied(mmsb.pack(Deposit(1, 1)))
     offset = len(log.tlog) - 1
     damaged = mmsb.Fold(log.tlog[0][1])
-    for at, (key, value) in enumerate(log.tlog[1:-1], start=1):
-        damaged.read(at, key, value)
-    damaged.state.write_page(*page, epoch, bytes([body[0] ^ 1]) + body[1:])
+    for at, record in enumerate(log.tlog[1:-1], start=1):
+        damaged.read(at, *record)
+    damaged.state.write_page(type_id, key, epoch, bytes([body[0] ^ 1]) + body[1:])
 
     with pytest.raises(mmsb.CorruptState, match="state and log disagree"):
         damaged.read(offset, *log.tlog[-1])
