@@ -94,6 +94,11 @@ class Fold:
         self.discarded: Counter[Discarded] = Counter()
         self._stopped: CorruptState | None = None  # for ever
 
+    def __repr__(self) -> str:
+        reign = self.reign.hex() if self.reign != NO_REIGN else "none"
+        digest = self.digest.pack().hex()
+        return f"Fold(settled={self.settled}, next={self.next}, generation={self.generation}, {reign=!s}, {digest=!s})"
+
     @property
     def genesis(self) -> Genesis:
         return self.state.genesis

@@ -30,6 +30,9 @@ class PartitionState:
         self._sent: dict[int, int] = {}
         self._journal: list[Callable[[], None]] | None = None
 
+    def __repr__(self) -> str:
+        return f"PartitionState({len(self._pages)} pages, {len(self._ids)} ids, digest={self.digest.pack().hex()})"
+
     # Reading
 
     @property
