@@ -11,8 +11,7 @@ import pytest
 from mmsb.processors import judging
 from mmsb.processors.machine import Machine
 from mmsb.schemas.batches import decode_batches
-from mmsb.schemas.limits import BLOCK_BYTES_MAX
-from mmsb.schemas.records import Records
+from mmsb.schemas.limits import BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX
 from mmsb.schemas.tlog import blocks
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.partition import PartitionState
@@ -145,26 +144,21 @@ def test_an_outcome_has_a_size(count: int, expected: str) -> None:
     assert check(wide(count), {"@type": "Fill"}) == [expected]
 
 
-def step_at_once(case: Case) -> tuple[int, int, int]:
-    """How many records fit into a block; the block's size, and the model's size of one with another record."""
+def check_cut_of_block(case: Case, bytes_max: int, intents_max: int) -> None:
+    """Step all records at once: as many settle as fit into a block, and the rest goes into the next one."""
     with loaded(case.description) as bundle:
         machine = Machine(bundle, PartitionState(case.genesis))
         outcome = machine.step(case.records)
-    again = model_machine.Machine(case.description, **SETTINGS)
     count = len(outcome.outcomes)
+    again = model_machine.Machine(case.description, **SETTINGS)
     models = again.step(case.model_records[:count])
     block = make_block(REIGN, HEAD, case.model_records[:count], models, 0, again.state)
+    agree("block is within its limits", len(block) <= bytes_max and count <= intents_max, True, f"{count} records")
     agree("block bytes", outcome.block(REIGN, HEAD), block, f"{count} records")
     models += again.step(case.model_records[count : count + 1])
     more = make_block(REIGN, HEAD, case.model_records[: count + 1], models, 0, again.state)
-    if count < len(case.records):
-        check_rest(machine, case.records, count)
-    return count, len(block), len(more)
-
-
-def check_rest(machine: Machine, records: Records, count: int) -> None:
-    """What did not fit goes into the next block, as if nothing had happened."""
-    rest = machine.step(records.slice(count, len(records)))
+    agree("block is full", len(more) > bytes_max or count == intents_max, True, f"{count} records")
+    rest = machine.step(case.records.slice(count, len(case.records)))
     agree("the next block goes on", rest.first, count, "cut")
 
 
@@ -172,8 +166,7 @@ def test_a_block_ends_before_it_is_too_large() -> None:
     bundle = Bundle("blocks", (PAGE,), (intent("Make", ("aug", "+", ("get", "p", "n"), ONE)),))
     told = {"@type": "Make", "@actor": "a" * 256, "@reason": "r" * 1024, "@trace": "t" * 512}
     case = make_case(bundle, [json.dumps(told).encode()] * 600)
-    _, size, larger = step_at_once(case)
-    assert size <= BLOCK_BYTES_MAX < larger, "a block is as large as it may be, and no larger"
+    check_cut_of_block(case, BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX)
 
 
 def test_a_block_settles_so_many_intents_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,5 +174,4 @@ def test_a_block_settles_so_many_intents_and_no_more(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(blocks, "BLOCK_INTENTS_MAX", 100)
     bundle = Bundle("blocks", (PAGE,), (intent("Make", ("aug", "+", ("get", "p", "n"), ONE)),))
     case = make_case(bundle, [None] * 101, control=True)
-    count, _, _ = step_at_once(case)
-    assert count == 100, "a block settles as many intents as it may, and no more"
+    check_cut_of_block(case, BLOCK_BYTES_MAX, 100)

@@ -95,7 +95,7 @@ FORGERIES: dict[str, Forge] = {
     "a text that goes on after its end": lambda block: with_delta(block, 1, **spanning(2, 0x61_00_61_00)),
     "padding": lambda block: with_delta(block, 1, **spanning(2, 1 << 56)),
     "a page of no type": lambda block: with_delta(block, 1, type_id=7),
-    "a key of another size": lambda block: with_delta(block, 1, key=bytes(16)),
+    "a key of another size": lambda block: with_delta(block, 1, key=bytes(16), base=0, **spanning(0, 2)),
     "a gap among follow-ups": lambda block: numbered(block, 3),
     "a follow-up sent twice": lambda block: numbered(block, 1),
     "a follow-up to no partition": lambda block: with_follow_up(
@@ -105,7 +105,8 @@ FORGERIES: dict[str, Forge] = {
     "a follow-up from far away": lambda block: with_follow_up(block, 1, intent=emitted(block, 2, 2, hops=3)),
     "a clock that stays": lambda block: replace(block, rises=[*block.rises, (2, block.rises[-1][1])]),
     "a clock that goes back": lambda block: replace(block, rises=[*block.rises, (2, 5)]),
-    "another clock at the end": lambda block: replace(block, header=replace(block.header, clock=99_000)),
+    "a clock that was there": lambda block: replace(block, rises=[(0, 0), *block.rises[1:]]),
+    "another clock at the end": lambda block: replace(block, rises=[], header=replace(block.header, clock=99_000)),
     "an intent of no type": lambda block: with_outcome(block, 1, type_id=7),
     "a message that the claim does not have": lambda block: with_outcome(
         block,
