@@ -24,6 +24,10 @@ def read_canonical(data: bytes) -> Any:
     except (ValueError, RecursionError):
         raise Invalid("not JSON") from None
     require(canonical(value).encode() == data, "not canonical JSON")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Invalid("a lone surrogate") from None
     return value
 
 
@@ -41,7 +45,7 @@ def is_integer(value: Any, low: int, high: int) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != "" and not any("\ud800" <= letter <= "\udfff" for letter in value)
+    return isinstance(value, str) and value != ""
 
 
 def is_name(value: Any) -> bool:

@@ -58,6 +58,11 @@ def decode_row(data: bytes) -> Row:
         raise ValueError(f"a rejection of code {row.code}, op {row.op}, kind {row.kind}")
     if row.kind == 0 and (row.value != bytes(8) or row.bound != bytes(8)):
         raise ValueError("a value or a bound of no kind")
+    large = any(int.from_bytes(number, "little") > I64_MAX for number in (row.value, row.bound))
+    if row.kind == 2 and not large and row.name != "unknown_type":
+        raise ValueError("a u64 that an i64 could be")
+    if row.kind == 1 and row.name == "unknown_type":
+        raise ValueError("a type id as an i64")
     return row
 
 

@@ -25,8 +25,10 @@ from tests.generator.bundles import random_bundle
 from tests.generator.layouts import evolved_pages
 from tests.generator.traffic import random_log, random_settings, to_batches
 from tests.model import fold as model_fold
+from tests.model import tlog
 from tests.model import writer as model_writer
 from tests.model.batch import Record as ModelRecord
+from tests.model.blocks import decode_block
 from tests.model.bundle import Bundle as Description
 from tests.model.descriptors import widens
 from tests.model.layout import PageLayout
@@ -140,28 +142,32 @@ class Simulation:
             self.blocks.append((self.model.reign, *self.model.last_block[:2]))
         return verdict
 
-    def forge(self, key: bytes | None, value: bytes | None) -> None:
+    def forge(self, key: bytes | None, value: bytes | None) -> str:
         """A record that no writer wrote: both folds must say the same. It stays only if it counts for nothing."""
         verdict = self.feed(key, value)
         self.seen[f"forged {verdict}"] += 1
         if verdict == model_fold.DISCARDED:
             self.log.append((key, value))
             self.snapshot()
-            return
+            return verdict
         why = self.model.stopped
         if why:
             self.seen[f"stop: {why}"] += 1
             self.stays_stopped()
-        self.rebuild()
+        if why and self.rng.random() < 0.9:  # nothing of it was applied, so that both can go on as if it never was
+            self.ours._stopped, self.model.stopped = None, ""
+        else:
+            self.rebuild()
         if why == DIGEST_DIFFERS and value is not None:
-            self.forge(key, self.with_right_digest(value))
+            return self.forge(key, self.with_right_digest(value))
+        return verdict
 
     def with_right_digest(self, value: bytes) -> bytes:
         """So that only what the digest does not show can still tell a forgery."""
-        if value[4] == model_fold.MIGRATE:
-            after, _ = self.model._migrated(model_fold.tlog.decode_migrate(value))
+        if value[4] == tlog.MIGRATE:
+            after, _ = self.model._migrated(tlog.decode_migrate(value))
         else:
-            after = self.model._applied(model_fold.decode_block(value))
+            after = self.model._applied(decode_block(value))
         low, high = after.digest()
         return value[:80] + low.to_bytes(8, "little") + high.to_bytes(8, "little") + value[96:]
 
@@ -306,7 +312,7 @@ class Simulation:
         """What the next block follows, from the log and the bytes alone."""
         head = writer.fold.head
         for entry in writer.pending:
-            head = model_fold.tlog.chain(head, entry.key, entry.value)
+            head = tlog.chain(head, entry.key, entry.value)
         return head
 
     def migrate(self, actor: Actor) -> None:

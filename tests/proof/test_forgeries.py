@@ -1,0 +1,31 @@
+"""Claims, blocks, quarantines and migrations that no writer wrote: both folds say the same of each."""
+
+from collections import Counter
+
+import pytest
+
+from tests.proof.forgeries import check_forgeries
+
+EACH = 12
+
+
+def check_kinds(found: Counter[str]) -> None:
+    kinds = ("claim", "block", "quarantine", "migrate")
+    assert {kind for kind in kinds if not found[f"{kind} stopped"]} == set(), found
+    assert {kind for kind in kinds[:3] if not found[f"{kind} accepted"]} == set(), found
+
+
+def test_forged_records_are_judged_alike() -> None:
+    found: Counter[str] = Counter()
+    for seed in range(10):
+        found += check_forgeries(seed, EACH)
+    check_kinds(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(100, 160, 15))
+def test_many_forged_records_are_judged_alike(start: int) -> None:
+    found: Counter[str] = Counter()
+    for seed in range(start, start + 15):
+        found += check_forgeries(seed, EACH)
+    check_kinds(found)
