@@ -55,8 +55,8 @@ def random_record(rng: Random, place: Place) -> bytes:
     if chance < 0.3:
         return strange(rng, place, base)
     if chance < 0.36:
-        record = deltas.Delta(layout.type_id, deltas.DELETE, place.key, base, b"")
-        return damaged(rng, record.encode(), layout) if rng.random() < 0.5 else record.encode()
+        deletion = deltas.Delta(layout.type_id, deltas.DELETE, place.key, base, b"").encode()
+        return damaged(rng, deletion, layout) if rng.random() < 0.5 else deletion
     after = {f.name: value for f, value in zip(layout.fields, layout.decode(place.body).values(), strict=True)}
     for f in rng.sample(layout.fields, rng.randint(0, min(4, len(layout.fields)))):
         after[f.name] = values.value(rng, f.field, obey=rng.random() < 0.8)
