@@ -134,6 +134,7 @@ def decode_migrate(value: bytes) -> Migrate:
     header = decode_header(value)
     size, zero = struct.unpack_from("<II", value, 104)
     require(value[6:8] == b"\0\0" and zero == 0 and header.checksum == 0, "zero or checksum")
+    require(len(value) <= constants.BLOCK_BYTES_MAX, "size")
     steps = value[112 : 112 + size]
     require(len(steps) == size and value[112:] == padded(steps), "size or padding")
     return Migrate(header, steps)

@@ -34,7 +34,7 @@ def events_in(case: Case, machine: Machine, batch: int) -> list[Event]:
 
 
 def check_events(seed: int) -> Counter[str]:
-    case, found = make_case(seed, 60), Counter[str]()
+    case, found, events = make_case(seed, 60), Counter[str](), list[Event]()
     compiled = Compiled(case.description)
     partition, log_id = case.settings["partition"], case.settings["log_id"]
     models = [data for out in case.outcomes for data in model_events.encode_events(compiled, out, partition, log_id)]
