@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.planted.bugs import BUGS, Bug
-from tests.planted.catcher import CAUGHT, MISSED
-from tests.planted.copies import catch, copy_tree, plant
+from tests.planted.catcher import CAUGHT, CRASHED, MISSED
+from tests.planted.copies import ROOT, catch, copy_tree, plant
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +30,22 @@ def test_a_planted_bug_is_caught_by_name(bug: Bug, tmp_path: Path) -> None:
     assert done.returncode == CAUGHT, done.stdout[-4000:]
     found = done.stdout[done.stdout.rindex("\ncaught: ") :] if "\ncaught: " in done.stdout else done.stdout
     assert bug.expected in found, done.stdout[-4000:]
+
+
+def test_a_crash_is_not_a_catch(tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path)
+    crash = Bug("a crash", "state/window.py", "        self._first[id] = offset\n", "        1 / 0\n", (), "", "")
+    plant(crash, tree)
+    assert catch(tree, "agree", "0", "9").returncode == CRASHED
+
+
+def test_the_code_of_another_tree_is_noticed(tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path)
+    (tree / "src").rename(tree / "hidden")
+    (tree / "src").symlink_to(ROOT / "src")
+    done = catch(tree, "agree", "0", "1")
+    assert done.returncode not in (MISSED, CAUGHT)
+    assert "not of" in done.stdout
 
 
 def test_there_are_enough_bugs_and_no_two_are_called_the_same() -> None:

@@ -4,6 +4,7 @@ Applications and records are written by hand; the comparisons are those of tests
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def intent(name: str, *delta: Tree, fields: tuple[Field, ...] = (), page: str = 
     return Intent(name, fields, ((page, (ONE,)),), ("p",), delta)
 
 
-def make_case(bundle: Bundle, values: list[bytes | None], *, control: bool = False) -> Case:
+def make_case(bundle: Bundle, values: Sequence[bytes | None], *, control: bool = False) -> Case:
     """These values at time 0, and what the model makes of them."""
     model_records = [Record(offset, 0, value, control=control) for offset, value in enumerate(values)]
     model = model_machine.Machine(bundle, **SETTINGS)
@@ -108,6 +109,7 @@ def test_an_untouched_field_is_held_to_a_bound_that_is_new() -> None:
     model_records = [Record(offset, 0, value) for offset, value in enumerate(values)]
     (records,) = decode_batches(encode_batch(model_records))
     state, model_state = PartitionState(make_case(releases[0], values[:1]).genesis), None
+    found: list[str] = []
     for release, (first, end) in zip(releases, ((0, 1), (1, 4)), strict=True):
         model = model_machine.Machine(release, **SETTINGS, state=model_state)
         outcomes, model_state = model.step(model_records[first:end]), model.state
@@ -117,7 +119,8 @@ def test_an_untouched_field_is_held_to_a_bound_that_is_new() -> None:
         case = Case(0, release, SETTINGS, model_records, known, model, records, state.genesis)
         check_outcome(case, outcome, f"release {release.pages[0].fields[0].bounds}")
         agree("digest", (outcome.digest.a, outcome.digest.b), model.digest(), "new bounds")
-    assert [out.rejection or out.status_name for out in outcomes] == ["invariant", "applied", "applied"]
+        found += [out.rejection or out.status_name for out in outcomes]
+    assert found == ["applied", "invariant", "applied", "applied"]
 
 
 def test_one_source_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

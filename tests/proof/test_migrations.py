@@ -67,10 +67,9 @@ def test_both_folds_migrate_alike() -> None:
                 entries.append(entry)
             for entry in entries:
                 agree("verdict", model_fold.ACCEPTED, reader.feed(entry.key, entry.value), entry.key.decode())
-                view = f"after the {entry.key.decode()} of turn {turn}"
-            agree("view", fold_view(fold), model_view(reader), view)
+            agree("view", fold_view(fold), model_view(reader), f"turn {turn}")
             ours = {page: (epoch, body) for page, epoch, body in fold.state.pages}
-            agree("pages", ours, reader.state.pages, view)
+            agree("pages", ours, reader.state.pages, f"turn {turn}")
             if turn == 0:
                 for records_ in batch:
                     entry, _ = writer.step(records_)
