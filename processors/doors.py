@@ -14,6 +14,7 @@ from mmsb.schemas.classes import Page, Ref, epoch_of, layout_of
 from mmsb.schemas.delta_validation import rejection_of, validate_delta
 from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, apply_change, change, unpack_delta
 from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.rejections import Code, Op, Refused, Rejection
@@ -39,6 +40,9 @@ class Query(Generic[P]):
     """Reads one page; it cannot write and is never logged."""
 
     ref: Ref[P]
+
+    def __post_init__(self) -> None:
+        _check_ref(self.ref)
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,17 @@ class Upsert:
         set: Mapping[str, Any] | None = None,
         add: Mapping[str, Any] | None = None,
     ) -> None:
+        _check_ref(ref)
         self.ref = ref
         self.request = make_upsert(layout_of(ref.page), ref.packed_key, where, set or {}, add or {})
 
     def pack_arguments(self) -> bytes:
         return self.request.pack()
+
+
+def _check_ref(ref: Any) -> None:
+    if not isinstance(ref, Ref):
+        raise InvalidValue(f"expected one page by its key, for instance Account[1], found {ref!r}")
 
 
 Arguments = bytes | dict[str, JsonValue]
@@ -168,7 +178,7 @@ def _upsert(request: UpsertRequest, around: Surroundings) -> Lowered:
             values[assignment.field] = _sum(page, assignment.field, kind, values, assignment.value)
         else:
             values[assignment.field] = assignment.value
-    found = page_change(page, request.key, base, before, page.pack(values), 0)
+    found = page_change(page, request.key, base, before, page.store(values), 0)
     return Lowered([found] if found else [])
 
 

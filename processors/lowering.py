@@ -4,7 +4,7 @@ Pure: pages are read through a function and scratch copies are written; what dif
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mmsb.processors.bundle import Bundle
@@ -114,22 +114,19 @@ class _Loaded:
             if self.before is None:
                 return None
             return PageChange(layout, self.key, self.base, self.before, None, DeltaKind.DELETE, b"")
-        after = layout.pack(self.scratch.values)
+        after = layout.store(self.scratch.values)
         return page_change(layout, self.key, self.base, self.before, after, self.scratch.ordinal)
 
 
 def page_change(
     layout: PageLayout, key: bytes, base: int, before: bytes | None, after: bytes, ordinal: int
 ) -> PageChange | None:
-    """The delta to a page's new body, whose invariants are checked; None if nothing changes."""
+    """The delta to a page's new body, whose values and invariants are checked; None if nothing changes."""
     if after == before:
         return None
-    for index in range(len(layout.fields)):
-        broken = layout.bound_problem(after, index, Code.INVARIANT)
-        if broken:
-            raise Refused(
-                Rejection(broken.code, broken.type_id, broken.field, broken.value, broken.bound, broken.op, ordinal)
-            )
+    broken = layout.problem(after, Code.INVARIANT)
+    if broken:
+        raise Refused(replace(broken, ordinal=ordinal))
     kind, payload = change(before or bytes(layout.size), after)
     return PageChange(layout, key, base, before, after, kind, payload)
 

@@ -138,6 +138,8 @@ class Machine:
 
     def read(self, query: Query[P]) -> P:
         """The page that a query names, as a value that cannot be assigned to; raises PageNotFound."""
+        if not isinstance(query, Query):
+            raise InvalidValue(f"read: expected mmsb.Query(Account[1]), found {query!r}")
         ref = query.ref
         found = self.state.read_page(layout_of(ref.page).type_id, ref.packed_key)
         if found is None:

@@ -53,7 +53,7 @@ def pack_json(
     number: int | None = None,
 ) -> bytes:
     """The same intent as JSON, as a service in another language would write it."""
-    layout: IntentLayout = layout_of(type(request))
+    layout = _layout(request)
     members = {field.name: json_value(field.type, getattr(request, field.name)) for field in layout.fields}
     about = metadata(actor, reason, correlation, causation, trace)
     return json_intent(layout.name, members, id=id, source=source, number=number, metadata=about)
@@ -69,8 +69,15 @@ def metadata(
 def _packed(request: Request) -> tuple[IntentLayout, bytes]:
     if isinstance(request, Mutate | Upsert):
         return request.layout, request.pack_arguments()
-    layout: IntentLayout = layout_of(type(request))
+    layout = _layout(request)
     return layout, layout.pack([getattr(request, field.name) for field in layout.fields])
+
+
+def _layout(request: Intent) -> IntentLayout:
+    if not isinstance(request, Intent):
+        raise InvalidValue(f"expected an intent, found {request!r}")
+    layout: IntentLayout = layout_of(type(request))
+    return layout
 
 
 def _outside(source: str | None, number: int | None) -> Source | None:
@@ -78,4 +85,6 @@ def _outside(source: str | None, number: int | None) -> Source | None:
         raise InvalidValue("source and number go together: give both or neither")
     if source is None or number is None:
         return None
+    if type(number) is not int:
+        raise InvalidValue(f"number: expected an integer from 1, found {number!r}")
     return Source(OUTSIDE, source_of(source), number, 0)

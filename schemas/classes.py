@@ -14,6 +14,7 @@ from mmsb.schemas.markers import array, blob, field, text
 
 T = TypeVar("T")
 RESERVED_IN_INTENTS = ("query", "predicate", "delta", "plan", "layout")
+RESERVED_IN_PAGES = ("from_body",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class Ref(Generic[T]):
 
 
 class PageClass(type):
-    """The class of page classes: gives them `Account[key]`."""
+    """The class of page classes: gives them `Account[key]`, and keeps Python from trying every key when asked to loop."""
+
+    __iter__ = None
+    __contains__ = None
 
     def __getitem__(cls: type[T], key: Any) -> Ref[T]:
         layout: PageLayout = layout_of(cls)
@@ -71,7 +75,7 @@ class Page(_Record, metaclass=PageClass):
 
     __mmsb_layout__: ClassVar[PageLayout]
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         layout = layout_of(type(self))
         unknown = values.keys() - layout.index_of.keys()
         if unknown:
@@ -104,7 +108,7 @@ class Intent(_Record):
     __mmsb_layout__: ClassVar[IntentLayout]
     __mmsb_plan__: ClassVar[Callable[..., Any]]
 
-    def __init__(self, *args: Any, **named: Any) -> None:
+    def __init__(self, /, *args: Any, **named: Any) -> None:
         layout = layout_of(type(self))
         values = bind_arguments(layout, args, named)
         body = layout.pack(values)
@@ -157,4 +161,6 @@ def layout_of(cls: type[Any]) -> Any:
 
 def epoch_of(page: Page) -> int:
     """The epoch of a page that was read: the offset of the intent that last changed it, plus 1; 0: no such page."""
+    if not isinstance(page, Page):
+        raise InvalidValue(f"epoch_of: expected a page that was read, found {page!r}")
     return int(page.__dict__["_epoch"])

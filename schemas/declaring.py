@@ -6,9 +6,9 @@ import math
 import sys
 from collections import ChainMap
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar, cast, get_args, get_origin
+from typing import Any, ClassVar, Final, TypeVar, cast, get_args, get_origin
 
-from mmsb.schemas.classes import RESERVED_IN_INTENTS, Intent, Page
+from mmsb.schemas.classes import RESERVED_IN_INTENTS, RESERVED_IN_PAGES, Intent, Page
 from mmsb.schemas.errors import InvalidDefinition, InvalidValue
 from mmsb.schemas.layouts import Bound, Field, IntentLayout, KeyType, Layout, PageLayout, boundable, place
 from mmsb.schemas.limits import FIELDS_MAX, KEY_BYTES_MAX, PAGE_BYTES_MAX
@@ -37,6 +37,9 @@ def page_layout(cls: type[Any], key: object, partition_by: object, scope: Mappin
     fields = _fields(cls, scope)
     if not fields:
         raise here.wrong("a page needs at least one field, for instance `count: i64`")
+    for name, *_ in fields:
+        if name in RESERVED_IN_PAGES:
+            raise place_of_class(cls, name).wrong(f"{name!r} is taken in pages; choose another name for the field")
     kept = [(n, kind, kind.default if d is None else d, b) for n, kind, d, b in fields]
     components = _key(key, here)
     layout = PageLayout(cls.__name__, place(kept), components, _partition_by(partition_by, len(components), here))
@@ -78,6 +81,8 @@ def _check_class(cls: Any, base: type[Any], spelled: str) -> None:
         raise here.wrong(f"expected `class {cls.__name__}({spelled}):` with no other base, found ({found})")
     if "__mmsb_layout__" in cls.__dict__:
         raise here.wrong("it is declared already; a class belongs to one app, once")
+    if "__dataclass_fields__" in cls.__dict__:
+        raise here.wrong("@dataclass would replace its constructor; leave it out, the class is a record already")
     if not _is_name(cls.__name__):
         raise here.wrong("names are ASCII letters, digits and _, beginning with a letter")
 
@@ -136,6 +141,10 @@ def _type(annotation: Any, specifier: Specifier, here: Place) -> FieldType:
 
 
 def _instead(annotation: Any) -> str:
+    if annotation is ClassVar or get_origin(annotation) is ClassVar:
+        return "a constant of the module instead, `NAME = …` above the class"
+    if get_origin(annotation) is Final:
+        return "the type alone: no field can be assigned to"
     if isinstance(annotation, type) and issubclass(annotation, Page):
         return f"the type of its key, and `{annotation.__name__}[self.…]` in `query`"
     known = next((text for wrong, text in _INSTEAD.items() if wrong is annotation), None)

@@ -28,6 +28,8 @@ def make_id(value: str | UUID | bytes) -> Id:
     if isinstance(value, str):
         data = _name(value)
         return Id(bytes.fromhex(value.replace("-", "")) if _UUID.fullmatch(value) else _hash(data))
+    if not isinstance(value, bytes):
+        raise InvalidValue(f"expected an id as text, a UUID or {ID_BYTES} bytes, found {value!r}")
     if len(value) != ID_BYTES:
         raise InvalidValue(f"expected an id of {ID_BYTES} bytes, found {len(value)}; text is hashed to that")
     return Id(bytes(value))
@@ -54,6 +56,8 @@ def source_of(name: str) -> bytes:
 
 
 def _name(text: str) -> bytes:
+    if not isinstance(text, str):
+        raise InvalidValue(f"expected text of 1 to {ID_TEXT_BYTES_MAX} bytes, found {text!r}")
     try:
         data = text.encode()
     except UnicodeEncodeError:

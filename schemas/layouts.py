@@ -7,13 +7,13 @@ declaration order with natural alignment, as a C compiler would place them; the 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from blake3 import blake3
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.rejections import Code, Op, Rejection
-from mmsb.schemas.types import Array, Blob, FieldType, Float, Integer, Text, Value, padded
+from mmsb.schemas.types import Array, Blob, Enumeration, FieldType, Float, Integer, Text, Value, padded
 
 BOUND_OPS: Final = (Op.GE, Op.GT, Op.LE, Op.LT)
 """The comparisons a bound may have, in the order in which they are checked and written."""
@@ -105,6 +105,15 @@ class Layout:
                 body[field.offset : field.end] = field.type.pack(value)
             except InvalidValue as error:
                 raise InvalidValue(f"{self.name}.{field.name}: {error}") from None
+        return bytes(body)
+
+    def store(self, values: Sequence[Any]) -> bytes:
+        """The body with values of the right kinds, where an enum's may be none of its members any more."""
+        body = bytearray(self.size)
+        for field, value in zip(self.fields, values, strict=True):
+            kind = field.type
+            stored = kind.store(value) if isinstance(kind, Enumeration) else kind.pack(value)
+            body[field.offset : field.end] = stored
         return bytes(body)
 
     def read(self, body: bytes, index: int) -> Value:

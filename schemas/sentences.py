@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from mmsb.schemas.deltas import DeltaStatus
 from mmsb.schemas.layouts import Layout
 from mmsb.schemas.rejections import Code, Op, Rejection
+from mmsb.schemas.upserts import MUTATE, UPSERT
 
 _SENTENCES: Final[dict[Code, str]] = {
     Code.NOT_AN_INTENT: "the record is no intent: it must begin with MMI or {{, and begins with byte {value}",
@@ -52,14 +54,21 @@ _SENTENCES: Final[dict[Code, str]] = {
     Code.TOO_LARGE: "the outcome of {type} has {value} bytes, more than OUTCOME_BYTES_MAX = {bound}",
     Code.TOO_MANY_FOLLOW_UPS: "{type} emits more than FOLLOW_UPS_PER_INTENT_MAX = {bound} follow-ups",
     Code.CONFLICT: "the page of {type} is at epoch {value}, not at the delta's base {bound}; read it and try again",
-    Code.BAD_DELTA: "the delta is invalid: status {ordinal} at byte {value}",
+    Code.BAD_DELTA: "the delta is invalid: {status} at byte {value}",
     Code.CONDITION: "condition {ordinal}, {place} {op} {bound}, is false: found {value}",
     Code.BAD_UPSERT: "the upsert is malformed at {value}",
 }
 
+_BUILT_IN: Final[dict[int, Layout]] = {layout.type_id: layout for layout in (MUTATE, UPSERT)}
+_MEMBERS: Final = {MUTATE.name: ("delta",), UPSERT.name: ("page", "key")}
+"""The JSON members of the built-in intents that rejections know by number (docs/formats.md, section 6)."""
+
 
 def sentence(rejection: Rejection, layouts: Mapping[int, Layout], messages: Sequence[str]) -> str:
     """Say why, for people."""
+    if rejection.code == Code.NOT_AN_INTENT and rejection.value == -1:
+        return "the record is no intent: it is empty"
+    layouts = {**_BUILT_IN, **layouts}
     layout = layouts.get(rejection.type_id)
     known = rejection.code == Code.REFUSED and rejection.ordinal < len(messages)
     return _SENTENCES[rejection.code].format(
@@ -70,6 +79,7 @@ def sentence(rejection: Rejection, layouts: Mapping[int, Layout], messages: Sequ
         value=_shown(rejection.value),
         bound=_shown(rejection.bound),
         ordinal=rejection.ordinal,
+        status=_status(rejection.ordinal),
         message=messages[rejection.ordinal] if known else f"message {rejection.ordinal}",
     )
 
@@ -80,9 +90,15 @@ def _place(rejection: Rejection, layout: Layout | None) -> str:
         return f"{name}'s epoch"
     if not rejection.field:
         return f"{name}'s key" if rejection.code in (Code.STORE_RANGE, Code.STORE_TEXT_TOO_LONG) else name
+    if layout and layout.name in _MEMBERS:
+        return f"{name}'s {_MEMBERS[layout.name][rejection.field - 1]!r}"
     if layout is None or rejection.field > len(layout.fields):
         return f"{name}, field {rejection.field}"
     return f"{name}.{layout.fields[rejection.field - 1].name}"
+
+
+def _status(number: int) -> str:
+    return DeltaStatus(number).name.lower() if number in iter(DeltaStatus) else f"status {number}"
 
 
 def _shown(value: int | float | bytes | None) -> str:

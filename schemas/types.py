@@ -129,7 +129,9 @@ class Enumeration:
         return self._member(self.members[0][1])
 
     def _member(self, value: int) -> int:
-        return self.python(value) if self.python else value
+        """The user's member; a number that an older release knew as one stays a number."""
+        known = self.python is not None and any(value == number for _, number in self.members)
+        return self.python(value) if known and self.python else value
 
     def name_of(self, value: int) -> str:
         return next(name for name, number in self.members if number == value)
@@ -140,6 +142,10 @@ class Enumeration:
         if not isinstance(value, int) or isinstance(value, bool) or value not in dict(self.members).values():
             names = ", ".join(name for name, _ in self.members)
             raise InvalidValue(f"expected one of {names}, found {value!r}")
+        return self.store(value)
+
+    def store(self, value: int) -> bytes:
+        """As `pack`, of a number that may be no member any more."""
         return int(value).to_bytes(2, "little")
 
     def unpack(self, data: bytes) -> int:

@@ -1,7 +1,7 @@
 """The Upsert door: conditions on a page, and fields to set or add to, without any code (docs/formats.md, section 4)."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -208,7 +208,9 @@ def make_upsert(
     page: PageLayout, key: bytes, where: Any, set_fields: Mapping[str, Any], add_fields: Mapping[str, Any]
 ) -> UpsertRequest:
     """A request from Python values; raises InvalidValue in the field's name."""
-    conditions = tuple(_condition(page, *clause) for clause in where)
+    if not isinstance(set_fields, Mapping) or not isinstance(add_fields, Mapping):
+        raise InvalidValue(f"{page.name}: `set` and `add` are dicts, for instance {{'{page.fields[0].name}': 1}}")
+    conditions = tuple(_condition(page, *_parts(page, clause)) for clause in where)
     assignments = [_assignment(page, name, SET, value) for name, value in set_fields.items()]
     assignments += [_assignment(page, name, ADD, value) for name, value in add_fields.items()]
     twice = [name for name in add_fields if name in set_fields]
@@ -217,6 +219,15 @@ def make_upsert(
     if max(len(conditions), len(assignments)) > UPSERT_CLAUSES_MAX:
         raise InvalidValue(f"an upsert has at most UPSERT_CLAUSES_MAX = {UPSERT_CLAUSES_MAX} conditions or assignments")
     return UpsertRequest(page, key, conditions, tuple(assignments))
+
+
+def _parts(page: PageLayout, clause: Any) -> tuple[str, str, Any]:
+    if isinstance(clause, tuple | list):
+        parts = tuple(cast("Sequence[Any]", clause))
+        if len(parts) == 3 and isinstance(parts[0], str) and isinstance(parts[1], str):
+            return parts[0], parts[1], parts[2]
+    example = f"where=[('{page.fields[0].name}', '==', 1)]"
+    raise InvalidValue(f"{page.name}: a condition is (field, comparison, value) as in {example}, found {clause!r}")
 
 
 _SIGNS: Final = {op.sign: op for op in Op if op != Op.NONE}

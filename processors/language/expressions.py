@@ -102,7 +102,7 @@ def static(frame: Frame, node: ast.expr) -> Any:
             raise frame.wrong(node, f"{node.id!r} is a local name here; only fields of self and pages are read by `.`")
         found = frame.lookup(node.id)
         if found is UNKNOWN:
-            raise frame.wrong(node, f"there is no {node.id!r}; known are the function's own names and constants")
+            raise frame.wrong(node, f"there is no {node.id!r}; define or import it above the class")
         return found
     if isinstance(node, ast.Attribute):
         owner = static(frame, node.value)
@@ -210,6 +210,8 @@ def _compare(frame: Frame, node: ast.Compare) -> Typed:
     left = expression(frame, node.left)
     terms: list[tuple[list[Node], Node]] = []  # what to run before a comparison, and the comparison
     for index, (operator, operand) in enumerate(zip(node.ops, node.comparators, strict=True)):
+        if type(operator) not in _COMPARISONS:
+            raise frame.wrong(operand, "the language has no `in` or `is`; write `a == x or a == y`")
         right = expression(frame, operand)
         prelude: list[Node] = []
         if index + 1 < len(node.ops) and right.literal is None:
@@ -233,9 +235,7 @@ def _in_order(let: Node, comparison: Node) -> Node:
 
 
 def _comparison(frame: Frame, node: ast.AST, operator: ast.cmpop, left: Typed, right: Typed) -> Node:
-    name = _COMPARISONS.get(type(operator))
-    if name is None:
-        raise frame.wrong(node, "the language has no `in` or `is`; write `a == x or a == y`")
+    name = _COMPARISONS[type(operator)]
     left, right = paired(frame, node, left, right)
     if name not in ("eq", "ne") and left.kind not in (I64, F64):
         raise frame.wrong(node, f"{left.kind} knows == and != only; declare what has an order as i64 or f64")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.model import deltas
 from tests.model.constants import DELTA_STATUSES, I64_MAX, I64_MIN, OPS, UPSERT_CLAUSES_MAX
-from tests.model.intents import Envelope, check_bounds, hex_bytes, is_integer, read_json_value
+from tests.model.intents import Envelope, check_page, hex_bytes, is_integer, read_json_value
 from tests.model.language import check_store
 from tests.model.layout import MUTATE_ID, UPSERT_ID, FieldLayout, PageLayout, decode_wide, encode_wide, wide_problem
 from tests.model.rows import Rejected, rejected
@@ -122,8 +122,7 @@ def upsert(machine: "Machine", out: "Outcome", envelope: Envelope) -> None:
     before = page.before if page.epoch else bytes(layout.size)
     after = layout.encode(page.values)
     if not page.epoch or after != before:
-        for f in layout.fields:
-            check_bounds("invariant", layout.type_id, f, page.values[f.name])
+        check_page(layout, after, page.values)
     machine.change(out, UPSERT_ID, [(layout, key, page.epoch, before, after)], [])
 
 

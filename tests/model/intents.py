@@ -204,6 +204,15 @@ def check_bounds(name: str, type_id: int, f: FieldLayout, value: Any, ordinal: i
         raise rejected(name, type_id=type_id, field=f.index + 1, ordinal=ordinal, op=op, value=found, bound=bound)
 
 
+def check_page(layout: Any, body: bytes, values: dict[str, Any], ordinal: int = 0) -> None:
+    """What a page that is created or changed is held to: members of enums, and invariants."""
+    for f in layout.fields:
+        problem = f.type_problem(body[f.offset : f.offset + f.size]) if f.base == "enum" else None
+        if problem:
+            raise rejected(problem[0], type_id=layout.type_id, field=f.index + 1, ordinal=ordinal, value=problem[1])
+        check_bounds("invariant", layout.type_id, f, values[f.name], ordinal)
+
+
 def read_json_value(type_id: int, f: FieldLayout, value: Any) -> Any:
     """A field's value as JSON gives it; formats.md, section 5, second table."""
 

@@ -19,7 +19,7 @@ from tests.model.constants import (
     TIME_MS_MAX,
 )
 from tests.model.deltas import Delta, make_delta
-from tests.model.intents import FOLLOW_UP, Envelope, Source, check_bounds, pack, read_arguments, read_envelope
+from tests.model.intents import FOLLOW_UP, Envelope, Source, check_page, pack, read_arguments, read_envelope
 from tests.model.language import Evaluator, Scratch, check_store
 from tests.model.layout import MUTATE_ID, UPSERT_ID, IntentLayout, PageLayout, follow_up_source, position_id
 from tests.model.rows import Rejected, Row, rejected
@@ -195,8 +195,7 @@ class Machine:
             else:
                 after = page.layout.encode(page.values)
                 if not page.epoch or after != before:
-                    for f in page.layout.fields:
-                        check_bounds("invariant", page.layout.type_id, f, page.values[f.name], page.ordinal)
+                    check_page(page.layout, after, page.values, page.ordinal)
             changes.append((page.layout, page.key, page.epoch, before, after))
         self.change(out, layout.type_id, changes, follow_ups)
 
