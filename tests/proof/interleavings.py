@@ -485,7 +485,12 @@ def act(simulation: Simulation) -> None:
     if not living or (len(living) < WRITERS_MAX and rng.random() < 0.05):
         simulation.begin()
         return
-    actor, chance = rng.choice(living), rng.random()
+    waiting = [actor for actor in living if actor.writer.reigns and actor.writer.fold.pending]
+    actor, chance = rng.choice(waiting if waiting and rng.random() < 0.4 else living), rng.random()
+    if actor in waiting and rng.random() < 0.4:
+        simulation.read(actor, 100)
+        simulation.migrate(actor)
+        return
     if chance < 0.25:
         simulation.read(actor, rng.choice([1, 2, 100]))
     elif chance < 0.5:

@@ -22,6 +22,20 @@ def test_forged_records_are_judged_alike() -> None:
     check_kinds(found)
 
 
+# Why both folds stopped: each must have been reached, whoever it is that forges.
+STOPS = (
+    "a clock that does not rise",
+    "a duplicate of nothing earlier",
+    "a lone surrogate",
+    "an intent type not known",
+    "hops_max",
+    "metadata of version 2",
+    "the clock afterwards",
+    "the digest afterwards",
+    "type ids",
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(100, 160, 15))
 def test_many_forged_records_are_judged_alike(start: int) -> None:
@@ -29,3 +43,4 @@ def test_many_forged_records_are_judged_alike(start: int) -> None:
     for seed in range(start, start + 15):
         found += check_forgeries(seed, EACH)
     check_kinds(found)
+    assert {why for why in STOPS if not found[f"stop: {why}"]} == set(), found
