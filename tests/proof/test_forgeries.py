@@ -28,7 +28,6 @@ STOPS = (
     "a duplicate of nothing earlier",
     "a lone surrogate",
     "an intent type not known",
-    "hops_max",
     "metadata of version 2",
     "the clock afterwards",
     "the digest afterwards",
