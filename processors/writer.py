@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.machine import Machine, Outcome
-from mmsb.schemas.errors import InvalidValue, Superseded
+from mmsb.schemas.errors import CorruptState, InvalidValue, Superseded
 from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.claims import Claim, Durability
 from mmsb.schemas.tlog.migrations import Migration
@@ -35,10 +35,13 @@ class Writer:
 
     def __init__(self, bundle: Bundle, fold: Fold, nonce: bytes, durability: Durability = Durability.PROCESS) -> None:
         """Read the TLog to its end with `fold` first; the writer takes the fold over."""
+        if bundle.app != fold.genesis.app:  # such a claim would stop every reader for ever
+            raise InvalidValue(f"expected a bundle of {fold.genesis.app!r}, whose log this is, found {bundle.app!r}")
         self.fold = fold
         self._bundle = bundle
         self._nonce = nonce
         self._durability = durability
+        self._reigned = False
         self._machine: Machine | None = None
         self._head = fold.head  # after the last stepped block
         self._stepped: deque[tuple[Entry, Outcome]] = deque()
@@ -51,7 +54,7 @@ class Writer:
     @property
     def superseded(self) -> bool:
         """Whether another's claim followed ours: answer for what was accepted, and stop."""
-        return self._machine is not None and not self.reigns
+        return self._reigned and not self.reigns
 
     @property
     def machine(self) -> Machine:
@@ -66,7 +69,8 @@ class Writer:
         return [entry for entry, _ in self._stepped]
 
     def claim(self) -> Entry:
-        """The claim that opens this reign."""
+        """The claim that opens this reign; to claim again after losing one takes a new writer with a new nonce."""
+        self._check_not_superseded()
         descriptor, generation = self._bundle.descriptor, self._bundle.generation
         claim = Claim(self.fold.reign, self._nonce, generation, self._bundle.hash, self._durability, descriptor)
         return Entry(TlogKind.CLAIM.key, claim.pack())
@@ -92,16 +96,25 @@ class Writer:
         """The record that brings the state to the claim's layouts; nothing else counts before it."""
         if not self.reigns:
             raise Superseded("migrate: this writer does not reign")
+        if not self.fold.pending:
+            raise InvalidValue("migrate: there is nothing to migrate; the state has the layouts of the claim")
         return Entry(TlogKind.MIGRATE.key, self.fold.propose_migrate(migrations))
 
     def read(self, offset: int, key: bytes | None, value: bytes | None) -> tuple[Verdict, Outcome | None]:
         """Read the next TLog record; gives the outcome if it is an accepted block of this writer."""
-        if self.superseded:
-            raise Superseded("another writer reigns; fold on with a new Fold")
-        if self._stepped and self._stepped[0][0].value == value and value is not None:
-            verdict = self.fold.acknowledge(offset, key, value, self._stepped[0][1].digest)
+        self._check_not_superseded()
+        if self._stepped and self._stepped[0][0] == Entry(key or b"", value or b""):
+            entry, outcome = self._stepped[0]
+            verdict = self.fold.acknowledge(offset, entry.key, entry.value, outcome.digest)
             return verdict, self._stepped.popleft()[1] if verdict.accepted else None
         verdict = self.fold.read(offset, key, value)
+        self._reigned |= self.reigns
+        if verdict.block is not None and self.reigns:
+            raise CorruptState(f"TLog offset {offset}: a block of this reign that this writer did not write; stop both")
         if verdict.accepted and self.reigns and not self.fold.pending and self._machine is None:
             self._machine = Machine(self._bundle, self.fold.state, self.fold.settled)
         return verdict, None
+
+    def _check_not_superseded(self) -> None:
+        if self.superseded:
+            raise Superseded("another writer reigns; fold on with a new Fold")
