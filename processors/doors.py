@@ -14,7 +14,6 @@ from mmsb.schemas.classes import Page, Ref, epoch_of, layout_of
 from mmsb.schemas.delta_validation import rejection_of, validate_delta
 from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, apply_change, change, unpack_delta
 from mmsb.schemas.errors import InvalidValue
-from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.rejections import Code, Op, Refused, Rejection
@@ -43,6 +42,11 @@ class Query(Generic[P]):
 
     def __post_init__(self) -> None:
         _check_ref(self.ref)
+
+
+def check_query(query: object) -> None:
+    if not isinstance(query, Query):
+        raise InvalidValue(f"expected a query, for instance mmsb.Query(Account[1]), found {query!r}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Upsert:
         return self.request.pack()
 
 
-def _check_ref(ref: Any) -> None:
+def _check_ref(ref: object) -> None:
     if not isinstance(ref, Ref):
         raise InvalidValue(f"expected one page by its key, for instance Account[1], found {ref!r}")
 

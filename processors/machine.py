@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mmsb.kernels.digest import Digest, intents_checksum
 from mmsb.processors.bundle import Bundle
-from mmsb.processors.doors import Query
+from mmsb.processors.doors import Query, check_query
 from mmsb.processors.judging import Judgement, judge, judge_quarantined, named_pages
 from mmsb.schemas.classes import Page, layout_of
 from mmsb.schemas.errors import InvalidValue, PageNotFound
@@ -138,8 +138,7 @@ class Machine:
 
     def read(self, query: Query[P]) -> P:
         """The page that a query names, as a value that cannot be assigned to; raises PageNotFound."""
-        if not isinstance(query, Query):
-            raise InvalidValue(f"read: expected mmsb.Query(Account[1]), found {query!r}")
+        check_query(query)
         ref = query.ref
         found = self.state.read_page(layout_of(ref.page).type_id, ref.packed_key)
         if found is None:

@@ -73,7 +73,7 @@ def _packed(request: Request) -> tuple[IntentLayout, bytes]:
     return layout, layout.pack([getattr(request, field.name) for field in layout.fields])
 
 
-def _layout(request: Intent) -> IntentLayout:
+def _layout(request: object) -> IntentLayout:
     if not isinstance(request, Intent):
         raise InvalidValue(f"expected an intent, found {request!r}")
     layout: IntentLayout = layout_of(type(request))

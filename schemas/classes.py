@@ -35,7 +35,7 @@ class Ref(Generic[T]):
 
 
 class PageClass(type):
-    """The class of page classes: gives them `Account[key]`, and keeps Python from trying every key when asked to loop."""
+    """The class of page classes: gives them `Account[key]`; Python may not try every key when asked to loop."""
 
     __iter__ = None
     __contains__ = None
@@ -161,6 +161,7 @@ def layout_of(cls: type[Any]) -> Any:
 
 def epoch_of(page: Page) -> int:
     """The epoch of a page that was read: the offset of the intent that last changed it, plus 1; 0: no such page."""
-    if not isinstance(page, Page):
+    epoch: int | None = getattr(page, "_epoch", None)
+    if epoch is None:
         raise InvalidValue(f"epoch_of: expected a page that was read, found {page!r}")
-    return int(page.__dict__["_epoch"])
+    return epoch

@@ -28,11 +28,16 @@ def make_id(value: str | UUID | bytes) -> Id:
     if isinstance(value, str):
         data = _name(value)
         return Id(bytes.fromhex(value.replace("-", "")) if _UUID.fullmatch(value) else _hash(data))
-    if not isinstance(value, bytes):
+    return _id(value)
+
+
+def _id(value: object) -> Id:
+    if not isinstance(value, bytes | bytearray | memoryview):
         raise InvalidValue(f"expected an id as text, a UUID or {ID_BYTES} bytes, found {value!r}")
-    if len(value) != ID_BYTES:
-        raise InvalidValue(f"expected an id of {ID_BYTES} bytes, found {len(value)}; text is hashed to that")
-    return Id(bytes(value))
+    data = bytes(value)
+    if len(data) != ID_BYTES:
+        raise InvalidValue(f"expected an id of {ID_BYTES} bytes, found {len(data)}; text is hashed to that")
+    return Id(data)
 
 
 def id_text(value: bytes) -> str:
@@ -55,7 +60,7 @@ def source_of(name: str) -> bytes:
     return _hash(_name(name))
 
 
-def _name(text: str) -> bytes:
+def _name(text: object) -> bytes:
     if not isinstance(text, str):
         raise InvalidValue(f"expected text of 1 to {ID_TEXT_BYTES_MAX} bytes, found {text!r}")
     try:

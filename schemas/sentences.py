@@ -98,7 +98,7 @@ def _place(rejection: Rejection, layout: Layout | None) -> str:
 
 
 def _status(number: int) -> str:
-    return DeltaStatus(number).name.lower() if number in iter(DeltaStatus) else f"status {number}"
+    return DeltaStatus(number).name.lower() if number in list(DeltaStatus) else f"status {number}"
 
 
 def _shown(value: int | float | bytes | None) -> str:

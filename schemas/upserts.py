@@ -208,7 +208,8 @@ def make_upsert(
     page: PageLayout, key: bytes, where: Any, set_fields: Mapping[str, Any], add_fields: Mapping[str, Any]
 ) -> UpsertRequest:
     """A request from Python values; raises InvalidValue in the field's name."""
-    if not isinstance(set_fields, Mapping) or not isinstance(add_fields, Mapping):
+    given: tuple[Any, ...] = (set_fields, add_fields)
+    if not all(isinstance(fields, Mapping) for fields in given):
         raise InvalidValue(f"{page.name}: `set` and `add` are dicts, for instance {{'{page.fields[0].name}': 1}}")
     conditions = tuple(_condition(page, *_parts(page, clause)) for clause in where)
     assignments = [_assignment(page, name, SET, value) for name, value in set_fields.items()]

@@ -34,9 +34,11 @@ from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.records import Record, Records
 from mmsb.schemas.rejections import Code, Rejection
 from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.schemas.tlog.migrations import Migration, Step
 from mmsb.schemas.verbs import delete, emit, exists, now, reject, sqrt
-from mmsb.state.fold import Fold, Verdict
+from mmsb.state.fold import Discarded, Fold, Verdict
 from mmsb.state.partition import PartitionState
 
 __version__ = "0.1.0"
@@ -51,6 +53,8 @@ __all__ = [
     "DeltaKind",
     "DeltaStatus",
     "DeltaVerdict",
+    "Discarded",
+    "Durability",
     "Entry",
     "Event",
     "Fold",
@@ -62,6 +66,7 @@ __all__ = [
     "Machine",
     "MalformedBytes",
     "Metadata",
+    "Migration",
     "MmsbError",
     "Mutate",
     "NewerFormat",
@@ -77,6 +82,7 @@ __all__ = [
     "Ref",
     "Rejection",
     "Status",
+    "Step",
     "Superseded",
     "Upsert",
     "Verdict",

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, TypeVar, overload
 
 from mmsb.processors.bundle import Bundle, make_bundle
@@ -16,6 +17,7 @@ from mmsb.schemas.errors import InvalidDefinition, InvalidValue
 from mmsb.schemas.ids import make_id
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX
+from mmsb.schemas.markers import MISSING
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.places import function_node, place_of_class
 from mmsb.schemas.rejections import Refused
@@ -50,12 +52,17 @@ class App:
     def __repr__(self) -> str:
         return f"App({self.name!r}, generation={self.generation})"
 
-    def page(self, *, key: object, partition_by: int | tuple[int, ...] | None = None) -> Callable[[type[P]], type[P]]:
+    def page(
+        self, *wrong: object, key: object = MISSING, partition_by: int | tuple[int, ...] | None = None
+    ) -> Callable[[type[P]], type[P]]:
         """Declare a page class: `@app.page(key=u64)`.
 
         `key` is an integer type, mmsb.text(n), mmsb.blob(n) or a tuple of them. `partition_by` names the components
         of the key, by index, that decide the partition; all of them by default.
         """
+        if wrong or key is MISSING:
+            shown = ", ".join(getattr(given, "__name__", repr(given)) for given in wrong)
+            raise InvalidDefinition(f"@app.page({shown}): a page class has a key; write `@app.page(key=u64)` above it")
         scope = _callers_names()
 
         def declare(cls: type[P]) -> type[P]:
@@ -145,6 +152,10 @@ class App:
         cls = type(intent)
         pages: dict[int, type[Any]] = {layout.type_id: page for page, layout in self._pages.items()}
         sources = {part: _source(vars(cls).get(part)) for part in ("predicate", "delta")}
+        known = [part.name for part in fields(Metadata)]
+        for name in metadata:
+            if name not in known:
+                raise InvalidValue(f"plan: {name!r} is no metadata; it is {', '.join(known)}")
         for name in ("correlation", "causation"):
             if metadata.get(name) is not None:
                 metadata[name] = make_id(metadata[name])

@@ -1,0 +1,1 @@
+"""What a hostile reviewer found, one test for each finding."""
