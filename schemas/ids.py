@@ -32,7 +32,7 @@ def make_id(value: str | UUID | bytes) -> Id:
 
 
 def _id(value: object) -> Id:
-    if not isinstance(value, bytes | bytearray | memoryview):
+    if not isinstance(value, bytes | bytearray):
         raise InvalidValue(f"expected an id as text, a UUID or {ID_BYTES} bytes, found {value!r}")
     data = bytes(value)
     if len(data) != ID_BYTES:
