@@ -130,7 +130,8 @@ class Fold:
         return self._next(offset, key, value, same)
 
     def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
-        assert offset == self.next, f"expected TLog offset {self.next}, found {offset}: offsets are dense"
+        if offset != self.next:
+            raise InvalidValue(f"expected TLog offset {self.next}, found {offset}: offsets are dense, read them in order")
         if self._stopped:
             raise self._stopped
         try:
