@@ -17,7 +17,7 @@ GENESIS = Genesis(bytes(range(1, 17)), "till", window=6)
 ALICE, BOB, EVE = b"alice".ljust(16), b"bob".ljust(16), b"eve".ljust(16)
 
 
-def till() -> tuple[Bundle, type[Any], type[Any]]:
+def till() -> tuple[Bundle, Any, Any]:
     """Generation 1: a till that counts what is paid in."""
     app = mmsb.App("till", generation=1)
 
@@ -64,7 +64,7 @@ def generous_till() -> Bundle:
     return app.bundle()
 
 
-def wide_till() -> tuple[Bundle, type[Any]]:
+def wide_till() -> tuple[Bundle, Any]:
     """Generation 3: a page of another layout under the same name."""
     app = mmsb.App("till", generation=3)
 
