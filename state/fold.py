@@ -131,7 +131,7 @@ class Fold:
 
     def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
         if offset != self.next:
-            raise InvalidValue(f"expected TLog offset {self.next}, found {offset}: offsets are dense, read them in order")
+            raise InvalidValue(f"expected TLog offset {self.next}, found {offset}: offsets are dense")
         if self._stopped:
             raise self._stopped
         try:
