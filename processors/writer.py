@@ -86,6 +86,8 @@ class Writer:
         return self._propose(self.machine.quarantine(records))
 
     def _propose(self, outcome: Outcome) -> tuple[Entry, Outcome]:
+        settled = self._stepped[-1][1].last if self._stepped else self.fold.settled
+        assert outcome.first == settled + 1, "blocks follow each other: no step was lost on the way to its entry"
         prev = self._head if self._stepped else self.fold.head
         entry = Entry(outcome.kind.key, outcome.block(self._nonce, prev))
         self._head = chain(prev, entry.key, entry.value)

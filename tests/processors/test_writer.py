@@ -3,6 +3,7 @@
 import pytest
 
 from mmsb.processors.doors import Query
+from mmsb.processors.judging import judge
 from mmsb.processors.writer import Entry, Writer
 from mmsb.schemas.errors import CorruptState, InvalidValue, Superseded
 from mmsb.schemas.statuses import Status
@@ -212,6 +213,23 @@ def test_no_records_are_no_step(alice):
     with pytest.raises(InvalidValue, match="from offset 0 on"):
         alice.writer.step(intents(0))
     assert alice.writer.pending == []
+
+
+def test_a_step_that_broke_off_is_noticed_by_the_next(alice, monkeypatch):
+    """What it had applied is in the state and in no block: nothing of this writer may count any more."""
+
+    def breaks(*_):
+        raise MemoryError
+
+    def step(*values: bytes) -> None:
+        alice.writer.step(intents(alice.writer.machine.settled + 1, *values))
+
+    monkeypatch.setattr("mmsb.processors.machine.judge", lambda *at: breaks() if at[2] == 1 else judge(*at))
+    with pytest.raises(MemoryError):
+        step(pay(1, 1), pay(1, 2))
+    monkeypatch.undo()
+    with pytest.raises(AssertionError, match="no step was lost"):
+        step(pay(1, 3))
 
 
 def test_noise_between_a_writers_blocks_changes_nothing(tlog, alice):
