@@ -19,6 +19,7 @@ from mmsb.schemas.tlog.blocks import BlockHeader, DeltaRow, OutcomeRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.migrations import Migration, Step, pack_migrate
 from mmsb.schemas.tlog.records import TlogKind
+from mmsb.schemas.types import Enumeration
 from mmsb.schemas.upserts import MUTATE, UPSERT
 from mmsb.state.fold import Discarded, Fold, Settled
 from tests.schemas.mutations import mutated
@@ -233,6 +234,18 @@ def test_a_claim_may_change_bounds_and_defaults_at_once():
     log.claim(BOB, 2, OTHER_BUNDLE, bounded)
     assert log.fold.pending == {}
     assert log.fold.state.layouts["Account"].fields[1].default == 3
+
+
+def test_the_enum_members_of_the_last_claim_count_for_pages_that_are_there_already():
+    log = author()
+    closed, opened = body("ann", 9, 2), body("ann", 8, 1)
+    log.block(APPLIED, deltas=[put(0, 0, None, closed)])
+    kind = replace(ACCOUNT.fields[2], type=Enumeration((("OPEN", 1),)))
+    log.claim(BOB, 2, OTHER_BUNDLE, replace(ACCOUNT, fields=(*ACCOUNT.fields[:2], kind)))
+    assert log.fold.pending == {}
+    stays = log.write(APPLIED, deltas=[put(0, 1, closed, body("ann", 8, 2))])
+    log.block(APPLIED, deltas=[put(0, 1, closed, opened)])
+    stops(folded(log.records[:-1]), stays, "bad_enum")
 
 
 def test_a_page_type_that_a_claim_leaves_out_stays():
