@@ -116,6 +116,20 @@ def test_of_two_claims_the_first_in_the_log_wins(tlog):
     assert bob.writer.superseded
 
 
+def test_a_writer_that_lost_the_race_reads_on_and_may_claim_after_all(tlog):
+    alice, bob = Node(tlog, ALICE), Node(tlog, BOB)
+    bob.take()
+    alice.append(alice.writer.claim())
+    bob.settle(pay(1, 5))
+    assert reasons(alice.read()) == [None, Discarded.OTHER_REIGN, None]
+    with pytest.raises(Superseded):
+        assert alice.writer.machine
+    alice.take()
+    outcome = alice.settle(pay(1, 6))
+    assert outcome.first == 1
+    agrees(alice)
+
+
 def test_a_claim_of_a_lower_generation_or_of_other_code_is_refused_by_the_fold(tlog):
     Node(tlog, ALICE, SECOND).take()
     bob = Node(tlog, BOB, FIRST)

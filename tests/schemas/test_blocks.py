@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mmsb.schemas.deltas import DeltaKind
 from mmsb.schemas.errors import MalformedBytes, NewerFormat
 from mmsb.schemas.intents import pack_intent
+from mmsb.schemas.limits import BLOCK_BYTES_MAX
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.rejections import Code, Rejection
 from mmsb.schemas.sources import FOLLOW_UP, OUTSIDE, Kind, Source
@@ -276,6 +277,7 @@ def test_an_outcome_that_does_not_fit_its_columns_is_malformed(at, new):
         ("delta index", 16, b"\x10"),
         ("delta index", 16, b"\xff" * 4),
         ("delta index", 20, b"\x07"),  # payload size
+        ("delta index", 16, struct.pack("<II", 4, 28)),  # the right sum
         ("delta index", 64, struct.pack("<II", 8, 8)),  # beyond the payload
         ("follow-up index", 0, b"\x02"),  # of a duplicate
         ("follow-up index", 0, b"\x07"),
@@ -295,6 +297,21 @@ def test_an_outcome_that_does_not_fit_its_columns_is_malformed(at, new):
 )
 def test_a_row_that_pack_would_not_write_is_malformed(name, at, new):
     refuse(in_section(name, at, new))
+
+
+def test_offsets_begin_at_zero():
+    noop = [OutcomeRow(Status.NOOP)]
+    assert unpack_block(Block(header(0, 0, TlogKind.BLOCK), noop, (), (), ()).pack()).header.first == 0
+    refuse(Block(header(-1, -1, TlogKind.BLOCK), noop, (), (), ()).pack(), "offsets")
+
+
+def test_a_migrate_that_looks_like_a_block_is_none():
+    data = Block(header(0, 0, TlogKind.BLOCK), [OutcomeRow(Status.NOOP)], (), (), ()).pack()
+    refuse(data[:4] + b"\x04" + data[5:], "a migrate")
+
+
+def test_a_block_above_the_limit_is_malformed():
+    refuse(BLOCK.pack() + bytes(BLOCK_BYTES_MAX), "152 to 917504 bytes")
 
 
 def two_deltas(*pages):
@@ -337,6 +354,14 @@ def test_a_follow_up_has_a_source_and_metadata_and_nothing_more():
     refuse(emitted(sent(number=2)))
     refuse(emitted(b'{"@type":"A"    }'[:16]))
     refuse(emitted(b""))
+
+
+@pytest.mark.parametrize("status", [Status.NOOP, Status.DUPLICATE])
+def test_only_applied_and_rejected_intents_emit(status):
+    emits = unpack_block(emitted(sent()))
+    first = -1 if status == Status.DUPLICATE else None
+    cause = OutcomeRow(status, source=Source(FOLLOW_UP, bytes(16), 1, 1), first_offset=first)
+    refuse(replace(emits, header=header(9, 9, TlogKind.BLOCK), outcomes=[cause]).pack(), "applied or rejected")
 
 
 def test_an_intent_has_at_most_sixteen_follow_ups():

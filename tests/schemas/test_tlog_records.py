@@ -125,6 +125,25 @@ def test_a_genesis_that_pack_would_not_write_is_malformed(at, new):
         unpack_genesis(patched(GENESIS.pack(), at, new))
 
 
+def test_a_genesis_reaches_its_limits():
+    most = replace(GENESIS, partition_count=65_536, partition=65_535, window=16_777_216, app="a" * 200)
+    assert unpack_genesis(most.pack()) == most
+
+
+def test_a_name_does_not_end_before_it_says():
+    data = replace(GENESIS, app="eightlet").pack()
+    for size in (9, 16, 24):
+        with pytest.raises(MalformedBytes, match=f"{size} bytes"):
+            unpack_genesis(patched(data, 36, bytes([size])))
+
+
+def test_a_record_of_another_kind_or_version_is_read_as_no_other():
+    for read, data in ((unpack_genesis, GENESIS.pack()), (unpack_claim, CLAIM.pack())):
+        for at in (0, 3, 4):
+            with pytest.raises(MalformedBytes, match="magic"):
+                read(patched(data, at, b"\x03"))
+
+
 def test_a_genesis_is_as_long_as_it_says():
     data = GENESIS.pack()
     for wrong in (data[:-1], data + bytes(8), data[:39], b""):
@@ -203,6 +222,13 @@ def test_a_claim_that_means_nothing_is_refused(wrong):
 def test_a_claim_that_pack_would_not_write_is_malformed(at, new):
     with pytest.raises(MalformedBytes):
         unpack_claim(patched(CLAIM.pack(), at, new))
+
+
+def test_a_claim_reaches_its_limit():
+    least = len(replace(CLAIM.descriptor, messages=("",)).pack())
+    most = replace(CLAIM, descriptor=replace(CLAIM.descriptor, messages=("m" * (524_288 - least),)))
+    assert len(most.pack()) == 88 + 524_288
+    assert unpack_claim(most.pack()) == most
 
 
 def test_a_claim_is_as_long_as_it_says():
@@ -322,6 +348,11 @@ def test_a_migrate_record_is_as_long_as_it_says_and_no_block():
         unpack_block(data)
     with pytest.raises(MalformedBytes, match="migrate, found claim"):
         unpack_migrate(CLAIM.pack())
+
+
+def test_a_migrate_record_above_the_limit_is_malformed():
+    with pytest.raises(MalformedBytes, match="917504"):
+        unpack_migrate(migrate() + bytes(917_504))
 
 
 def test_a_migrate_record_above_the_limit_is_not_written():

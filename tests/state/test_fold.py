@@ -15,9 +15,9 @@ from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.rejections import Code, Rejection
 from mmsb.schemas.sources import FOLLOW_UP, OUTSIDE, Source
 from mmsb.schemas.statuses import Status
-from mmsb.schemas.tlog.blocks import BlockHeader, DeltaRow, OutcomeRow
+from mmsb.schemas.tlog.blocks import DeltaRow, OutcomeRow
 from mmsb.schemas.tlog.claims import Durability
-from mmsb.schemas.tlog.migrations import Migration, Step, pack_migrate
+from mmsb.schemas.tlog.migrations import Migration, Step, pack_migrate, unpack_migrate
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.schemas.types import Enumeration
 from mmsb.schemas.upserts import MUTATE, UPSERT
@@ -523,8 +523,10 @@ def test_a_follow_up_that_does_not_carry_its_cause_stops(wrong):
 def test_only_a_rejected_follow_up_makes_up_for_itself():
     why = Rejection(Code.PREDICATE, PAY.type_id)
     plain = OutcomeRow(Status.REJECTED, PAY.type_id, ID, rejection=why)
-    log = author()
-    stops(log.fold, log.write(plain, follow_ups=[log.emit(0, plain, 0, 1)]), "is no follow-up")
+    outside = replace(plain, source=Source(OUTSIDE, b"s" * 16, 1, 0))
+    for cause in (plain, outside):
+        log = author()
+        stops(log.fold, log.write(cause, follow_ups=[log.emit(0, cause, 0, 1)]), "is no follow-up")
     came = replace(plain, source=Source(FOLLOW_UP, struct.pack("<I", 2) + GENESIS.log_id[:12], 1, 4))
     log = author()
     log.block(came, follow_ups=[log.emit(0, came, 0, 1)])
@@ -694,21 +696,21 @@ def test_a_migrate_record_that_is_not_what_it_must_be_stops(at, new, match):
 
 
 @pytest.mark.parametrize(
-    "plans",
+    ("plans", "match"),
     [
-        [],
-        [TO_WIDER, Migration("Badge", BADGE.type_id, BADGE.type_id, ())],
-        [replace(TO_WIDER, page="Badge")],
-        [replace(TO_WIDER, from_type=7)],
-        [replace(TO_WIDER, to_type=7)],
-        [replace(TO_WIDER, steps=STEPS[:-1])],
-        [replace(TO_WIDER, steps=(*STEPS, Step("drop", "kind")))],
+        ([], "steps for"),
+        ([TO_WIDER, Migration("Badge", BADGE.type_id, BADGE.type_id, ())], "steps for"),
+        ([replace(TO_WIDER, page="Badge")], "steps for"),
+        ([replace(TO_WIDER, from_type=7)], "steps between other layouts"),
+        ([replace(TO_WIDER, to_type=7)], "steps between other layouts"),
+        ([replace(TO_WIDER, steps=STEPS[:-1])], "the steps lead to"),
+        ([replace(TO_WIDER, steps=(*STEPS, Step("drop", "kind")))], "the steps lead to"),
     ],
 )
-def test_a_migration_to_elsewhere_stops(plans):
+def test_a_migration_to_elsewhere_stops(plans, match):
     fold = grown().fold
-    header = BlockHeader(fold.reign, fold.head, 2, 1, 1_000, fold.digest.pack(), 0, TlogKind.MIGRATE)
-    stops(fold, pack_migrate(header, plans), "a migrate")
+    header, _ = unpack_migrate(fold.propose_migrate([TO_WIDER]))
+    stops(fold, pack_migrate(header, plans), match)
 
 
 # The writer's own path
