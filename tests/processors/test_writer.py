@@ -123,7 +123,7 @@ def test_a_writer_that_lost_the_race_reads_on_and_may_claim_after_all(tlog):
     bob.settle(pay(1, 5))
     assert reasons(alice.read()) == [None, Discarded.OTHER_REIGN, None]
     with pytest.raises(Superseded):
-        assert alice.writer.machine
+        _ = alice.writer.machine
     alice.take()
     outcome = alice.settle(pay(1, 6))
     assert outcome.first == 1

@@ -277,7 +277,7 @@ def test_an_outcome_that_does_not_fit_its_columns_is_malformed(at, new):
         ("delta index", 16, b"\x10"),
         ("delta index", 16, b"\xff" * 4),
         ("delta index", 20, b"\x07"),  # payload size
-        ("delta index", 16, struct.pack("<II", 4, 28)),  # the right sum
+        ("delta index", 16, struct.pack("<II", 4, len(BLOCK.deltas[0].payload) + 4)),  # the right sum
         ("delta index", 64, struct.pack("<II", 8, 8)),  # beyond the payload
         ("follow-up index", 0, b"\x02"),  # of a duplicate
         ("follow-up index", 0, b"\x07"),
