@@ -1,0 +1,94 @@
+"""How kernels are compiled: once for each machine, and kept for every process after that.
+
+Numba's own cache asks only whether the file of a function has changed. Here the folder's name says everything that
+compiled code depends on (all kernel sources, versions, and flags such as NUMBA_BOUNDSCHECK), so nothing in it is ever
+stale, and code that was compiled without checks never runs where checks were asked for.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+import numpy as np
+from blake3 import blake3
+from numba import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator  # pyright: ignore
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COMPILED: Final[bool] = not config.DISABLE_JIT
+"""False under NUMBA_DISABLE_JIT=1: kernels are then plain Python over NumPy scalars."""
+
+CHECKED: Final[bool] = not COMPILED or bool(config.BOUNDSCHECK)
+"""Whether an access outside of an array raises IndexError."""
+
+if not COMPILED:
+    np.seterr(over="ignore")  # u64 arithmetic wraps, here as in compiled code
+
+
+def kernel(function: F) -> F:
+    """Compile on first call, without the GIL; found again by the next process."""
+    return _compiled(function, forceinline=False)
+
+
+def inlined(function: F) -> F:
+    """A kernel that becomes part of those that call it, and costs no call."""
+    return _compiled(function, forceinline=True)
+
+
+def _compiled(function: Any, **options: bool) -> Any:
+    # error_model: a zero divisor is looked at by whoever divides; Numba's own check would raise.
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if COMPILED:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled code of exactly these kernels is kept: below MMSB_CACHE, or the user's cache folder."""
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = Path(os.environ.get("MMSB_CACHE") or user / "mmsb")
+    return root / f"kernels-{_fingerprint()}"
+
+
+def _fingerprint() -> str:
+    """A hash of all that decides what comes out of the compiler, besides the functions of generated modules."""
+    flags = {name: str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "DEBUG", "CPU_NAME", "CPU_FEATURES")}
+    digest = blake3(repr((numba.__version__, np.__version__, os.sys.version_info[:2], flags)).encode())  # type: ignore[attr-defined]
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Locator(_CacheLocator):
+    """Puts the code of one function into the folder above; what is in it is never stale."""
+
+    def __init__(self, function: Any) -> None:
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return cache_folder().name
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> "_Locator":
+        locator = cls(py_func)
+        locator.ensure_cache_path()
+        return locator
+
+
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes = (_Locator,)
+
+
+class _Cache(FunctionCache):
+    _impl_class = _Implementation

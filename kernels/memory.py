@@ -1,0 +1,173 @@
+"""Words in the middle of bytes, and hints to the memory: what Numba has no words for.
+
+Each has a plain twin, which runs where code is not compiled or where every access is to be checked.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from mmsb.kernels.jit import CHECKED, COMPILED, inlined
+
+Bytes = Any  # a u8 array
+Words = Any  # a u64 array
+Word = Any  # a u64; Numba keeps i64 and u64 apart, and so must every kernel
+
+WORD = np.uint64
+_BYTE = ir.IntType(8)
+_FIRST = np.uint64(0)
+
+
+def _place(context: Any, builder: Any, array: Any, value: Any, at: Any, size: int) -> Any:
+    """The address of element `at`, for reading or writing `size` bytes of any alignment."""
+    data = context.make_array(array)(context, builder, value).data
+    element = builder.gep(data, [at])
+    return builder.bitcast(element, ir.IntType(8 * size).as_pointer())
+
+
+def _loader(size: int) -> Any:
+    @intrinsic
+    def load(typing: Any, source: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = _place(context, builder, signature.args[0], *args, size)
+            word = builder.load(place, align=1)
+            return word if size == 8 else builder.zext(word, ir.IntType(64))
+
+        return types.uint64(source, types.int64), generate
+
+    return load
+
+
+@intrinsic
+def _store(typing: Any, target: Any, at: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _place(context, builder, signature.args[0], args[0], args[1], 8)
+        builder.store(args[2], place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, types.uint64), generate
+
+
+@intrinsic
+def _prefetch(typing: Any, source: Any, at: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.bitcast(_place(context, builder, signature.args[0], *args, 1), _BYTE.as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), number, number, number])
+        hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(hint, [place, number(0), number(3), number(1)])  # for reading, into all caches, data
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64), generate
+
+
+@intrinsic
+def _float_of(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.uint64), generate
+
+
+@intrinsic
+def _bits_of(typing: Any, number: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.uint64(types.float64), generate
+
+
+if CHECKED:
+
+    @inlined
+    def load_u64(source: Bytes, at: int) -> Word:
+        """The word that begins at byte `at`."""
+        word = _FIRST
+        for index in range(8):
+            word |= WORD(source[at + index]) << WORD(8 * index)
+        return word
+
+    @inlined
+    def load_u32(source: Bytes, at: int) -> Word:
+        """The four bytes that begin at byte `at`."""
+        word = _FIRST
+        for index in range(4):
+            word |= WORD(source[at + index]) << WORD(8 * index)
+        return word
+
+    @inlined
+    def store_u64(target: Bytes, at: int, word: Word) -> None:
+        """Write a word from byte `at` on."""
+        for index in range(8):
+            target[at + index] = np.uint8((word >> WORD(8 * index)) & WORD(255))
+
+    @inlined
+    def prefetch(source: Any, at: int) -> None:
+        """Say that element `at` will soon be read; it may lie anywhere."""
+
+else:
+    _load_u64, _load_u32 = _loader(8), _loader(4)
+
+    @inlined
+    def load_u64(source: Bytes, at: int) -> Word:
+        """The word that begins at byte `at`."""
+        return _load_u64(source, at)
+
+    @inlined
+    def load_u32(source: Bytes, at: int) -> Word:
+        """The four bytes that begin at byte `at`."""
+        return _load_u32(source, at)
+
+    @inlined
+    def store_u64(target: Bytes, at: int, word: Word) -> None:
+        """Write a word from byte `at` on."""
+        _store(target, at, word)
+
+    @inlined
+    def prefetch(source: Any, at: int) -> None:
+        """Say that element `at` will soon be read; it may lie anywhere."""
+        _prefetch(source, at)
+
+
+if COMPILED:
+
+    @inlined
+    def float_of(word: Word) -> float:
+        """The f64 with these bits."""
+        return _float_of(word)
+
+    @inlined
+    def bits_of(number: float) -> Word:
+        """The bits of an f64."""
+        return _bits_of(number)
+
+else:
+
+    def float_of(word: Word) -> float:
+        """The f64 with these bits."""
+        return float(np.uint64(word).view(np.float64))
+
+    def bits_of(number: float) -> Word:
+        """The bits of an f64."""
+        return np.float64(number).view(np.uint64)
+
+
+@inlined
+def copy_words(target: Words, to: int, source: Words, at: int, count: int) -> None:
+    """Copy words between arrays, or inside one where the two stretches do not overlap."""
+    for index in range(count):
+        target[to + index] = source[at + index]
+
+
+@inlined
+def copy_bytes(target: Bytes, to: int, source: Bytes, at: int, count: int) -> None:
+    """Copy bytes, a word at a time as long as there are eight of them."""
+    whole = count - count % 8
+    for index in range(0, whole, 8):
+        store_u64(target, to + index, load_u64(source, at + index))
+    for index in range(whole, count):
+        target[to + index] = source[at + index]
