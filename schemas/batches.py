@@ -8,7 +8,7 @@ refused by name.
 import struct
 from array import array
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from crc32c import crc32c
 
@@ -34,12 +34,14 @@ from mmsb.schemas.varints import VARLONG_BITS, encode_varint, read_varint
 __all__ = [
     "CONTROL",
     "TRANSACTIONAL",
+    "Frame",
     "Record",
     "Records",
     "concat",
     "decode_batch",
     "decode_batches",
     "encode_batch",
+    "read_frame",
 ]
 
 # Kafka's numbers: they are on disk and on the wire, and not ours to change.
@@ -124,6 +126,32 @@ def decode_batches(buffer: Buffer) -> list[Records]:
 
 def decode_batch(buffer: Buffer, at: int = 0) -> tuple[Records, int]:
     """The batch that begins at `at`, and where it ends."""
+    frame = read_frame(buffer, at)
+    columns = Columns()
+    position, end = frame.records_at, frame.end
+    for index in range(frame.count):
+        position = _read_record(buffer, position, end, index, frame.base_time, columns)
+    if position != end:
+        raise _malformed("the end of the batch", f"{end - position} more bytes", position)
+    if frame.append_time is not None:
+        columns.times = array("q", [frame.append_time]) * frame.count
+    return columns.over(frame.first, frame.flags, buffer), end
+
+
+class Frame(NamedTuple):
+    """What a batch says before its records, which lie from `records_at` up to `end`."""
+
+    first: int
+    records_at: int
+    end: int
+    count: int
+    base_time: int
+    append_time: int | None
+    flags: int
+
+
+def read_frame(buffer: Buffer, at: int) -> Frame:
+    """Everything that can be said of the batch at `at` without reading its records."""
     first, end = _check_frame(buffer, at)
     attributes: int
     attributes, last_delta, base_time, time_max, _, _, _, count = _HEADER.unpack_from(buffer, at + _CHECKED_FROM)
@@ -136,16 +164,9 @@ def decode_batch(buffer: Buffer, at: int = 0) -> tuple[Records, int]:
         raise _malformed(f"a last offset delta of {count - 1}", last_delta, at + 23)
     if first > I64_MAX - last_delta:
         raise _malformed("offsets below 2**63", first, at)
-    columns = Columns()
-    position = at + _RECORDS_FROM
-    for index in range(count):
-        position = _read_record(buffer, position, end, index, base_time, columns)
-    if position != end:
-        raise _malformed("the end of the batch", f"{end - position} more bytes", position)
-    if attributes & _APPEND_TIME:
-        columns.times = array("q", [time_max]) * count
+    append_time = time_max if attributes & _APPEND_TIME else None
     flags = flags_of(bool(attributes & _CONTROL), bool(attributes & _TRANSACTIONAL))
-    return columns.over(first, flags, buffer), end
+    return Frame(first, at + _RECORDS_FROM, end, count, base_time, append_time, flags)
 
 
 def _check_frame(buffer: Buffer, at: int) -> tuple[int, int]:

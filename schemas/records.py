@@ -34,7 +34,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Records:
-    """Consecutive records of one partition. Two are equal when their records are, wherever these lie."""
+    """Consecutive records of one partition. Two are equal when their records are, wherever these lie.
+
+    Columns may be rows of an array (mmsb.processors.intake), whose elements are no Python integers: ask the methods.
+    """
 
     first: int
     times: Sequence[int]
@@ -89,7 +92,7 @@ class Records:
         return self.first + len(self) - 1
 
     def time(self, index: int) -> int:
-        return self.times[index]
+        return int(self.times[index])
 
     def key(self, index: int) -> bytes | None:
         return _cut(self.buffer, self.key_starts[index], self.key_sizes[index])
@@ -98,10 +101,10 @@ class Records:
         return _cut(self.buffer, self.starts[index], self.sizes[index])
 
     def headers(self, index: int) -> Headers:
-        return read_headers(self.buffer, self.header_starts[index], len(self.buffer))[0]
+        return read_headers(self.buffer, int(self.header_starts[index]), len(self.buffer))[0]
 
     def record(self, index: int) -> Record:
-        return Record(self.key(index), self.value(index), self.times[index], self.headers(index))
+        return Record(self.key(index), self.value(index), self.time(index), self.headers(index))
 
     def slice(self, start: int, stop: int) -> "Records":
         """The records with index `start` up to `stop`, over the same buffer."""
