@@ -16,6 +16,7 @@ from mmsb.kernels.jit import CHECKED, COMPILED, inlined
 Bytes = Any  # a u8 array
 Words = Any  # a u64 array
 Word = Any  # a u64; Numba keeps i64 and u64 apart, and so must every kernel
+Int = Any  # an i64: a Python int, or what comes out of an array
 
 WORD = np.uint64
 _BYTE = ir.IntType(8)

@@ -4,7 +4,7 @@ The machine and the fold both change it through these methods and nothing else, 
 the digest. Between `begin` and `commit` changes can be taken back with `rollback`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 
 from mmsb.kernels.digest import Digest, clock_term, id_term, mark_term, page_change, page_term, sent_term
 from mmsb.schemas.layouts import PageLayout
@@ -12,22 +12,30 @@ from mmsb.schemas.sources import Source
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.pages import MemoryPages, PageTable
-from mmsb.state.window import IdWindow
+from mmsb.state.window import Ids, IdWindow
 
 
 class PartitionState:
     """Pages, remembered ids, marks of sources, counts of follow-ups, the clock, and the digest of it all."""
 
-    def __init__(self, genesis: Genesis, pages: PageTable | None = None) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        pages: PageTable | None = None,
+        ids: Ids | None = None,
+        marks: MutableMapping[tuple[int, bytes], int] | None = None,
+        sent: MutableMapping[int, int] | None = None,
+    ) -> None:
+        """Plain Python keeps what nothing else is given for (mmsb.state.arrays has flat arrays)."""
         self.genesis = genesis
         self.digest = Digest()
         self.clock = 0
         self._layouts: dict[str, PageLayout] = {}
         self._by_type: dict[int, PageLayout] = {}
         self._pages: PageTable = MemoryPages() if pages is None else pages
-        self._ids = IdWindow(genesis.window)
-        self._marks: dict[tuple[int, bytes], int] = {}
-        self._sent: dict[int, int] = {}
+        self._ids: Ids = IdWindow(genesis.window) if ids is None else ids
+        self._marks: MutableMapping[tuple[int, bytes], int] = {} if marks is None else marks
+        self._sent: MutableMapping[int, int] = {} if sent is None else sent
         self._journal: list[Callable[[], None]] | None = None
 
     def __repr__(self) -> str:
@@ -118,11 +126,14 @@ class PartitionState:
         self._undo(lambda: self._set_mark(source, old))
 
     def _set_mark(self, source: tuple[int, bytes], number: int | None) -> None:
-        if source in self._marks:
-            self.digest -= mark_term(*source, self._marks.pop(source))
+        old = self._marks.get(source)
+        if old is not None:
+            self.digest -= mark_term(*source, old)
         if number is not None:
             self._marks[source] = number
             self.digest += mark_term(*source, number)
+        elif old is not None:
+            del self._marks[source]
 
     def _forget_last(self, offset: int, id: bytes) -> None:
         self._ids.forget_last()

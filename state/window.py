@@ -2,6 +2,27 @@
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
+
+
+class Ids(Protocol):
+    """A contract: the ids of the last `size` offsets. What each method does, `IdWindow` says."""
+
+    size: int
+
+    def first_offset(self, id: bytes) -> int | None: ...
+
+    def remember(self, id: bytes, offset: int) -> None: ...
+
+    def forget_last(self) -> None: ...
+
+    def forget_to(self, offset: int) -> list[tuple[int, bytes]]: ...
+
+    def recall(self, forgotten: list[tuple[int, bytes]]) -> None: ...
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]: ...
+
+    def __len__(self) -> int: ...
 
 
 class IdWindow:

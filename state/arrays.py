@@ -1,0 +1,281 @@
+"""A partition's state in flat arrays, which compiled code reads and writes in place.
+
+The classes are the contracts of `PartitionState` over these arrays, one thing at a time, so that whatever runs
+interpreted finds the same state. Arrays only reserve address space at first; memory comes with use.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Final
+
+import numpy as np
+
+from mmsb.kernels import id_window, page_index, source_marks
+from mmsb.kernels.memory import Words
+from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.state.pages import PageId
+from mmsb.state.partition import PartitionState
+
+SLOTS_FIRST: Final = 1 << 10  # how many pages of a type there is room for at first
+
+
+def words_in(data: bytes) -> Words:
+    return np.frombuffer(data, np.uint64)
+
+
+class ArrayPageType:
+    """The pages of one type: an arena of slots and the index of their keys (mmsb.kernels.page_index)."""
+
+    def __init__(self, key_words: int, body_words: int, salt: Any) -> None:
+        self.key_words = key_words
+        self.body_words = body_words
+        self.stride = 1 + key_words + body_words
+        self.arena: Words = np.zeros(SLOTS_FIRST * self.stride, np.uint64)
+        self.index = _new_index(2 * SLOTS_FIRST, salt)
+
+    def __len__(self) -> int:
+        return int(self.index[page_index.COUNT])
+
+    def reserve(self, more: int) -> None:
+        """Provide room for so many further pages."""
+        slots = int(self.index[page_index.USED]) + more
+        if slots * self.stride > len(self.arena):
+            grown = np.zeros(max(slots, 2 * len(self.arena) // self.stride) * self.stride, np.uint64)
+            grown[: len(self.arena)] = self.arena
+            self.arena = grown
+        places = len(self.index) - page_index.TABLE
+        while 2 * (len(self) + more) > places:
+            places *= 2
+        if places > len(self.index) - page_index.TABLE:
+            larger = _new_index(places, self.index[page_index.SALT])
+            larger[: page_index.SHIFT] = self.index[: page_index.SHIFT]
+            page_index.rehash(self.index, larger)
+            self.index = larger
+
+    def find(self, key: bytes) -> int:
+        return int(page_index.find_page(self.index, self.arena, self.stride, words_in(key), self.key_words))
+
+    def slot(self, number: int) -> Words:
+        return self.arena[number * self.stride : (number + 1) * self.stride]
+
+    def put(self, key: bytes, epoch: int, body: bytes) -> None:
+        number = self.find(key)
+        if number < 0:
+            self.reserve(1)
+            created = page_index.create_page(self.index, self.arena, self.stride, words_in(key), self.key_words)
+            number = int(created)
+        slot = self.slot(number)
+        slot[0] = epoch
+        slot[1 + self.key_words :] = words_in(body)
+
+    def delete(self, key: bytes) -> None:
+        page_index.remove_page(self.index, self.arena, self.stride, self.key_words, self.find(key))
+
+    def read(self, number: int) -> tuple[bytes, int, bytes]:
+        """Key, epoch and body."""
+        slot = self.slot(number)
+        split = 1 + self.key_words
+        return slot[1:split].tobytes(), int(slot[0]), slot[split:].tobytes()
+
+    def __iter__(self) -> Iterator[tuple[bytes, int, bytes]]:
+        for number in range(int(self.index[page_index.USED])):
+            if self.arena[number * self.stride] != 0:
+                yield self.read(number)
+
+
+def _new_index(places: int, salt: Any) -> Words:
+    index: Words = np.zeros(page_index.TABLE + places, np.uint64)
+    index[page_index.SALT] = salt
+    index[page_index.SHIFT] = 32 - (places.bit_length() - 1)
+    return index
+
+
+class ArrayPages:
+    """All pages; fulfils mmsb.state.pages.PageTable."""
+
+    def __init__(self, salt: Any) -> None:
+        self._salt = salt
+        self.types: dict[int, ArrayPageType] = {}
+
+    def type_of(self, type_id: int, key_size: int, body_size: int) -> ArrayPageType:
+        if type_id not in self.types:
+            self.types[type_id] = ArrayPageType(key_size // 8, body_size // 8, self._salt)
+        return self.types[type_id]
+
+    def of(self, layout: PageLayout) -> ArrayPageType:
+        return self.type_of(layout.type_id, layout.key_size, layout.size)
+
+    def get(self, page: PageId) -> tuple[int, bytes] | None:
+        type_id, key = page
+        pages = self.types.get(type_id)
+        number = -1 if pages is None or len(key) != 8 * pages.key_words else pages.find(key)
+        if pages is None or number < 0:
+            return None
+        _, epoch, body = pages.read(number)
+        return epoch, body
+
+    def put(self, page: PageId, epoch: int, body: bytes) -> None:
+        self.type_of(page[0], len(page[1]), len(body)).put(page[1], epoch, body)
+
+    def delete(self, page: PageId) -> None:
+        self.types[page[0]].delete(page[1])
+
+    def __iter__(self) -> Iterator[tuple[PageId, int, bytes]]:
+        for type_id, pages in self.types.items():
+            for key, epoch, body in pages:
+                yield (type_id, key), epoch, body
+
+    def __len__(self) -> int:
+        return sum(map(len, self.types.values()))
+
+
+class ArrayIds:
+    """The remembered ids; does what mmsb.state.window.IdWindow does."""
+
+    def __init__(self, size: int, salt: Any) -> None:
+        self.size = size
+        ring, bits = id_window.ring_size(size), id_window.table_bits(size)
+        self.window: Words = np.zeros(id_window.HEADER + id_window.ROW * ring + 2 * (1 << bits), np.uint64)
+        for at, word in (
+            (id_window.SIZE, size),
+            (id_window.RING, ring),
+            (id_window.BITS, bits),
+            (id_window.SALT, salt),
+        ):
+            self.window[at] = word
+        rows = self.window[id_window.HEADER : id_window.HEADER + id_window.ROW * ring]
+        self._ring = rows.reshape(ring, id_window.ROW)
+
+    def first_offset(self, id: bytes) -> int | None:
+        found = int(id_window.first_offset_of(self.window, *words_in(id)))
+        return None if found == id_window.ABSENT else found
+
+    def remember(self, id: bytes, offset: int) -> None:
+        assert self.first_offset(id) is None, "a remembered id settles as a duplicate"
+        id_window.remember_one(self.window, offset, *words_in(id))
+
+    def forget_last(self) -> None:
+        """Undo the last `remember`; its entry in a table stays until `rebuild`, and is checked against the ring."""
+        self._ring[self._offsets()[-1] % len(self._ring), 0] = 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The offsets from which ids may be remembered: the first, and the one after the last."""
+        return int(self.window[id_window.FLOOR]), int(self.window[id_window.END])
+
+    def go_back(self, span: tuple[int, int]) -> None:
+        """Remember what was remembered at an earlier span; a new generation may have emptied a table since."""
+        self.window[id_window.FLOOR], self.window[id_window.END] = span
+        id_window.rebuild(self.window)
+
+    def forget_to(self, offset: int) -> list[tuple[int, bytes]]:
+        """Forget ids first seen at or before an offset; gives them, oldest first."""
+        floor, end = self.span
+        forgotten = [self._id(old) for old in range(floor, min(offset + 1, end)) if self._is_there(old)]
+        self.window[id_window.FLOOR] = max(floor, offset + 1)
+        return forgotten
+
+    def recall(self, forgotten: list[tuple[int, bytes]]) -> None:
+        """Undo a `forget_to`."""
+        self.window[id_window.FLOOR] = forgotten[0][0]
+
+    def _is_there(self, offset: int) -> bool:
+        return int(self._ring[offset % len(self._ring), 0]) == offset + 1
+
+    def _id(self, offset: int) -> tuple[int, bytes]:
+        return offset, self._ring[offset % len(self._ring), 1:].tobytes()
+
+    def _offsets(self) -> list[int]:
+        there = self._ring[:, 0]
+        return sorted(int(offset) - 1 for offset in there[there > self.window[id_window.FLOOR]])
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return map(self._id, self._offsets())
+
+    def __len__(self) -> int:
+        return len(self._offsets())
+
+
+class ArrayMarks(MutableMapping[tuple[int, bytes], int]):
+    """The marks of sources, by kind and source."""
+
+    def __init__(self, salt: Any) -> None:
+        self.marks: Words = np.zeros(source_marks.SIZE, np.uint64)
+        self.marks[source_marks.SALT] = salt
+
+    def _row(self, source: tuple[int, bytes]) -> Words:
+        kind, name = source
+        index = int(source_marks.find_source(self.marks, np.uint64(kind), *words_in(name)))
+        if index == source_marks.ABSENT:
+            raise KeyError(source)
+        return self._at(index)
+
+    def _at(self, index: int) -> Words:
+        start = source_marks.ROWS + source_marks.ROW * index
+        return self.marks[start : start + source_marks.ROW]
+
+    def __getitem__(self, source: tuple[int, bytes]) -> int:
+        return int(self._row(source)[source_marks.NUMBER])
+
+    def __setitem__(self, source: tuple[int, bytes], number: int) -> None:
+        if source in self:
+            self._row(source)[source_marks.NUMBER] = number
+        else:
+            kind, name = source
+            source_marks.add_source(self.marks, np.uint64(kind), *words_in(name), np.uint64(number))
+
+    def __delitem__(self, source: tuple[int, bytes]) -> None:
+        assert self[source] == int(self._at(len(self) - 1)[source_marks.NUMBER]), "only the last is taken back"
+        source_marks.drop_last_source(self.marks)
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for index in range(len(self)):
+            kind, first, second, _ = self._at(index)
+            yield int(kind), first.tobytes() + second.tobytes()
+
+    def __len__(self) -> int:
+        return int(self.marks[source_marks.COUNT])
+
+
+class ArraySent(MutableMapping[int, int]):
+    """How many follow-ups went to each partition; those to which none went are not in it."""
+
+    def __init__(self, partition_count: int) -> None:
+        self.counts: Any = np.zeros(partition_count, np.int64)
+
+    def __getitem__(self, target: int) -> int:
+        if not self.counts[target]:
+            raise KeyError(target)
+        return int(self.counts[target])
+
+    def __setitem__(self, target: int, count: int) -> None:
+        self.counts[target] = count
+
+    def __delitem__(self, target: int) -> None:
+        self.counts[target] = 0
+
+    def __iter__(self) -> Iterator[int]:
+        return (int(target) for target in np.flatnonzero(self.counts))
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.counts))
+
+
+class ArrayState(PartitionState):
+    """A partition's state that compiled code can step and fold."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        salt = page_index.salt_of(*words_in(genesis.log_id))
+        self.array_pages = ArrayPages(salt)
+        self.array_ids = ArrayIds(genesis.window, salt)
+        self.array_marks = ArrayMarks(salt)
+        self.array_sent = ArraySent(genesis.partition_count)
+        super().__init__(genesis, self.array_pages, self.array_ids, self.array_marks, self.array_sent)
+
+    def begin(self) -> None:
+        super().begin()
+        self._span = self.array_ids.span
+
+    def rollback(self) -> None:
+        super().rollback()
+        self.array_ids.go_back(self._span)
