@@ -8,7 +8,8 @@ refused by name.
 import struct
 from array import array
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from crc32c import crc32c
 
@@ -138,7 +139,8 @@ def decode_batch(buffer: Buffer, at: int = 0) -> tuple[Records, int]:
     return columns.over(frame.first, frame.flags, buffer), end
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """What a batch says before its records, which lie from `records_at` up to `end`."""
 
     first: int
