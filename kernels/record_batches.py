@@ -41,7 +41,7 @@ _ONE: Final = np.uint64(1)
 _SEPTET: Final = np.uint64(0x7F)
 _SEVEN: Final = np.uint64(7)
 
-Read = tuple[int, int]  # a number, and where what follows begins; REFUSED if it is no number
+Read = tuple[Any, int]  # a number, and where what follows begins; REFUSED if it is no number
 
 
 @inlined
@@ -81,7 +81,7 @@ def _read_long(buffer: Bytes, at: int, end: int, size_max: int) -> Read:
             top = np.uint64(1 if size_max == _VARLONG_BYTES else 15)
             if (byte == _ZERO and position > at) or (last and byte > top):
                 break
-            return np.int64(rest >> _ONE) ^ -np.int64(rest & _ONE), position + 1  # type: ignore[return-value]
+            return np.int64(rest >> _ONE) ^ -np.int64(rest & _ONE), position + 1
     return 0, REFUSED
 
 
@@ -113,7 +113,7 @@ def _skip_headers(buffer: Bytes, at: int, end: int) -> int:
 @inlined
 def _read_record(
     buffer: Bytes, start: int, batch_end: int, index: int, base_time: int, columns: Columns, to: int
-) -> int:
+) -> Any:
     """One record into column `to`; gives where it ends, or REFUSED."""
     size, at = _read_varint(buffer, start, batch_end)
     if at == REFUSED or size < _RECORD_BYTES_MIN or size > batch_end - at:
@@ -146,7 +146,7 @@ def _read_record(
 @kernel
 def decode_records(
     buffer: Bytes, at: int, end: int, count: int, base_time: int, flags: int, columns: Columns, to: int
-) -> int:
+) -> Any:
     """The records of one batch, which lie from `at` up to `end`, into `count` columns from `to` on.
 
     Gives the count, or REFUSED.
