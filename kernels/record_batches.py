@@ -22,7 +22,7 @@ VALUE_SIZE: Final = 5  # -1 for null
 HEADERS_AT: Final = 6
 ROWS: Final = 7
 
-# The rows of a table of batches.
+# The rows of an array that says where the records of batches lie, a column for each batch.
 RECORDS_AT: Final = 0
 END: Final = 1
 COUNT: Final = 2
@@ -34,8 +34,8 @@ REFUSED: Final = -1
 
 _NULL: Final = -1
 _RECORD_BYTES_MIN: Final = 6  # behind the length: attributes, time, offset, key, value, headers
-_VARINT_BYTES: Final = 5
-_VARLONG_BYTES: Final = 10
+_VARINT_BYTES: Final = np.int64(5)  # not a literal: Numba would compile a function anew for each
+_VARLONG_BYTES: Final = np.int64(10)
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _SEPTET: Final = np.uint64(0x7F)
@@ -69,7 +69,7 @@ def _read_varlong(buffer: Bytes, at: int, end: int) -> Read:
 
 
 @kernel
-def _read_long(buffer: Bytes, at: int, end: int, size_max: int) -> Read:
+def _read_long(buffer: Bytes, at: int, end: int, size_max: Any) -> Read:
     """A varint of any size, which must be the shortest and fit 32 bits, or 64 if it may have ten bytes."""
     rest, shift = _ZERO, _ZERO
     for position in range(at, min(end, at + size_max)):
@@ -112,7 +112,7 @@ def _skip_headers(buffer: Bytes, at: int, end: int) -> int:
 
 @inlined
 def _read_record(
-    buffer: Bytes, start: int, batch_end: int, index: int, base_time: int, columns: Columns, to: int
+    buffer: Bytes, start: int, batch_end: int, index: int, base_time: int, columns: Columns, to: Any
 ) -> Any:
     """One record into column `to`; gives where it ends, or REFUSED."""
     size, at = _read_varint(buffer, start, batch_end)
@@ -144,37 +144,20 @@ def _read_record(
 
 
 @kernel
-def decode_records(
-    buffer: Bytes, at: int, end: int, count: int, base_time: int, flags: int, columns: Columns, to: int
-) -> Any:
-    """The records of one batch, which lie from `at` up to `end`, into `count` columns from `to` on.
+def decode_batches(buffer: Bytes, batches: Columns, columns: Columns) -> Any:
+    """The records of all batches, which have a column of `batches` each, into columns from 0 on.
 
-    Gives the count, or REFUSED.
+    Frames and checksums are right already. Gives how many records there are, or REFUSED.
     """
-    for index in range(count):
-        at = _read_record(buffer, at, end, index, base_time, columns, to + index)
-        if at == REFUSED:
-            return REFUSED
-        columns[FLAGS, to + index] = flags
-    return count if at == end else REFUSED
-
-
-@kernel
-def decode_batches(buffer: Bytes, batches: Columns, columns: Columns) -> int:
-    """The records of several batches, one column of `batches` each; gives how many, or REFUSED."""
-    done = 0
+    done = np.int64(0)
     for batch in range(batches.shape[1]):
-        count = decode_records(
-            buffer,
-            batches[RECORDS_AT, batch],
-            batches[END, batch],
-            batches[COUNT, batch],
-            batches[BASE_TIME, batch],
-            batches[BATCH_FLAGS, batch],
-            columns,
-            done,
-        )
-        if count == REFUSED:
+        at, base_time, flags = batches[RECORDS_AT, batch], batches[BASE_TIME, batch], batches[BATCH_FLAGS, batch]
+        for index in range(batches[COUNT, batch]):
+            at = _read_record(buffer, at, batches[END, batch], index, base_time, columns, done)
+            if at == REFUSED:
+                return REFUSED
+            columns[FLAGS, done] = flags
+            done += 1
+        if at != batches[END, batch]:
             return REFUSED
-        done += count
     return done
