@@ -45,7 +45,8 @@ def flatten(columns: Sequence[Column]) -> Bytes:
 
 
 def _counting(cells: Bytes, sizes: Numbers) -> NDArray[np.bool_]:
-    return np.arange(cells.shape[1]) < sizes[:, None]
+    width: int = cells.shape[1]
+    return np.arange(width) < sizes[:, None]
 
 
 def words(columns: Sequence[NDArray[Any]], sizes: Numbers) -> Column:
