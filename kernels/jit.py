@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import numba
 import numpy as np
 from blake3 import blake3
-from numba import config
+from numba import config, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator  # pyright: ignore
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +44,18 @@ def _compiled(function: Any, **options: bool) -> Any:
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
     if COMPILED:
         dispatcher._cache = _Cache(function)
+        _compile_once(dispatcher)
     return dispatcher
+
+
+def _compile_once(dispatcher: Any) -> None:
+    """Take a literal argument for any number: Numba would compile the function anew for each."""
+    template = dispatcher.get_call_template
+
+    def without_literals(args: Any, kws: Any) -> Any:
+        return template(tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()})
+
+    dispatcher.get_call_template = without_literals
 
 
 @cache

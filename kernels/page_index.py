@@ -22,6 +22,7 @@ SALT: Final = 3  # nobody can aim keys at one place of the table without knowing
 SHIFT: Final = 4  # from the upper half of a hash to a place in the table
 TABLE: Final = 8
 
+_NEAR: Final = 32  # words of a page that are brought near: what lies behind, the hardware sees coming
 _HALF: Final = np.uint64(32)
 _SLOT: Final = np.uint64(0xFFFF_FFFF)
 _EMPTY: Final = np.uint64(0)
@@ -175,3 +176,33 @@ def remove_page(index: Words, arena: Words, stride: int, count: int, slot: int) 
 def salt_of(a: Word, b: Word) -> Word:
     """A salt from the two words of a log's id."""
     return fmix(fmix(a) ^ b)
+
+
+@inlined
+def candidate(index: Words, hashed: Word) -> int:
+    """The slot of the first entry with this hash; -1 if there is none. Whether it is the page, its key says."""
+    last = index.shape[0] - TABLE - 1
+    place = home(index, hashed)
+    tag = hashed >> _HALF
+    while True:
+        entry = index[TABLE + place]
+        if entry == _EMPTY:
+            return -1
+        if entry >> _HALF == tag:
+            return np.int64(entry & _SLOT) - 1
+        place = (place + 1) & last
+
+
+@inlined
+def prefetch_page(arena: Words, stride: int, slot: int) -> None:
+    """Bring a page's slot near; it begins anywhere in a cache line of eight words."""
+    for word in range(0, min(stride + 7, _NEAR), 8):
+        prefetch(arena, slot * stride + word)
+
+
+@inlined
+def current(index: Words, arena: Words, stride: int, count: int, keys: Words, at: int, slot: int) -> int:
+    """The page's slot now, given the one found a while ago; -1 if there is no such page."""
+    if slot >= 0 and has_key(arena, slot, stride, keys, at, count):
+        return slot
+    return find(index, arena, stride, keys, at, count, hash_key(keys, at, count, index[SALT]))

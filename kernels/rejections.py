@@ -67,3 +67,32 @@ def reject_number(rejections: Words, index: int, code: Any, value: Any, bound: A
 def kind_of_words(value: Word, bound: Word) -> Any:
     """The kind of unsigned numbers: u64 only where one of them is no i64."""
     return U64 if (value | bound) >> _SIGN != _ZERO else I64
+
+
+# What generated code knows of a row beforehand.
+
+
+def head(code: int, *, op: int = 0, kind: int = 0, ordinal: int = 0, field: int = 0) -> int:
+    """The first word of a row, as far as it is known."""
+    return int(code) | int(op) << 16 | int(kind) << 24 | ordinal << 32 | field << 48
+
+
+@inlined
+def put_rejection(rows: Words, at: Any, first: Word, type_id: Word, value: Word, bound: Word) -> None:
+    """A whole row at word `at`."""
+    rows[at] = first
+    rows[at + 1] = type_id
+    rows[at + 2] = value
+    rows[at + 3] = bound
+
+
+@inlined
+def with_ordinal(first: Word, ordinal: Any) -> Word:
+    """A head with the place of a page that is known only now."""
+    return first | (np.uint64(ordinal) << np.uint64(_ORDINAL_SHIFT))
+
+
+@inlined
+def with_unsigned_kind(first: Word, value: Word, bound: Word) -> Word:
+    """A head with the kind that these two numbers have."""
+    return first | (np.uint64(kind_of_words(value, bound)) << np.uint64(_KIND_SHIFT))

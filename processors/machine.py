@@ -7,7 +7,8 @@ whoever runs the machine can have them in memory first. Any cut of the same reco
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmsb.kernels.digest import Digest, intents_checksum
 from mmsb.processors.bundle import Bundle
@@ -17,27 +18,31 @@ from mmsb.schemas.classes import Page, layout_of
 from mmsb.schemas.errors import InvalidValue, PageNotFound
 from mmsb.schemas.records import Records
 from mmsb.schemas.sentences import sentence
-from mmsb.schemas.tlog.blocks import Block, BlockHeader, BlockTally, DeltaRow, FollowUpRow, OutcomeRow, summary
-from mmsb.schemas.tlog.records import TlogKind
+from mmsb.schemas.tlog.block_reader import unpack_block
+from mmsb.schemas.tlog.blocks import FIXED, Block, BlockHeader, BlockTally, DeltaRow, FollowUpRow, OutcomeRow, summary
+from mmsb.schemas.tlog.records import REIGN_BYTES, ZERO_HEAD, TlogKind
 from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
+
+if TYPE_CHECKING:
+    from mmsb.processors.compiled import Compiled, Stepper
 
 P = TypeVar("P", bound=Page)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Outcome:
-    """What became of the offsets first to last, and the state's digest and clock after them."""
+    """What became of the offsets first to last, and the state's digest and clock after them.
+
+    The columns stay as the block has them; rows are made of them for whoever asks.
+    """
 
     first: int
     last: int
-    outcomes: Sequence[OutcomeRow]
-    rises: Sequence[tuple[int, int]]
-    deltas: Sequence[DeltaRow]
-    follow_ups: Sequence[FollowUpRow]
     digest: Digest
     clock: int
     checksum: int
+    sections: bytes  # the block's bytes behind the fixed part of its header
     kind: TlogKind = TlogKind.BLOCK
 
     def __repr__(self) -> str:
@@ -45,9 +50,32 @@ class Outcome:
 
     def block(self, reign: bytes, prev: bytes) -> bytes:
         """The TLog record that says so."""
+        return self.header(reign, prev).pack() + self.sections
+
+    def header(self, reign: bytes, prev: bytes) -> BlockHeader:
         digest = self.digest.pack()
-        header = BlockHeader(reign, prev, self.first, self.last, self.clock, digest, self.checksum, self.kind)
-        return Block(header, self.outcomes, self.rises, self.deltas, self.follow_ups).pack()
+        return BlockHeader(reign, prev, self.first, self.last, self.clock, digest, self.checksum, self.kind)
+
+    @cached_property
+    def _rows(self) -> Block:
+        return unpack_block(self.block(bytes(REIGN_BYTES), ZERO_HEAD))
+
+    @property
+    def outcomes(self) -> Sequence[OutcomeRow]:
+        return self._rows.outcomes
+
+    @property
+    def rises(self) -> Sequence[tuple[int, int]]:
+        """Where the partition clock rose, as (index from first, clock)."""
+        return self._rows.rises
+
+    @property
+    def deltas(self) -> Sequence[DeltaRow]:
+        return self._rows.deltas
+
+    @property
+    def follow_ups(self) -> Sequence[FollowUpRow]:
+        return self._rows.follow_ups
 
     def __getitem__(self, offset: int) -> OutcomeRow:
         if not self.first <= offset <= self.last:
@@ -58,8 +86,10 @@ class Outcome:
 class Machine:
     """Steps one partition with one bundle. Two machines share nothing, even in one process."""
 
-    def __init__(self, bundle: Bundle, state: PartitionState, settled: int = -1) -> None:
-        """`settled` is the last offset that the state has settled."""
+    def __init__(
+        self, bundle: Bundle, state: PartitionState, settled: int = -1, compiled: "Compiled | None" = None
+    ) -> None:
+        """`settled` is the last offset that the state has settled. Compiled code needs an `ArrayState`."""
         self.bundle = bundle
         self.state = state
         self.settled = settled
@@ -68,6 +98,7 @@ class Machine:
             if known is not None and known.type_id != page.type_id:
                 raise InvalidValue(f"{page.name} has another layout in the state; migrate it first")
             state.add_layout(page)
+        self._stepper = _stepper(compiled, state) if compiled else None
 
     def needs(self, records: Records) -> list[PageId]:
         """The pages that stepping these records may read, each once, in the order of first naming."""
@@ -81,21 +112,35 @@ class Machine:
         """Settle records from the next offset on, as many as fit into one block; `Outcome.last` says how far."""
         if not len(records) or records.first != self.settled + 1:
             raise InvalidValue(f"step: expected records from offset {self.settled + 1} on, found {records.first}")
+        if self._stepper is not None:
+            return self._step_compiled(self._stepper, records)
         builder = _Builder(records.first)
         for index in range(len(records)):
-            judged = judge(
-                self.bundle,
-                self.state,
-                records.first + index,
-                records.time(index),
-                records.flags[index],
-                records.value(index),
-            )
-            rises = judged.clock > self.state.clock
-            if not builder.add(judged, rises):
+            if not self._step_one(records, index, builder):
                 break
-            self._apply(records.first + index, judged, builder)
         return self._finish(builder, records, TlogKind.BLOCK)
+
+    def _step_one(self, records: Records, index: int, builder: "_Builder | Stepper") -> bool:
+        """Judge one record and let it happen, if its outcome still fits into the block."""
+        offset, time, flags = records.first + index, records.time(index), records.flags[index]
+        judged = judge(self.bundle, self.state, offset, time, flags, records.value(index))
+        fits = builder.add(judged, judged.clock > self.state.clock)
+        if fits:
+            self._apply(offset, judged)
+        return fits
+
+    def _step_compiled(self, stepper: "Stepper", records: Records) -> Outcome:
+        """As far as compiled code goes, then one record interpreted, and on."""
+        stepper.open()
+        index, cut = 0, False
+        while index < len(records) and not cut:
+            index, cut = stepper.run(records, index)
+            if index < len(records) and not cut:
+                cut = not self._step_one(records, index, stepper)
+                index += not cut
+        self.settled = records.first + index - 1
+        digest, clock, checksum = self.state.digest, self.state.clock, stepper.checksum(records, index)
+        return Outcome(records.first, self.settled, digest, clock, checksum, stepper.sections())
 
     def quarantine(self, records: Records) -> Outcome:
         """Settle the one next record without executing it: what an operator does with a record that kills workers."""
@@ -103,11 +148,11 @@ class Machine:
             raise InvalidValue(f"quarantine: expected the one record at offset {self.settled + 1}")
         judged = judge_quarantined(self.bundle, self.state, records.time(0), records.flags[0], records.value(0))
         builder = _Builder(records.first)
-        builder.add(judged, rises=judged.clock > self.state.clock)
-        self._apply(records.first, judged, builder)
+        builder.add(judged, judged.clock > self.state.clock)
+        self._apply(records.first, judged)
         return self._finish(builder, records, TlogKind.QUARANTINE)
 
-    def _apply(self, offset: int, judged: Judgement, builder: "_Builder") -> None:
+    def _apply(self, offset: int, judged: Judgement) -> None:
         """The one place where what was judged happens."""
         self.state.advance_clock(judged.clock)
         self.state.settle(offset, judged.status, judged.id, judged.source)
@@ -123,18 +168,11 @@ class Machine:
             (records.first + index, records.time(index), records.flags[index], records.value(index))
             for index in range(count)
         )
-        return Outcome(
-            records.first,
-            records.first + count - 1,
-            builder.outcomes,
-            builder.rises,
-            builder.deltas,
-            builder.follow_ups,
-            self.state.digest,
-            self.state.clock,
-            intents_checksum(settled),
-            kind,
-        )
+        digest, clock, checksum = self.state.digest, self.state.clock, intents_checksum(settled)
+        last = records.first + count - 1
+        header = BlockHeader(bytes(REIGN_BYTES), ZERO_HEAD, records.first, last, clock, digest.pack(), checksum, kind)
+        rows = Block(header, builder.outcomes, builder.rises, builder.deltas, builder.follow_ups)
+        return Outcome(records.first, last, digest, clock, checksum, rows.pack()[FIXED.size :], kind)
 
     def read(self, query: Query[P]) -> P:
         """The page that a query names, as a value that cannot be assigned to; raises PageNotFound."""
@@ -152,6 +190,16 @@ class Machine:
             return row.status.name.lower()
         layouts: dict[int, Any] = {**self.bundle.descriptor.layouts_by_type}
         return sentence(row.rejection, layouts, self.bundle.descriptor.messages)
+
+
+def _stepper(compiled: "Compiled", state: PartitionState) -> "Stepper":
+    """Compiled code loads NumPy and Numba, which interpreted machines do without."""
+    from mmsb.processors.compiled import Stepper
+    from mmsb.state.arrays import ArrayState
+
+    if not isinstance(state, ArrayState):
+        raise InvalidValue("a compiled machine steps an ArrayState; make the fold over one, or step interpreted")
+    return Stepper(compiled, state)
 
 
 class _Builder:
