@@ -187,10 +187,12 @@ def add_delta(block: Words, counts: Words, number: Int, kind: Int, base: Word, k
 
 
 @kernel
-def finish(block: Words, block8: Bytes, counts: Words, types: Words, value: Words) -> None:
-    """Put the sections together behind the header's words, which are the caller's to write, counts included."""
+def finish(block: Words, block8: Bytes, counts: Words, types: Words, ranks: Words, value: Words) -> None:
+    """Put the sections together behind the header's words, which are the caller's to write, counts included.
+
+    `ranks` is room for a number for each type.
+    """
     known = types.shape[0]
-    ranks = np.zeros(known, np.int64)
     at = HEADER_BYTES // 8
     used = 0
     for number in range(known):
@@ -218,7 +220,7 @@ def finish(block: Words, block8: Bytes, counts: Words, types: Words, value: Word
 
 @inlined
 def _rows(block: Words, region: Int, count: Int, value: Words, at: Int) -> Int:
-    value[at : at + count] = block[region : region + count]
+    copy_words(value, at, block, region, count)
     return at + count
 
 

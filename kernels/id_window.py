@@ -133,7 +133,8 @@ def _open(window: Words, generation: int) -> None:
 def _clear(window: Words, generation: int) -> None:
     bits = np.int64(window[BITS])
     table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << bits)
-    window[table : table + (1 << bits)] = _EMPTY
+    for place in range(table, table + (1 << bits)):
+        window[place] = _EMPTY
 
 
 @inlined

@@ -41,7 +41,8 @@ def inlined(function: F) -> F:
 
 def _compiled(function: Any, **options: bool) -> Any:
     # error_model: a zero divisor is looked at by whoever divides; Numba's own check would raise.
-    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    # _nrt: kernels make no arrays, so nobody need count references to them, at an atomic instruction each.
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
     if COMPILED:
         dispatcher._cache = _Cache(function)
         _compile_once(dispatcher)

@@ -50,6 +50,7 @@ class Stepper:
         self.block8: Any = self.block.view(np.uint8)
         self.counts: Any = np.zeros(block.USED + len(module.types), np.int64)
         self._types: Any = np.array(module.types, np.uint64)
+        self._ranks: Any = np.zeros(len(module.types), np.int64)
         self._intents: Any = np.array(module.intents, np.uint64)
         self._left_out: Any = np.array([type_id not in module.compiled for type_id in module.intents])
         self._log: Any = words_in(state.genesis.log_id)
@@ -201,7 +202,7 @@ class Stepper:
         """The block's bytes behind the fixed part of its header."""
         size = block.size_of(self.counts)
         value: Any = np.empty(size // 8, np.uint64)
-        block.finish(self.block, self.block8, self.counts, self._types, value)
+        block.finish(self.block, self.block8, self.counts, self._types, self._ranks, value)
         counts = self.counts
         rows = counts[[block.TYPES_N, *range(block.RISES_N, block.SENT_N + 1)]].tolist()
         sizes = (8 * counts[block.METADATA_W : block.FOLLOW_UPS_W + 1]).tolist()
