@@ -33,7 +33,6 @@ BATCH_ROWS: Final = 5
 REFUSED: Final = -1
 
 _NULL: Final = -1
-_RECORD_BYTES_MIN: Final = 6  # behind the length: attributes, time, offset, key, value, headers
 _VARINT_BYTES: Final = np.int64(5)  # not a literal: Numba would compile a function anew for each
 _VARLONG_BYTES: Final = np.int64(10)
 _ZERO: Final = np.uint64(0)
@@ -98,7 +97,7 @@ def _read_sized(buffer: Bytes, at: int, end: int) -> tuple[int, int, int]:
 def _skip_headers(buffer: Bytes, at: int, end: int) -> int:
     """Where the headers that begin at `at` end."""
     count, at = _read_varint(buffer, at, end)
-    if at == REFUSED or count < 0 or count > (end - at) // 2:
+    if at == REFUSED or count < 0:
         return REFUSED
     for _ in range(count):
         _, size, at = _read_sized(buffer, at, end)
@@ -116,7 +115,7 @@ def _read_record(
 ) -> Any:
     """One record into column `to`; gives where it ends, or REFUSED."""
     size, at = _read_varint(buffer, start, batch_end)
-    if at == REFUSED or size < _RECORD_BYTES_MIN or size > batch_end - at:
+    if at == REFUSED or size > batch_end - at:
         return REFUSED
     end = at + size
     time_delta, position = _read_varlong(buffer, at + 1, end)

@@ -204,7 +204,7 @@ def test_types_are_found_among_however_many(count):
 
 
 def test_every_bit_of_a_header_and_source_counts():
-    source = Source(FOLLOW_UP, source_of_follow_up(LOG_ID, 1), 2, 3)
+    source = Source(FOLLOW_UP, source_of_follow_up(LOG_ID, 1), 1, 1)
     value = pack_intent(TYPES[1], bytes(16), id=bytes(16), source=source, metadata=wire.Content(actor="x").metadata())
     seen = Counter[str]()
     for bit in range(8 * len(value)):
