@@ -41,19 +41,17 @@ SLOW: Final = 9  # JSON, not looked at yet
 
 ABSENT: Final = -1
 
-_TRANSACTIONAL: Final = np.int64(Code.TRANSACTIONAL)
-_NOT_AN_INTENT: Final = np.int64(Code.NOT_AN_INTENT)
-_TOO_LARGE: Final = np.int64(Code.INTENT_TOO_LARGE)
-_MALFORMED: Final = np.int64(Code.MALFORMED)
-_UNKNOWN_VERSION: Final = np.int64(Code.UNKNOWN_VERSION)
-_METADATA_VERSION: Final = np.int64(Code.METADATA_VERSION)
-_FOREIGN_SOURCE: Final = np.int64(Code.FOREIGN_SOURCE)
-_FINE: Final = np.int64(Code.NONE)
+_TRANSACTIONAL: Final = int(Code.TRANSACTIONAL)
+_NOT_AN_INTENT: Final = int(Code.NOT_AN_INTENT)
+_TOO_LARGE: Final = int(Code.INTENT_TOO_LARGE)
+_MALFORMED: Final = int(Code.MALFORMED)
+_UNKNOWN_VERSION: Final = int(Code.UNKNOWN_VERSION)
+_METADATA_VERSION: Final = int(Code.METADATA_VERSION)
+_FOREIGN_SOURCE: Final = int(Code.FOREIGN_SOURCE)
+_FINE: Final = int(Code.NONE)
 
 _HEADER_BYTES: Final = HEADER.size
-_SIZE_MAX: Final = np.int64(INTENT_BYTES_MAX)
-_NULL: Final = np.int64(-1)  # stands for the first byte of nothing
-_NONE: Final = np.int64(0)
+_NULL: Final = -1  # stands for the first byte of nothing
 _JSON: Final = ord("{")
 _PACKED: Final = MAGIC[0]
 _MAGIC: Final = np.uint64(int.from_bytes(MAGIC, "little"))
@@ -112,16 +110,16 @@ def _judge(
         reject(rejections, index, _TRANSACTIONAL)
         return REJECTED
     if size <= 0:
-        reject_number(rejections, index, _NOT_AN_INTENT, _NULL, _NONE)
+        reject_number(rejections, index, _NOT_AN_INTENT, _NULL, 0)
         return REJECTED
-    if size > _SIZE_MAX:
-        reject_number(rejections, index, _TOO_LARGE, size, _SIZE_MAX)
+    if size > INTENT_BYTES_MAX:
+        reject_number(rejections, index, _TOO_LARGE, size, INTENT_BYTES_MAX)
         return REJECTED
     first = np.int64(buffer[at])
     if first == _JSON:
         return SLOW
     if first != _PACKED:
-        reject_number(rejections, index, _NOT_AN_INTENT, first, _NONE)
+        reject_number(rejections, index, _NOT_AN_INTENT, first, 0)
         return REJECTED
     code, value = _read_packed(buffer, at, size, index, types, log, partition_count, envelopes)
     if code == _FINE:
@@ -129,7 +127,7 @@ def _judge(
     if value == ABSENT:
         reject(rejections, index, code)
     else:
-        reject_number(rejections, index, code, value, _NONE)
+        reject_number(rejections, index, code, value, 0)
     return REJECTED
 
 

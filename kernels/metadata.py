@@ -37,7 +37,7 @@ def metadata_problem(buffer: Bytes, at: int, size: int) -> Any:
         return _OTHER_VERSION
     if size < _HEADER or np.int64(load_u32(buffer, at + 4)) != size:
         return _MALFORMED
-    end, count, tag = at + size, 0, np.int64(0)
+    end, count, tag = at + size, 0, 0
     position = at + _HEADER
     while position < end:
         position, tag = _read_entry(buffer, position, end, tag)
@@ -46,7 +46,7 @@ def metadata_problem(buffer: Bytes, at: int, size: int) -> Any:
 
 
 @inlined
-def _read_entry(buffer: Bytes, at: int, end: int, last_tag: Any) -> tuple[Any, Any]:
+def _read_entry(buffer: Bytes, at: int, end: int, last_tag: int) -> tuple[Any, Any]:
     """Where the next entry begins, which is behind the end if this one is wrong, and the tag of this one."""
     wrong = end + 1
     if end - at < _ENTRY:

@@ -33,8 +33,8 @@ BATCH_ROWS: Final = 5
 REFUSED: Final = -1
 
 _NULL: Final = -1
-_VARINT_BYTES: Final = np.int64(5)  # not a literal: Numba would compile a function anew for each
-_VARLONG_BYTES: Final = np.int64(10)
+_VARINT_BYTES: Final = 5
+_VARLONG_BYTES: Final = 10
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _SEPTET: Final = np.uint64(0x7F)
@@ -68,7 +68,7 @@ def _read_varlong(buffer: Bytes, at: int, end: int) -> Read:
 
 
 @kernel
-def _read_long(buffer: Bytes, at: int, end: int, size_max: Any) -> Read:
+def _read_long(buffer: Bytes, at: int, end: int, size_max: int) -> Read:
     """A varint of any size, which must be the shortest and fit 32 bits, or 64 if it may have ten bytes."""
     rest, shift = _ZERO, _ZERO
     for position in range(at, min(end, at + size_max)):
@@ -111,7 +111,7 @@ def _skip_headers(buffer: Bytes, at: int, end: int) -> int:
 
 @inlined
 def _read_record(
-    buffer: Bytes, start: int, batch_end: int, index: int, base_time: int, columns: Columns, to: Any
+    buffer: Bytes, start: int, batch_end: int, index: int, base_time: int, columns: Columns, to: int
 ) -> Any:
     """One record into column `to`; gives where it ends, or REFUSED."""
     size, at = _read_varint(buffer, start, batch_end)
@@ -143,12 +143,12 @@ def _read_record(
 
 
 @kernel
-def decode_batches(buffer: Bytes, batches: Columns, columns: Columns) -> Any:
+def decode_batches(buffer: Bytes, batches: Columns, columns: Columns) -> int:
     """The records of all batches, which have a column of `batches` each, into columns from 0 on.
 
     Frames and checksums are right already. Gives how many records there are, or REFUSED.
     """
-    done = np.int64(0)
+    done = 0
     for batch in range(batches.shape[1]):
         at, base_time, flags = batches[RECORDS_AT, batch], batches[BASE_TIME, batch], batches[BATCH_FLAGS, batch]
         for index in range(batches[COUNT, batch]):

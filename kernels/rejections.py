@@ -12,18 +12,17 @@ from mmsb.kernels.memory import Word, Words
 
 ROW: Final = 4  # words
 
-# What kind of number value and bound are. Literals would make Numba compile the functions below for each anew.
-NONE: Final = np.int64(0)
-I64: Final = np.int64(1)
-U64: Final = np.int64(2)
-F64: Final = np.int64(3)
-TEXT: Final = np.int64(4)  # the first eight bytes, zero-padded
+# What kind of number value and bound are.
+NONE: Final = 0
+I64: Final = 1
+U64: Final = 2
+F64: Final = 3
+TEXT: Final = 4  # the first eight bytes, zero-padded
 
 _OP_SHIFT: Final = 16
 _KIND_SHIFT: Final = 24
 _ORDINAL_SHIFT: Final = 32
 _FIELD_SHIFT: Final = 48
-_NO: Final = np.int64(0)
 _ZERO: Final = np.uint64(0)
 _SIGN: Final = np.uint64(63)
 
@@ -53,14 +52,14 @@ def write_rejection(
 @inlined
 def reject(rejections: Words, index: int, code: Any) -> None:
     """A code that needs no more words."""
-    write_rejection(rejections, index, code, _ZERO, _NO, _NO, _NO, NONE, _ZERO, _ZERO)
+    write_rejection(rejections, index, code, _ZERO, 0, 0, 0, NONE, _ZERO, _ZERO)
 
 
 @inlined
 def reject_number(rejections: Words, index: int, code: Any, value: Any, bound: Any) -> None:
     """A code about an i64, with a bound that is zero if the code has none."""
     word, limit = np.uint64(np.int64(value)), np.uint64(np.int64(bound))
-    write_rejection(rejections, index, code, _ZERO, _NO, _NO, _NO, I64, word, limit)
+    write_rejection(rejections, index, code, _ZERO, 0, 0, 0, I64, word, limit)
 
 
 @inlined
