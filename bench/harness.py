@@ -1,63 +1,126 @@
-"""What every benchmark shares: repeats, spread, the machine's description, and where results go."""
+"""What every benchmark shares: warm-up, repeats in turns, and where results go.
+
+`measure` for one figure, `measure_all` for figures that are compared with each other: those take turns, so that
+whatever else the machine does meets all of them alike. `report` once, at the end: it measures the roofline as well.
+"""
 
 import json
-import os
-import platform
-import statistics
-import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-RESULTS = Path(__file__).parent / "results"
-REPEATS = 5
+from bench import page
+from bench.figures import Figure, StageTable, figure
+from bench.machine import commit, machine
+from bench.roofline import measure_roofline
+
+RESULTS: Final = Path(__file__).parent / "results"
+REPEATS: Final = 9
 
 P = TypeVar("P")
 
 
-@dataclass
-class Figure:
-    """One measured rate: the median of its repeats, and how far they lie apart."""
+class StagesDoNotAddUp(Exception):
+    """A stage table misses its total by more than it may: some stage is not in it, or the stopwatch costs too much."""
+
+
+@dataclass(frozen=True)
+class Case(Generic[P]):
+    """`amount` of `unit` done by each call of `run`; each gets what `prepare` made, which is not timed.
+
+    Given as a rate, or `in_ns` as the nanoseconds that one unit takes.
+    """
 
     name: str
     unit: str
-    median: float
-    minimum: float
-    maximum: float
-    repeats: int
+    amount: float
+    run: Callable[[P], object]
+    prepare: Callable[[], P]
+    condition: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    traffic: float | None = None
+    in_ns: bool = False
 
-
-def measure(name: str, unit: str, amount: float, run: Callable[[P], object], prepare: Callable[[], P]) -> Figure:
-    """`amount` of `unit` done by each call of `run`, per second; each gets what `prepare` made, which is not timed."""
-    run(prepare())  # warm-up
-    rates: list[float] = []
-    for _ in range(REPEATS):
-        prepared = prepare()
+    def sample(self) -> float:
+        prepared = self.prepare()
         started = time.perf_counter()
-        run(prepared)
-        rates.append(amount / (time.perf_counter() - started))
-    return Figure(name, f"{unit}/s", statistics.median(rates), min(rates), max(rates), REPEATS)
+        self.run(prepared)
+        seconds = time.perf_counter() - started
+        return 1e9 * seconds / self.amount if self.in_ns else self.amount / seconds
+
+    def figure(self, samples: Sequence[float]) -> Figure:
+        return figure(
+            self.name,
+            f"ns/{self.unit}" if self.in_ns else f"{self.unit}/s",
+            samples,
+            condition=self.condition,
+            at_least=self.at_least,
+            at_most=self.at_most,
+            traffic=self.traffic,
+        )
 
 
-def report(name: str, settings: dict[str, object], figures: list[Figure]) -> None:
-    """Print the table and write the result file."""
-    about = {"machine": machine(), "commit": commit(), "settings": settings}
+def measure(
+    name: str, unit: str, amount: float, run: Callable[[P], object], prepare: Callable[[], P], **more: Any
+) -> Figure:
+    """One figure; `more` is what else a Case has."""
+    return measure_all(Case(name, unit, amount, run, prepare, **more))[0]
+
+
+def measure_all(*cases: Case[Any], repeats: int = REPEATS) -> list[Figure]:
+    """Figures of cases that take turns; the first turn is a warm-up."""
+    samples: list[list[float]] = [[] for _ in cases]
+    for turn in range(1 + repeats):
+        for case, taken in zip(cases, samples, strict=True):
+            progress(f"{turn}/{repeats} {case.name}")
+            taken.append(case.sample())
+    progress("")
+    figures = [case.figure(taken[1:]) for case, taken in zip(cases, samples, strict=True)]
+    for found in figures:
+        print(page.line(found))
+    return figures
+
+
+def progress(text: str) -> None:
+    """One line on the terminal that the next one overwrites."""
+    if sys.stderr.isatty():
+        print(f"\r  {text:<78}\r", end="", file=sys.stderr, flush=True)
+
+
+def report(
+    name: str, settings: Mapping[str, object], figures: Sequence[Figure], stages: Sequence[StageTable] = ()
+) -> None:
+    """Write the result file and the page; raises StagesDoNotAddUp once that is done."""
+    roofline = measure_roofline()
+    for found in roofline:
+        print(page.line(found))
+    revision, dirty = commit()
+    content = {
+        "name": name,
+        "machine": machine(),
+        "commit": revision,
+        "dirty": dirty,
+        "settings": dict(settings),
+        "roofline": [_saved(found) for found in roofline],
+        "figures": [_saved(found) for found in figures],
+        "stages": [asdict(table) for table in stages],
+    }
     RESULTS.mkdir(exist_ok=True)
-    content = {**about, "figures": [asdict(figure) for figure in figures]}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
-    print(f"{name}: {about['machine']}, commit {about['commit']}, {settings}")
-    for figure in figures:
-        spread = f"{figure.minimum:,.0f} to {figure.maximum:,.0f}"
-        print(f"  {figure.name:<44} {figure.median:>14,.0f} {figure.unit:<12} ({spread})")
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    page.write()
+    wrong = [f"{table.name}: the stages sum to {table.sum_share:.0%}" for table in stages if not table.adds_up]
+    if wrong:
+        raise StagesDoNotAddUp("; ".join(wrong))
 
 
-def machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-
-
-def commit() -> str:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parent)
-    return found.stdout.strip() or "unknown"
+def _saved(found: Figure) -> dict[str, object]:
+    """Six digits are more than any of these deserves."""
+    values = asdict(found)
+    for key in ("median", "minimum", "maximum"):
+        values[key] = float(f"{values[key]:.6g}")
+    del values["samples"]
+    return values

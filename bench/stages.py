@@ -1,0 +1,124 @@
+"""A stopwatch on functions: how long each stage takes inside of a run that nobody changed for it.
+
+A stage is a function where its caller looks it up. Time inside of a stage that another stage calls belongs to the inner
+one, so that nothing is counted twice. A stage can also be made slower on purpose, which is how the regression gate is
+itself tested: `MMSB_BENCH_SLOW='encode the block=1.3'`.
+"""
+
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import perf_counter, thread_time
+from typing import Any, Final, TypeVar
+from unittest.mock import patch
+
+from bench.clocks import Reading, seconds_of
+from bench.counters import counted
+from bench.figures import StageTable
+
+SLOW: Final = "MMSB_BENCH_SLOW"
+REPEATS: Final = 7
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`owner` is the module or class in which the function's caller finds it under `attribute`."""
+
+    name: str
+    owner: Any
+    attribute: str
+
+    def function(self) -> Callable[..., Any]:
+        found: Callable[..., Any] | None = getattr(self.owner, self.attribute, None)
+        if found is None:
+            raise LookupError(
+                f"stage {self.name!r}: {self.owner} has no {self.attribute} (any more); say where it went"
+            )
+        return found
+
+
+class Stopwatch:
+    """While entered, every call of a stage is timed; then `seconds` has the sums.
+
+    Each stage has its time on the core, and of its time off the core the part that was not spent waiting for one.
+    """
+
+    def __init__(self, stages: Sequence[Stage], slowed: Mapping[str, float] | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._laps = {stage.name: [0.0, 0.0] for stage in stages}  # on the wall, on the core
+        self._inner = [[0.0, 0.0]]  # for each stage that runs now: how long stages inside of it took
+        self._stages = stages
+        self._slowed = slow_stages() if slowed is None else slowed
+        self._patches = ExitStack()
+
+    def __enter__(self) -> "Stopwatch":
+        for stage in self._stages:
+            timed = self._timed(stage.name, stage.function())
+            self._patches.enter_context(patch.object(stage.owner, stage.attribute, timed))
+        self._reading = Reading()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        asleep = self._reading.asleep()
+        self.seconds = {name: core + asleep * max(wall - core, 0) for name, (wall, core) in self._laps.items()}
+        self._patches.close()
+
+    def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        laps, extra = self._laps[name], self._slowed.get(name, 1.0) - 1.0
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            wall, core = perf_counter(), thread_time()
+            self._inner.append([0.0, 0.0])
+            try:
+                return function(*args, **kwargs)
+            finally:
+                if extra:
+                    _spin(extra * (perf_counter() - wall - self._inner[-1][0]))
+                wall, core = perf_counter() - wall, thread_time() - core
+                inner_wall, inner_core = self._inner.pop()
+                laps[0] += wall - inner_wall
+                laps[1] += core - inner_core
+                self._inner[-1][0] += wall
+                self._inner[-1][1] += core
+
+        return timed
+
+
+def _spin(seconds: float) -> None:
+    until = perf_counter() + seconds
+    while perf_counter() < until:
+        pass
+
+
+def slow_stages() -> dict[str, float]:
+    """From `STAGE=1.3,OTHER=2` in the environment."""
+    pairs = (part.split("=") for part in os.environ.get(SLOW, "").split(",") if part)
+    return {name.strip(): float(factor) for name, factor in pairs}
+
+
+def stage_table(
+    name: str,
+    unit: str,
+    amount: int,
+    run: Callable[[P], object],
+    prepare: Callable[[], P],
+    stages: Sequence[Stage],
+    repeats: int = REPEATS,
+) -> StageTable:
+    """Runs with and without the stopwatch in turns; the medians of both."""
+    totals: list[float] = []
+    watched: list[dict[str, float]] = []
+    for _ in range(1 + repeats):
+        totals.append(seconds_of(run, prepare()))
+        prepared = prepare()
+        with Stopwatch(stages) as stopwatch:
+            run(prepared)
+        watched.append(stopwatch.seconds)
+    parts = {stage.name: statistics.median(seconds[stage.name] for seconds in watched[1:]) for stage in stages}
+    prepared = prepare()
+    counts, missing = counted(lambda: run(prepared))
+    return StageTable(name, unit, amount, statistics.median(totals[1:]), parts, counts, missing)
