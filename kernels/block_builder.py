@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import Bytes, Int, Word, Words, copy_words, load_u64
 from mmsb.schemas.limits import (
     BLOCK_BYTES_MAX,
@@ -76,7 +76,7 @@ _U32: Final = np.uint64(32)
 _U48: Final = np.uint64(48)
 
 
-@inlined
+@kernel
 def size_of(counts: Words) -> Int:
     """How many bytes the block would have."""
     return HEADER_BYTES + 8 * _size_in_words(counts)
@@ -91,7 +91,7 @@ def _size_in_words(counts: Words) -> Int:
     return words + counts[METADATA_W] + counts[PAYLOAD_W] + counts[FOLLOW_UPS_W]
 
 
-@inlined
+@kernel
 def fits(counts: Words, words: Int, types: Int) -> bool:
     """Whether one outcome more fits that takes so many words, and so many types that are not used yet."""
     intents = counts[INTENTS_N]
@@ -100,7 +100,7 @@ def fits(counts: Words, words: Int, types: Int) -> bool:
     return intents < BLOCK_INTENTS_MAX and size <= BLOCK_BYTES_MAX
 
 
-@inlined
+@kernel
 def is_new(counts: Words, number: Int) -> Int:
     """1 if this type is not used yet; -1 is no type."""
     return 1 if number >= 0 and counts[USED + number] == 0 else 0
@@ -113,7 +113,7 @@ def use_type(counts: Words, number: Int) -> None:
         counts[TYPES_N] += 1
 
 
-@inlined
+@kernel
 def add_outcome(block: Words, block8: Bytes, counts: Words, flags: Int, number: Int) -> None:
     """The outcome of one more offset: status and parts, and its intent's type."""
     index = counts[INTENTS_N]
@@ -126,7 +126,7 @@ def add_outcome(block: Words, block8: Bytes, counts: Words, flags: Int, number: 
     counts[INTENTS_N] = index + 1
 
 
-@inlined
+@kernel
 def add_rise(block: Words, counts: Words, clock: Int) -> None:
     """The clock rose at the offset that comes next."""
     at = RISES + RISE_W * counts[RISES_N]
@@ -174,7 +174,7 @@ def add_metadata(block: Words, counts: Words, source: Bytes, at: Int, size: Int)
     counts[METADATA_W] += size // 8
 
 
-@inlined
+@kernel
 def add_delta(block: Words, counts: Words, number: Int, kind: Int, base: Word, key_words: Int, words: Int) -> None:
     """The index row of a delta whose key and payload are at the payload's end already."""
     at = DELTAS + DELTA_W * counts[DELTAS_N]
@@ -218,7 +218,7 @@ def finish(block: Words, block8: Bytes, counts: Words, types: Words, ranks: Word
     _rows(block, FOLLOW_UPS, counts[FOLLOW_UPS_W], value, at)
 
 
-@inlined
+@inner
 def _rows(block: Words, region: Int, count: Int, value: Words, at: Int) -> Int:
     copy_words(value, at, block, region, count)
     return at + count
@@ -233,7 +233,7 @@ def _section(block: Words, block8: Bytes, region: Int, size: Int, value: Words, 
     return _rows(block, region, words, value, at)
 
 
-@kernel
+@inner
 def _renumber(block: Words, block8: Bytes, counts: Words, ranks: Words) -> None:
     """Types not used leave no gap in the numbers of the others, which keep their order."""
     for index in range(counts[INTENTS_N]):

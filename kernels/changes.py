@@ -10,7 +10,7 @@ import numpy as np
 
 from mmsb.kernels import page_index
 from mmsb.kernels.block_builder import PAYLOAD, PAYLOAD_W, add_delta
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Int, Word, Words
 from mmsb.kernels.mixing import mix, seed_with
 
@@ -19,19 +19,21 @@ MASK: Final = 1
 RUNS: Final = 2
 DELETE: Final = 3
 
-NOTHING: Final = -1  # the kind of a change that changes nothing
-SHAPE_BITS: Final = 8  # a shape is a payload's size in words, and its kind in the lowest bits
+NOTHING: Final = -1  # the shape of a change that changes nothing
+SINGLE: Final = 4  # says of a shape that it is one span
+SHAPE_BITS: Final = 3  # a shape is a payload's size in words, and in the lowest bits its kind and whether it is a SINGLE
 
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _U16: Final = np.uint64(16)
+_U32: Final = np.uint64(32)
 
 
 @inlined
 def shape_of(changed: Int, spans: Int, runs: Int, words: Int) -> Int:
     """The smallest payload for so many changed words of a body; the lowest kind on a tie."""
     best = (2 + 4 * spans + 7) // 8 + changed
-    kind = SPANS
+    kind = SPANS | SINGLE if spans == 1 else SPANS
     masked = (words + 63) // 64 + changed
     if masked < best:
         best = masked
@@ -63,7 +65,7 @@ def shape_of_change(arena: Words, old: Int, scratch: Words, new: Int, low: Int, 
     return NOTHING if changed == 0 else shape_of(changed, spans, runs, words)
 
 
-@kernel
+@inner
 def shape_of_new(scratch: Words, new: Int, words: Int) -> Int:
     """The payload that a new page takes, whose body before is zeros; it exists even if nothing differs from them."""
     changed = 0
@@ -90,7 +92,7 @@ def words_of_shape(shape: Int) -> Int:
 
 @inlined
 def kind_of_shape(shape: Int) -> Int:
-    return shape & ((1 << SHAPE_BITS) - 1)
+    return shape & 3
 
 
 @inlined
@@ -162,8 +164,8 @@ def write_change(
     at = _copy_key(block, PAYLOAD + counts[PAYLOAD_W], arena, slot, key_words)
     kind, total = kind_of_shape(shape), words_of_shape(shape)
     old = slot + 1 + key_words
-    if kind == SPANS and total == 2:
-        a, b = _write_one(arena, old, scratch, new, low, start, block, at)
+    if shape & SINGLE != 0:
+        a, b = _write_span(arena, old, scratch, new, low, total - 1, start, block, at)
     else:
         a, b = _write_many(arena, old, scratch, new, low, high, kind, total, words, start, block, at)
     add_delta(block, counts, number, kind, arena[slot], key_words, total)
@@ -173,23 +175,29 @@ def write_change(
 
 
 @inlined
-def _write_one(
-    arena: Words, old: Int, scratch: Words, new: Int, low: Int, start: Word, block: Words, at: Int
+def _write_span(
+    arena: Words, old: Int, scratch: Words, new: Int, low: Int, count: Int, start: Word, block: Words, at: Int
 ) -> tuple[Word, Word]:
-    """The commonest change: a single word."""
-    word = low
-    while scratch[new + word] == arena[old + word]:
-        word += 1
-    content = scratch[new + word]
-    block[at] = _ONE | (np.uint64(word) << _U16) | (_ONE << np.uint64(32))
-    block[at + 1] = content
-    a, b = mix(content, word + 1, start)
-    c, d = mix(arena[old + word], word + 1, start)
-    arena[old + word] = content
-    return a - c, b - d
+    """The commonest change: words in a row."""
+    first = low
+    while scratch[new + first] == arena[old + first]:
+        first += 1
+    block[at] = _ONE | (np.uint64(first) << _U16) | (np.uint64(count) << _U32)
+    a = _ZERO
+    b = _ZERO
+    for index in range(count):
+        word = first + index
+        content = scratch[new + word]
+        block[at + 1 + index] = content
+        a1, b1 = mix(content, word + 1, start)
+        a2, b2 = mix(arena[old + word], word + 1, start)
+        a += a1 - a2
+        b += b1 - b2
+        arena[old + word] = content
+    return a, b
 
 
-@inlined
+@inner
 def _write_many(
     arena: Words,
     old: Int,
@@ -267,7 +275,7 @@ def _content_place(
     return _open_table(block, at, kind, entries, words)
 
 
-@kernel
+@inner
 def write_new(
     index: Words,
     arena: Words,
@@ -305,7 +313,7 @@ def write_new(
     _set_epoch(arena, slot, epoch, start, digest)
 
 
-@kernel
+@inner
 def write_deletion(
     index: Words,
     arena: Words,

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import Word, Words, prefetch
 from mmsb.kernels.mixing import seed_with
 from mmsb.schemas.limits import BLOCK_INTENTS_MAX
@@ -23,7 +23,8 @@ SALT: Final = 3
 FLOOR: Final = 4  # the lowest offset whose id may still be remembered
 GENERATION: Final = 5  # whose ids were entered last, + 1
 END: Final = 6  # no id was remembered at this offset or later
-HEADER: Final = 8
+ENTERED: Final = 8  # for each table: whether anything was entered since it was emptied
+HEADER: Final = 10
 
 ROW: Final = 3  # words in the ring for each offset: offset + 1 (0: none), id
 ABSENT: Final = -1
@@ -31,6 +32,7 @@ ABSENT: Final = -1
 _HALF: Final = np.uint64(32)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _EMPTY: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
 _WHOLE: Final = np.uint64(64)
 
 
@@ -114,6 +116,7 @@ def _enter(window: Words, offset: int, hashed: Word) -> int:
     while window[place] != _EMPTY:
         place = _next(window, generation, place)
     window[place] = ((hashed & _LOW) << _HALF) | np.uint64(offset % np.int64(window[RING]) + 1)
+    window[ENTERED + (generation & 1)] = _ONE
     return place
 
 
@@ -129,8 +132,12 @@ def _open(window: Words, generation: int) -> None:
         _clear(window, generation + 1)
 
 
-@kernel
+@inner
 def _clear(window: Words, generation: int) -> None:
+    """Empty a table; one that is empty takes no memory yet, and shall not."""
+    if window[ENTERED + (generation & 1)] == _EMPTY:
+        return
+    window[ENTERED + (generation & 1)] = _EMPTY
     bits = np.int64(window[BITS])
     table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << bits)
     for place in range(table, table + (1 << bits)):

@@ -15,6 +15,7 @@ import numba
 import numpy as np
 from blake3 import blake3
 from numba import config, types
+from numba.core.registry import CPUDispatcher
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator  # pyright: ignore
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,12 +32,27 @@ if not COMPILED:
 
 def kernel(function: F) -> F:
     """Compile on first call, without the GIL; found again by the next process."""
-    return _compiled(function, forceinline=False)
+    dispatcher = _compiled(function, no_cfunc_wrapper=True)
+    if COMPILED:
+        dispatcher._cache = _Cache(function)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def inner(function: F) -> F:
+    """What only kernels call; Python cannot."""
+    return _compiled_for_kernels(function)
 
 
 def inlined(function: F) -> F:
-    """A kernel that becomes part of those that call it, and costs no call."""
-    return _compiled(function, forceinline=True)
+    """What becomes part of the kernels that call it, at no call's cost; Python cannot call it."""
+    return _compiled_for_kernels(function, forceinline=True)
+
+
+def _compiled_for_kernels(function: F, **options: bool) -> F:
+    dispatcher = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
+    if COMPILED:
+        dispatcher.__class__ = _ForKernels
+    return dispatcher  # type: ignore[no-any-return]
 
 
 def _compiled(function: Any, **options: bool) -> Any:
@@ -44,9 +60,15 @@ def _compiled(function: Any, **options: bool) -> Any:
     # _nrt: kernels make no arrays, so nobody need count references to them, at an atomic instruction each.
     dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
     if COMPILED:
-        dispatcher._cache = _Cache(function)
         _compile_once(dispatcher)
     return dispatcher
+
+
+class _ForKernels(CPUDispatcher):  # pyright: ignore
+    """There is no wrapper that Python could call; trying to would crash."""
+
+    def __call__(self, *args: Any, **kws: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__} is only for other kernels; call it from one")
 
 
 def _compile_once(dispatcher: Any) -> None:

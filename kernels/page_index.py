@@ -173,6 +173,7 @@ def remove_page(index: Words, arena: Words, stride: int, count: int, slot: int) 
     remove(index, arena, stride, count, slot)
 
 
+@kernel
 def salt_of(a: Word, b: Word) -> Word:
     """A salt from the two words of a log's id."""
     return fmix(fmix(a) ^ b)

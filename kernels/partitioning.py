@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word, Words
 from mmsb.kernels.values import byte_of, text_size
 
@@ -23,7 +23,7 @@ _ZERO: Final = np.uint64(0)
 _TOP: Final = np.uint64(1 << 63)
 
 
-@kernel
+@inner
 def murmur2(data: Bytes, size: Int) -> Word:
     """Kafka's 32-bit murmur2 of the first bytes."""
     state = _SEED ^ np.uint64(size)
@@ -49,7 +49,7 @@ def partition_of(data: Bytes, size: Int, count: Int) -> Int:
     return np.int64(murmur2(data, size) & _POSITIVE) % count
 
 
-@kernel
+@inner
 def put_decimal(data: Bytes, at: Int, word: Word, is_signed: bool) -> Int:
     """A number as decimal digits; gives where they end."""
     if is_signed and word >= _TOP:
@@ -67,20 +67,20 @@ def put_decimal(data: Bytes, at: Int, word: Word, is_signed: bool) -> Int:
     return at + digits
 
 
-@kernel
+@inner
 def put_blob(data: Bytes, at: Int, words: Words, begin: Int, size: Int) -> Int:
     for index in range(size):
         data[at + index] = np.uint8(byte_of(words, begin, index))
     return at + size
 
 
-@kernel
+@inner
 def put_text(data: Bytes, at: Int, words: Words, begin: Int, count: Int) -> Int:
     """A text without its padding; gives where it ends."""
     return put_blob(data, at, words, begin, text_size(words, begin, count))
 
 
-@kernel
+@inner
 def put_length(data: Bytes, at: Int, size: Int) -> None:
     """The u32 before a component, where there are several."""
     for index in range(4):

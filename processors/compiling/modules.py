@@ -37,7 +37,7 @@ from mmsb.kernels.changes import (
 from mmsb.kernels.envelopes import (
     ARGUMENTS_AT, ARGUMENTS_SIZE, SOURCE_KIND, TYPE, VERDICT,
 )
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import bits_of, float_of, load_u64
 from mmsb.kernels.outcomes import (
     APPLIED, CUT, GO_ON, GROW, REFUSED, SLOW, add as add_outcome, extra_words, words_of_verdict,
@@ -146,7 +146,7 @@ class _Generator:
                     program,
                     f"lower_aliased_{name}({_LOWER}{slots}{arrays})",
                     lambda b: write_lowering(b, Aliased(b, self._placed(b, plans)), code, number),
-                    decorator="@kernel",
+                    decorator="@inner",
                 )
             )
 
