@@ -80,16 +80,8 @@ class Stepper:
         return index, why == outcomes.CUT
 
     def _run_chunk(self, records: Records, index: int) -> tuple[int, int]:
-        first = records.first + index
-        count = min(self._chunk, len(records) - index, self._generation_end(first) - first)
-        buffer = self._load(records, index, count)
-        genesis = self.state.genesis
-        envelope.read_envelopes(
-            buffer, self._columns, 0, count, self._intents, self._log, genesis.partition_count,
-            self._envelopes, self._rejections,
-        )  # fmt: skip
-        ready = settling.ready(self._envelopes, self._left_out, count)
-        at, why = self._step_ready(buffer, first, ready)
+        buffer, count, ready = self.prepare(records, index)
+        at, why = self._step_ready(buffer, records.first + index, ready)
         if at < count and why == outcomes.GO_ON:
             why = outcomes.SLOW
         self._chunk = min(2 * self._chunk, CHUNK) if why != outcomes.SLOW else max(self._chunk // 2, CHUNK_MIN)
@@ -98,15 +90,23 @@ class Stepper:
             why = outcomes.GO_ON
         return at, why
 
+    def prepare(self, records: Records, index: int) -> tuple[Any, int, int]:
+        """The envelopes of a chunk: the bytes they lie in, how many there are, and how many compiled code takes."""
+        first = records.first + index
+        count = min(self._chunk, len(records) - index, self._generation_end(first) - first)
+        columns, start = find_columns(records)
+        self._columns[:, :count] = columns[:, start + index : start + index + count]
+        buffer = bytes_of(records.buffer)
+        envelope.read_envelopes(
+            buffer, self._columns, 0, count, self._intents, self._log, self.state.genesis.partition_count,
+            self._envelopes, self._rejections,
+        )  # fmt: skip
+        return buffer, count, int(settling.ready(self._envelopes, self._left_out, count))
+
     def _generation_end(self, first: int) -> int:
         """What a chunk remembers goes into one table of the window, so that it can be taken back."""
         size = self.state.genesis.window
         return (first // size + 1) * size
-
-    def _load(self, records: Records, index: int, count: int) -> Any:
-        columns, start = find_columns(records)
-        self._columns[:, :count] = columns[:, start + index : start + index + count]
-        return bytes_of(records.buffer)
 
     def _step_ready(self, buffer: Any, first: int, count: int) -> tuple[int, int]:
         """The passes over records that compiled code can take."""

@@ -1,12 +1,13 @@
 """What runs for one intent: its keys, predicate and delta as closures made from the IR."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmsb.processors.language.intents import Code
 from mmsb.processors.language.interpret import getter, program
 from mmsb.processors.language.runs import Get, Run, Step, check_stored
 from mmsb.schemas.layouts import IntentLayout, PageLayout, widen
+from mmsb.schemas.places import Place
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,19 @@ class Program:
     prepare: Step
     predicate: Get | None
     delta: Step
+    place: Place | None = field(default=None, compare=False)  # of the class, for people
 
     def keys(self, run: Run) -> list[tuple[PageLayout, bytes]]:
         """The pages that the intent names, in order."""
         return [(reference.layout, reference.key(run, ordinal)) for ordinal, reference in enumerate(self.query)]
 
 
-def load(layout: IntentLayout, code: Code) -> Program:
+def load(layout: IntentLayout, code: Code, place: Place | None = None) -> Program:
     """Make an intent's IR runnable."""
     references = tuple(Reference(page, tuple(getter(key) for key in keys)) for page, keys in code.query)
     nodes, result = code.predicate or ([], None)
-    return Program(layout, code, references, program(nodes), getter(result) if result else None, program(code.delta))
+    predicate = getter(result) if result else None
+    return Program(layout, code, references, program(nodes), predicate, program(code.delta), place)
 
 
 def values_of(layout: IntentLayout | PageLayout, body: bytes) -> list[Any]:

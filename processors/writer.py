@@ -8,6 +8,7 @@ that; what it stepped is released when its block is accepted, and thrown away wi
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.machine import Machine, Outcome
@@ -17,6 +18,9 @@ from mmsb.schemas.tlog.claims import Claim, Durability
 from mmsb.schemas.tlog.migrations import Migration
 from mmsb.schemas.tlog.records import TlogKind, chain
 from mmsb.state.fold import Fold, Verdict
+
+if TYPE_CHECKING:
+    from mmsb.processors.compiled import Compiled
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,14 +37,25 @@ class Entry:
 class Writer:
     """One reign over one partition, from its claim to the claim of another."""
 
-    def __init__(self, bundle: Bundle, fold: Fold, nonce: bytes, durability: Durability = Durability.PROCESS) -> None:
-        """Read the TLog to its end with `fold` first; the writer takes the fold over."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        fold: Fold,
+        nonce: bytes,
+        durability: Durability = Durability.PROCESS,
+        compiled: "Compiled | None" = None,
+    ) -> None:
+        """Read the TLog to its end with `fold` first; the writer takes the fold over.
+
+        Without `compiled` code it steps interpreted; with it the fold must be over an `ArrayState`.
+        """
         if bundle.app != fold.genesis.app:  # such a claim would stop every reader for ever
             raise InvalidValue(f"expected a bundle of {fold.genesis.app!r}, whose log this is, found {bundle.app!r}")
         self.fold = fold
         self._bundle = bundle
         self._nonce = nonce
         self._durability = durability
+        self._compiled = compiled
         self._reigned = False
         self._machine: Machine | None = None
         self._head = fold.head  # after the last stepped block
@@ -114,7 +129,7 @@ class Writer:
         if verdict.block is not None and self.reigns:
             raise CorruptState(f"TLog offset {offset}: a block of this reign that this writer did not write; stop both")
         if verdict.accepted and self.reigns and not self.fold.pending and self._machine is None:
-            self._machine = Machine(self._bundle, self.fold.state, self.fold.settled)
+            self._machine = Machine(self._bundle, self.fold.state, self.fold.settled, self._compiled)
         return verdict, None
 
     def _check_not_superseded(self) -> None:

@@ -38,6 +38,10 @@ class ReadOnly(CallerError, AttributeError):
     """Something that was read cannot be assigned to; state changes only through intents."""
 
 
+class EnvironmentFailed(MmsbError):
+    """What is around the process does not do what it must: a folder, a compiler, a disk."""
+
+
 class Superseded(MmsbError):
     """Another writer has claimed the partition: stop, and let it go on."""
 

@@ -73,12 +73,17 @@ class Fold:
     runner that appends and flushes asserts the rest.
     """
 
-    def __init__(self, record: bytes | None, key: bytes | None = TlogKind.GENESIS.key) -> None:
+    def __init__(
+        self,
+        record: bytes | None,
+        key: bytes | None = TlogKind.GENESIS.key,
+        make_state: Callable[[Genesis], PartitionState] = PartitionState,
+    ) -> None:
         """Begin with record 0; its key is only hashed, and whoever wrote it chose it."""
         if peek(record) != TlogKind.GENESIS or record is None:
             raise CorruptState("TLog: expected a genesis as record 0, found something else; this is no TLog of MMSB")
         genesis = unpack_genesis(record)
-        self.state = PartitionState(genesis)
+        self.state = make_state(genesis)
         self.settled = -1
         self.head = chain(ZERO_HEAD, key, record)
         self.head_prev = ZERO_HEAD

@@ -126,7 +126,7 @@ class App:
             self._waiting[cls] = forward
         else:
             self._waiting.pop(cls, None)
-            self._programs[cls] = load(layout, code)
+            self._programs[cls] = load(layout, code, place_of_class(cls))
 
     def _translate_waiting(self) -> None:
         for cls in list(self._waiting):

@@ -1,0 +1,143 @@
+"""Builds a bundle's compiled code: writes its module, compiles it in child processes, and loads what they left.
+
+Compiling takes seconds and much memory, so the worker never does it: children compile into the cache folder, which is
+named by everything that the code depends on, and the worker finds all of it ready. What cannot be compiled stays with
+the interpreter, and one warning says so.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from mmsb.kernels.jit import COMPILED, cache_folder
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.compiled import Compiled
+from mmsb.processors.compiling.modules import Module, make_module
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.streams.generated import load_module
+
+PARTS: Final = ("bundle", "kernels")
+"""What is compiled side by side: the bundle's own loops, and the kernels that all bundles share."""
+
+PROGRESS_SECONDS: Final = 0.25  # how often a terminal hears that compiling goes on
+
+Tell = Callable[[str], None]
+
+
+def build(bundle: Bundle, tell: Tell | None = None) -> Compiled:
+    """A bundle's compiled code, from the cache or made now. `tell` hears of progress; by default a terminal does."""
+    module = make_module(bundle)
+    if COMPILED:
+        module = _compile(bundle, module, tell or _tell_terminal)
+    for name, reason in module.left_out.items():
+        warnings.warn(f"{_where(bundle, name)} runs interpreted: {reason}", RuntimeWarning, stacklevel=2)
+    loaded = _load(module)
+    return Compiled(module, loaded.find_pages, loaded.lower)
+
+
+def _where(bundle: Bundle, name: str) -> str:
+    place = bundle.program_named(name).place
+    line = f"{place.file}:{place.line}: " if place is not None and place.line is not None else ""
+    return f"{line}{name}"
+
+
+def _compile(bundle: Bundle, module: Module, tell: Tell) -> Module:
+    """Have everything in the cache; gives the module without what the compiler refused."""
+    failure = _make_ready(bundle.app, module, tell)
+    if failure is None:
+        return module
+    names = [program.layout.name for program in bundle.programs if program.layout.name not in module.left_out]
+    failing = [name for name in names if _fails(bundle, name, [other for other in names if other != name], tell)]
+    if not failing:
+        raise EnvironmentFailed(f"{bundle.app}: its code cannot be compiled here: {failure}")
+    rest = make_module(bundle, failing)
+    failure = _make_ready(bundle.app, rest, tell)
+    if failure is not None:
+        raise EnvironmentFailed(f"{bundle.app}: its code cannot be compiled here: {failure}")
+    return rest
+
+
+def _fails(bundle: Bundle, name: str, others: Sequence[str], tell: Tell) -> bool:
+    return _make_ready(f"{bundle.app}: {name} alone", make_module(bundle, others), tell) is not None
+
+
+def _make_ready(title: str, module: Module, tell: Tell) -> str | None:
+    """Compile what the cache lacks, all parts side by side; gives what the compiler said if it failed."""
+    path = _write(module)
+    missing = [part for part in PARTS if not _marker(module, part).exists()]
+    if not missing:
+        return None
+    children = [_start(part, path) for part in missing]
+    _wait(title, children, tell)
+    failed = [child for child in children if child.returncode]
+    for part, child in zip(missing, children, strict=True):
+        if not child.returncode:
+            _marker(module, part).touch()
+    return None if not failed else _last_words(failed[0])
+
+
+def module_path(module: Module) -> Path:
+    return cache_folder() / f"{module.name}.py"
+
+
+def _marker(module: Module, part: str) -> Path:
+    """Says that a part is in the cache; kernels are there for every bundle."""
+    return cache_folder() / f"{module.name if part == 'bundle' else part}.compiled"
+
+
+def _write(module: Module) -> Path:
+    """The module's file, whole or not at all: several processes may start at once."""
+    path = module_path(module)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text() != module.text:
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".new", delete=False) as file:
+                file.write(module.text)
+            Path(file.name).replace(path)
+    except OSError as error:
+        raise EnvironmentFailed(
+            f"{path.parent}: compiled code is kept there and cannot be ({error}); set MMSB_CACHE to a folder of yours"
+        ) from None
+    return path
+
+
+def _start(part: str, path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mmsb.streams.warming", part, str(path)]
+    source = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read when the child has ended
+    child = subprocess.Popen(command, env={**os.environ, **source}, stdout=output, stderr=output, text=True)
+    child.stderr = output  # type: ignore[assignment]
+    return child
+
+
+def _wait(title: str, children: Sequence[subprocess.Popen[str]], tell: Tell) -> None:
+    started = time.monotonic()
+    while any(child.poll() is None for child in children):
+        tell(f"mmsb: compiling {title}, once for this machine: {time.monotonic() - started:.0f} s")
+        time.sleep(PROGRESS_SECONDS)
+    tell(f"mmsb: compiled {title} in {time.monotonic() - started:.1f} s; kept in {cache_folder()}\n")
+
+
+def _last_words(child: subprocess.Popen[str]) -> str:
+    assert child.stderr is not None
+    child.stderr.seek(0)
+    lines = [line.strip() for line in child.stderr.read().splitlines() if line.strip()]
+    return lines[-1] if lines else f"the compiler ended with status {child.returncode} and said nothing"
+
+
+def _tell_terminal(text: str) -> None:
+    """Progress where somebody looks, on one line that is written over."""
+    if sys.stderr.isatty():
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _load(module: Module) -> ModuleType:
+    """Import the module's file; bundles with the same text share it."""
+    return sys.modules.get(module.name) or load_module(_write(module))
