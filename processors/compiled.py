@@ -21,12 +21,14 @@ from mmsb.kernels.intents_checksum import checksum_intents
 from mmsb.processors.compiling.modules import Module
 from mmsb.processors.intake import bytes_of, find_columns
 from mmsb.processors.judging import Judgement
+from mmsb.schemas.limits import KEY_BYTES_MAX, PAGES_PER_INTENT_MAX
 from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.blocks import COUNTS, FIXED, FOLLOW_UP_ROW
 from mmsb.state.arrays import ArrayState, words_in
 
 CHUNK: Final = 2048  # what a pass leaves for the next stays in a core's second cache
 CHUNK_MIN: Final = 16  # where much is left to the interpreter, less is prepared for nothing
+KEY_WORDS_MAX: Final = PAGES_PER_INTENT_MAX * KEY_BYTES_MAX // 8
 ROOM: Final = 1 << 16  # words of address space by which an arena is extended at least
 
 
@@ -62,6 +64,7 @@ class Stepper:
         self._slots: Any = np.zeros(max(module.page_count, 1) * CHUNK, np.int64)
         self._keys: Any = np.zeros(module.key_words * CHUNK, np.uint64)
         self._scratch: Any = np.zeros(module.scratch_words, np.uint64)
+        self._aside: Any = np.zeros(module.scratch_words + KEY_WORDS_MAX, np.uint64)
         self._text8: Any = np.zeros(4096, np.uint8)
         self._digest: Any = np.zeros(2, np.uint64)
         self._chunk = CHUNK
@@ -125,7 +128,8 @@ class Stepper:
         self._digest[0], self._digest[1] = state.digest.a, state.digest.b
         at, why = self.compiled.lower(
             0, count, first, buffer, self._envelopes, self._run, self._keys, self._slots, self._scratch,
-            self._rejections, self.block, self.block8, self.counts, self._digest, *arrays,
+            self._rejections, self.block, self.block8, self.counts, self._digest, self._text8, self._aside,
+            state.array_sent.counts, self._log, genesis.partition_count, genesis.partition, *arrays,
         )  # fmt: skip
         if at < count:
             settling.unsettle(self._run, window, marks, first, at, count)

@@ -45,10 +45,10 @@ _SAMPLES: Final[dict[str, Any]] = {
     "envelopes": np.zeros((envelopes.ROWS, 1), np.int64),
     "run": np.zeros((settling.ROWS_OF_RUN, 1), np.int64),
     "slots": np.zeros(8, np.int64),
+    "sent": np.zeros(8, np.int64),
     "counts": np.zeros(64, np.int64),
     "text8": np.zeros(64, np.uint8),
     "block8": np.zeros(64, np.uint8),
-    "log": _WORDS[:2],
 }
 """By name of parameter; all others are arrays of words."""
 

@@ -3,7 +3,7 @@
 A number is a Python expression of type i64, u64, f64 or bool. A text or blob is a place in scratch, of so many words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +35,14 @@ def in_scratch(kind: FieldType) -> bool:
     return isinstance(kind, Text | Blob | Array)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An intent that may be emitted: its layout, and the first page that its query names."""
+
+    layout: IntentLayout
+    page: PageLayout
+
+
 @dataclass
 class Body:
     """One function that is being written."""
@@ -49,6 +57,8 @@ class Body:
     scratch_words: int = 0
     room: int = 1  # words that any text of this intent fits into
     prefix: str = "v"
+    targets: Mapping[str, Target] = field(default_factory=dict[str, Target])
+    hops_max: int = 0
     slots: dict[int, int | None] = field(default_factory=dict[int, int | None])
     places: dict[tuple[str, int], int] = field(default_factory=dict[tuple[str, int], int])
 

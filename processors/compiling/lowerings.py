@@ -4,12 +4,14 @@ Nothing is written to a page before the whole outcome is known to apply and to f
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmsb.kernels.digest import seed
 from mmsb.kernels.rejections import I64
 from mmsb.processors.compiling.accesses import Access, Aliased, PagePlan, same_page
 from mmsb.processors.compiling.bodies import Body
 from mmsb.processors.compiling.checks import check_invariants
+from mmsb.processors.compiling.emits import BEGIN
 from mmsb.processors.compiling.statements import Statements
 from mmsb.processors.language.intents import Code as IntentCode
 from mmsb.schemas.limits import OUTCOME_BYTES_MAX
@@ -39,7 +41,10 @@ def aliases(plans: Sequence[PagePlan]) -> str:
 def write_lowering(body: Body, access: Access, code: IntentCode, number: int) -> None:
     """From the slots on. `number` is the intent type's in the block."""
     plans = access.plans
+    emits = _emits(code.delta)
     access.load()
+    if emits:
+        body.source.extend(BEGIN)
     statements = Statements(body, access)
     if code.predicate is not None:
         body.prefix = "q"
@@ -49,10 +54,21 @@ def write_lowering(body: Body, access: Access, code: IntentCode, number: int) ->
     body.prefix = "v"
     statements.write(code.delta)
     _find_changes(body, access)
+    if emits:
+        body.source.line("words += emitted_words + SENT_W * emitted")
     _check_size(body, plans, number)
     for plan in plans:
         _apply(body, access, plan)
+    if emits:
+        body.source.line("count_emitted(block, counts, emitted, emitted_words, sent, digest)")
     body.source.line("return APPLIED")
+
+
+def _emits(nodes: Any) -> bool:
+    if not isinstance(nodes, tuple | list):
+        return False
+    parts = list(nodes)
+    return (len(parts) == 3 and parts[0] == "emit") or any(map(_emits, parts))
 
 
 def _find_changes(body: Body, access: Access) -> None:

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.compiling.accesses import Aliased, Distinct, PagePlan, plan_pages
-from mmsb.processors.compiling.bodies import Body, text_room
+from mmsb.processors.compiling.bodies import Body, Target, text_room
 from mmsb.processors.compiling.checks import check_arguments
 from mmsb.processors.compiling.lowerings import aliases, find_slots, write_lowering
 from mmsb.processors.compiling.queries import write_partitions, write_query
@@ -30,13 +30,14 @@ import math
 import numpy as np
 
 from mmsb.kernels.arithmetic import I64_MIN, absolute, add, floordiv, mod, mul, neg, sub, to_i64
-from mmsb.kernels.block_builder import fits, is_new
+from mmsb.kernels.block_builder import SENT_W, fits, is_new
 from mmsb.kernels.changes import (
     NOTHING, shape_of_change, shape_of_new, words_of_shape, write_change, write_deletion, write_new,
 )
 from mmsb.kernels.envelopes import (
     ARGUMENTS_AT, ARGUMENTS_SIZE, SOURCE_KIND, TYPE, VERDICT,
 )
+from mmsb.kernels.follow_ups import ARGUMENTS, begin_of, count_emitted, emit, hops_of
 from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import bits_of, float_of, load_u64
 from mmsb.kernels.outcomes import (
@@ -61,7 +62,8 @@ _CHECK: Final = "buffer, at, size, rejections, reject_at"
 _QUERY: Final = "buffer, at, cause, keys, key, scratch, rejections, reject_at"
 _PARTITION: Final = "keys, key, text8, partitions, partition, rejections, reject_at"
 _LOWER: Final = (
-    "buffer, at, now, epoch, extra, keys, key, slots, slot_at, scratch, rejections, reject_at, block, counts, digest"
+    "buffer, at, now, epoch, extra, keys, key, slots, slot_at, scratch, rejections, reject_at, block, block8, counts, "
+    "digest, envelopes, i, offset, text8, aside, sent, log, partitions, partition"
 )
 
 
@@ -96,19 +98,23 @@ class _Generator:
         self.types = tuple(sorted([*self.intents, *self.kinds]))
         self.scratch_words = 1
         self.functions: list[str] = []
+        self.targets: dict[str, Target] = {}
 
     def module(self, exclude: Sequence[str]) -> Module:
         left_out: dict[str, str] = dict.fromkeys(exclude, "its code could not be compiled")
         compiled: list[tuple[Program, list[PagePlan]]] = []
-        for program in self.bundle.programs:
-            if program.layout.name in left_out:
-                continue
-            try:
-                compiled.append((program, self._intent(program)))
-            except Uncompilable as reason:
-                left_out[program.layout.name] = str(reason)
+        for write in (self._open, self._intent):
+            compiled = []
+            for program in self.bundle.programs:
+                if program.layout.name not in left_out:
+                    try:
+                        compiled.append((program, write(program)))
+                    except Uncompilable as reason:
+                        left_out[program.layout.name] = str(reason)
         self._loops(compiled)
-        body = [_HEAD.format(name=repr(self.bundle.app)), *self.constants.lines(), *self._numbers(), *self.functions]
+        aim = f"AIM = {self.scratch_words}  # where in `aside` the keys of an emitted intent go"
+        head = [_HEAD.format(name=repr(self.bundle.app)), *self.constants.lines(), *self._numbers(), aim]
+        body = [*head, *self.functions]
         text = "\n".join(body) + "\n"
         most = max((len(plans) for _, plans in compiled), default=1)
         keys = max((sum(plan.key_words for plan in plans) for _, plans in compiled), default=1)
@@ -122,20 +128,30 @@ class _Generator:
         numbers = ", ".join(str(self.types.index(type_id)) for type_id in self.intents)
         return [*pages, f"NUMBERS = np.array([{numbers}], np.int64)"]
 
-    def _intent(self, program: Program) -> list[PagePlan]:
-        """All functions of one intent, or none."""
-        code = program.code
-        nodes = [code.query, code.predicate, code.delta]
-        if _count(nodes) > NODES_MAX:
+    def _open(self, program: Program) -> list[PagePlan]:
+        """What comes before an intent's pages, which those that emit it need too."""
+        code, name = program.code, program.layout.name
+        if _count([code.query, code.predicate, code.delta]) > NODES_MAX:
             raise Uncompilable(f"it is longer than NODES_MAX = {NODES_MAX} nodes")
-        layouts = tuple(page for page, _ in code.query)
-        plans = plan_pages(layouts, self.kinds, code.predicate, code.delta)
-        name = program.layout.name
-        texts = [
-            self._function(program, f"check_{name}({_CHECK})", lambda b: (check_arguments(b), b.source.line("return GO_ON"))),
+
+        def check(body: Body) -> None:
+            check_arguments(body)
+            body.source.line("return GO_ON")
+
+        self.functions += [
+            self._function(program, f"check_{name}({_CHECK})", check),
             self._function(program, f"query_{name}({_QUERY})", lambda b: write_query(b, code.query), cause="cause"),
             self._function(program, f"partition_{name}({_PARTITION})", lambda b: write_partitions(b, code.query)),
         ]
+        self.targets[name] = Target(program.layout, code.query[0][0])
+        return []
+
+    def _intent(self, program: Program) -> list[PagePlan]:
+        """The functions that lower one intent, or none."""
+        code, name = program.code, program.layout.name
+        layouts = tuple(page for page, _ in code.query)
+        plans = plan_pages(layouts, self.kinds, code.predicate, code.delta)
+        texts: list[str] = []
         arrays = "".join(f", index{kind}, arena{kind}" for kind in sorted({plan.kind for plan in plans}))
         slots = "".join(f", slot{plan.number}" for plan in plans)
         number = self.types.index(program.layout.type_id)
@@ -173,7 +189,9 @@ class _Generator:
         layouts = tuple(page for page, _ in program.code.query)
         room = text_room(layouts, program.layout, [program.code.query, program.code.predicate, program.code.delta])
         type_id = cause or self.constants.word(program.layout.type_id)
-        body = Body(source, self.constants, program.layout, layouts, self.bundle.message_numbers, type_id, room=room)
+        messages, hops_max = self.bundle.message_numbers, self.bundle.hops_max
+        known = (source, self.constants, program.layout, layouts, messages, type_id)
+        body = Body(*known, room=room, targets=self.targets, hops_max=hops_max)
         with source.block(f"def {signature}:"):
             write(body)
         self.scratch_words = max(self.scratch_words, body.scratch_words)
@@ -260,8 +278,11 @@ class _Generator:
     def _lower_loop(self, source: Source, compiled: Sequence[tuple[Program, list[PagePlan]]]) -> None:
         keys = max((sum(plan.key_words for plan in plans) for _, plans in compiled), default=1)
         most = max((len(plans) for _, plans in compiled), default=1)
-        arguments = "start, stop, first, buffer, envelopes, run, keys, slots, scratch, rejections, block, block8, counts"
-        with source.block(f"def lower({arguments}, digest{self._arrays}):"):
+        arguments = (
+            "start, stop, first, buffer, envelopes, run, keys, slots, scratch, rejections, block, block8, counts, digest, "
+            "text8, aside, sent, log, partitions, partition"
+        )
+        with source.block(f"def lower({arguments}{self._arrays}):"):
             source.line('"""Rules 8 and 9 in order; stops before what it leaves to others, and says which and why."""')
             with source.block("for i in range(start, stop):"):
                 source.extend(
@@ -270,7 +291,8 @@ class _Generator:
                         "number = envelopes[TYPE, i]",
                         "at = envelopes[ARGUMENTS_AT, i]",
                         "now = run[NOW, i]",
-                        "epoch = np.uint64(first + i + 1)",
+                        "offset = first + i",
+                        "epoch = np.uint64(offset + 1)",
                         "reject_at = 4 * i",
                         f"key = {keys} * (i - start)",
                         f"slot_at = {most} * (i - start)",

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from mmsb.kernels.rejections import I64
 from mmsb.processors.compiling.bodies import Body, Value
+from mmsb.processors.compiling.partitions import write_partition
 from mmsb.processors.compiling.statements import Statements
 from mmsb.processors.language.kinds import Node
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.rejections import Code
-from mmsb.schemas.types import Blob, Integer, Text, padded
+from mmsb.schemas.types import Blob, Integer, Text
 
 
 def write_query(body: Body, query: Sequence[tuple[PageLayout, Sequence[Node]]]) -> None:
@@ -49,28 +50,3 @@ def write_partitions(body: Body, query: Sequence[tuple[PageLayout, Sequence[Node
         body.reject_if(f"{right} != partition", Code.WRONG_PARTITION, type_id, **parts)
         at += page.key_size // 8
     body.source.line("return GO_ON")
-
-
-def write_partition(body: Body, page: PageLayout, at: int) -> str:
-    """The partition of the key at word `at` of the record's keys, as a name."""
-    source = body.source
-    source.line("end = 0")
-    several = len(page.partition_by) > 1
-    for number in page.partition_by:
-        kind, (start, _) = page.key[number], page.key_slots[number]
-        if several:
-            source.line("length_at = end")
-            source.line("end = end + 4")
-        _put(body, kind, f"key + {at + start // 8}")
-        if several:
-            source.line("put_length(text8, length_at, end - length_at - 4)")
-    return source.assign("partition_of(text8, end, partitions)")
-
-
-def _put(body: Body, kind: Integer | Text | Blob, at: str) -> None:
-    if isinstance(kind, Integer):
-        body.source.line(f"end = put_decimal(text8, end, keys[{at}], {kind.signed})")
-    elif isinstance(kind, Text):
-        body.source.line(f"end = put_text(text8, end, keys, {at}, {padded(kind.size) // 8})")
-    else:
-        body.source.line(f"end = put_blob(text8, end, keys, {at}, {kind.size})")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from mmsb.processors.compiling.accesses import Access, element_place
 from mmsb.processors.compiling.bodies import Body, Value, bits_of_number, in_scratch
+from mmsb.processors.compiling.emits import write_emit
 from mmsb.processors.compiling.expressions import Expressions
-from mmsb.processors.compiling.source import Uncompilable
 from mmsb.processors.language.kinds import Node
 from mmsb.schemas.rejections import Code
 from mmsb.schemas.types import Array
@@ -86,7 +86,7 @@ class Statements:
         self.body.reject(Code.REFUSED, ordinal=str(self.body.messages[text]))
 
     def _emit(self, name: str, arguments: Sequence[Node]) -> None:
-        raise Uncompilable("it emits follow-ups")
+        write_emit(self.body, self.expressions, name, arguments)
 
     def _delete(self, page: int) -> None:
         self.pages.delete(page)
