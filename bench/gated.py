@@ -11,7 +11,7 @@ from typing import Any
 from bench.plain import Bank
 from bench.stages import Stage
 from bench.traffic import traffic
-from bench.whole import INTERPRETED, interpreted, opened
+from bench.whole import INTERPRETED, Log
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,11 @@ def gated() -> list[Gated]:
         bank = Bank(many.accounts)
         bank.settle_batches(beside_texts, bank.settle_json)
 
-    def ready() -> Any:
-        return opened(interpreted, opening)
+    def ready() -> Log:
+        return Log(INTERPRETED, opening)
 
+    stages = INTERPRETED.stages
     return [
-        Gated("interpreted, packed", lambda log: log.settle(packed), ready, INTERPRETED, "plain dicts", plain_packed),
-        Gated("interpreted, JSON", lambda log: log.settle(texts), ready, INTERPRETED, "plain dicts, JSON", plain_json),
+        Gated("interpreted, packed", lambda log: log.settle(packed), ready, stages, "plain dicts", plain_packed),
+        Gated("interpreted, JSON", lambda log: log.settle(texts), ready, stages, "plain dicts, JSON", plain_json),
     ]

@@ -87,7 +87,7 @@ def beside(found: Figure, roofline: Sequence[Figure]) -> str:
         return f"{found.median / bounds[MEMCPY]:.0%} of memcpy"
     if seconds is None:
         return "–"
-    texts = [f"{short(seconds * 1e9)} ns = {short(seconds * 1e9 / bounds[LATENCY])} loads"]
+    texts = [f"{duration(seconds)} = {short(seconds * 1e9 / bounds[LATENCY])} loads"]
     if found.traffic:
         moved = found.traffic / seconds / 1e9
         texts.append(f"{short(moved)} GB/s, {moved / (2 * bounds[MEMCPY]):.0%} of memcpy")
@@ -148,6 +148,11 @@ def short(value: float) -> str:
         if abs(value) >= factor * 0.9995:
             return _digits(value / factor) + suffix
     return _digits(value)
+
+
+def duration(seconds: float) -> str:
+    unit = next((unit for unit in ("s", "ms", "µs") if seconds >= _SECONDS[unit] * 0.9995), "ns")
+    return f"{short(seconds / _SECONDS[unit])} {unit}"
 
 
 def _digits(value: float) -> str:

@@ -23,6 +23,7 @@ Flags = NDArray[np.bool_]
 TRANSFER: Final = 0
 DEPOSIT: Final = 1
 
+SEED: Final = 1
 DEPOSITS: Final = 0.2
 REJECTS: Final = 0.1
 DUPLICATES: Final = 0.01
@@ -65,6 +66,12 @@ class Traffic:
         """What the bank refuses, if it is no duplicate: too much for any account, or nothing at all."""
         return np.isin(self.amounts, [TOO_MUCH, 0])
 
+    @property
+    def deltas(self) -> int:
+        """How many pages change if ids count: two for a transfer, unless it is to the account that it comes from."""
+        pages = np.where((self.kinds == TRANSFER) & (self.left != self.right), 2, 1)
+        return int(pages[~self.rejected & ~self.repeated].sum())
+
     @cached_property
     def opening(self) -> list[bytes]:
         """Batches that open every account, and make it rich enough for all that follows."""
@@ -83,7 +90,7 @@ class Traffic:
         return batches(self.first, texts(self.kinds, self.left, self.right, self.amounts, about), BATCH)
 
 
-def traffic(intents: int = 1_000_000, accounts: int = 100_000, seed: int = 1) -> Traffic:
+def traffic(intents: int = 1_000_000, accounts: int = 100_000, seed: int = SEED) -> Traffic:
     """A fifth are deposits, a tenth is rejected, a hundredth repeats an earlier record to the byte."""
     rng = np.random.default_rng(seed)
     kinds = np.where(rng.random(intents) < DEPOSITS, DEPOSIT, TRANSFER)
