@@ -133,9 +133,7 @@ class Stepper:
         )  # fmt: skip
         if at < count:
             settling.unsettle(self._run, window, marks, first, at, count)
-        settling.count_settled(
-            buffer, self._envelopes, self._run, window, marks, first, 0, at, clock, self._digest
-        )
+        settling.count_settled(buffer, self._envelopes, self._run, window, marks, first, 0, at, clock, self._digest)
         state.digest = Digest(int(self._digest[0]), int(self._digest[1]))
         state.clock = int(self.counts[block.CLOCK])
         return int(at), int(why)
@@ -163,7 +161,9 @@ class Stepper:
             self.counts[block.PAYLOAD_W] -= (len(change.key) + len(change.payload)) // 8
             sizes = (len(change.key) // 8, len(change.payload) // 8)
             base = np.uint64(change.base)
-            block.add_delta(self.block, self.counts, self._number(change.layout.type_id), int(change.kind), base, *sizes)
+            block.add_delta(
+                self.block, self.counts, self._number(change.layout.type_id), int(change.kind), base, *sizes
+            )
         index = int(self.counts[block.INTENTS_N])
         for sent in judged.follow_ups:
             row = FOLLOW_UP_ROW.pack(index, sent.target, sent.number, len(sent.intent), 0)

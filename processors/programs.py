@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from mmsb.processors.language.debugging import STOPS, stops_of
 from mmsb.processors.language.intents import Code
 from mmsb.processors.language.interpret import getter, program
 from mmsb.processors.language.runs import Get, Run, Step, check_stored
@@ -43,8 +44,14 @@ class Program:
         return [(reference.layout, reference.key(run, ordinal)) for ordinal, reference in enumerate(self.query)]
 
 
-def load(layout: IntentLayout, code: Code, place: Place | None = None) -> Program:
-    """Make an intent's IR runnable."""
+def load(layout: IntentLayout, code: Code, place: Place | None = None, *, debug: bool = False) -> Program:
+    """Make an intent's IR runnable; with `debug` so that breakpoints in its source are met."""
+    if debug:
+        before = STOPS.set(stops_of(code.origins))
+        try:
+            return load(layout, code, place)
+        finally:
+            STOPS.reset(before)
     references = tuple(Reference(page, tuple(getter(key) for key in keys)) for page, keys in code.query)
     nodes, result = code.predicate or ([], None)
     predicate = getter(result) if result else None

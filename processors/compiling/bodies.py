@@ -94,7 +94,9 @@ class Body:
         """A row about two u64, whose kind depends on them."""
         ordinal = parts.pop("ordinal")
         literal = int(ordinal) if ordinal.isdigit() else 0
-        first = f"with_unsigned_kind({self.constants.word(head(int(code), ordinal=literal, **parts))}, {value}, {bound})"
+        first = (
+            f"with_unsigned_kind({self.constants.word(head(int(code), ordinal=literal, **parts))}, {value}, {bound})"
+        )
         if not ordinal.isdigit():
             first = f"with_ordinal({first}, {ordinal})"
         self.source.line(f"put_rejection(rejections, reject_at, {first}, {type_id}, {value}, {bound})")

@@ -95,9 +95,7 @@ def _check_bound(
             body.reject_unsigned(code, type_id, value, limit, **parts)
         else:
             shown = f"bits_of_int({value})"
-            body.reject(
-                code, type_id, value=shown, bound=body.constants.word(int(bound.limit)), kind=I64, **parts
-            )
+            body.reject(code, type_id, value=shown, bound=body.constants.word(int(bound.limit)), kind=I64, **parts)
 
 
 def check_invariants(body: Body, access: Access, plan: PagePlan, ordinal: str) -> None:

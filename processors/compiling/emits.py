@@ -28,7 +28,9 @@ def write_emit(body: Body, expressions: Expressions, name: str, arguments: Seque
     source = body.source
     place = source.assign("begin_of(counts, emitted_words) + ARGUMENTS")
     _store(body, layout, values, place)
-    body.source.line(f"aimed = query_{name}(block8, 8 * {place}, {body.cause}, aside, AIM, aside, rejections, reject_at)")
+    body.source.line(
+        f"aimed = query_{name}(block8, 8 * {place}, {body.cause}, aside, AIM, aside, rejections, reject_at)"
+    )
     with source.block("if aimed != GO_ON:"):
         source.line(f"return {body.rejected}")
     source.line("target = 0")

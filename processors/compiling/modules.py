@@ -94,7 +94,9 @@ class _Generator:
         self.constants = Constants()
         self.pages = bundle.descriptor.pages
         self.kinds = {page.type_id: kind for kind, page in enumerate(self.pages)}
-        self.intents = tuple(sorted([p.layout.type_id for p in bundle.programs] + [b.type_id for b in BUILT_IN.values()]))
+        self.intents = tuple(
+            sorted([p.layout.type_id for p in bundle.programs] + [b.type_id for b in BUILT_IN.values()])
+        )
         self.types = tuple(sorted([*self.intents, *self.kinds]))
         self.scratch_words = 1
         self.functions: list[str] = []
@@ -210,7 +212,9 @@ class _Generator:
     def _find_loop(self, source: Source, compiled: Sequence[tuple[Program, list[PagePlan]]]) -> None:
         keys = max((sum(plan.key_words for plan in plans) for _, plans in compiled), default=1)
         most = max((len(plans) for _, plans in compiled), default=1)
-        arguments = "start, stop, buffer, columns, envelopes, keys, hashes, slots, scratch, text8, partitions, partition"
+        arguments = (
+            "start, stop, buffer, columns, envelopes, keys, hashes, slots, scratch, text8, partitions, partition"
+        )
         with source.block(f"def find_pages({arguments}, rejections{self._arrays}):"):
             source.line('"""Rules 6 and 7, the keys of pages, and where these probably are."""')
             with source.block("for i in range(start, stop):"):
@@ -315,9 +319,7 @@ class _Generator:
                     source.line("more = extra + words_of_verdict(verdict)")
                     with source.block("if not fits(counts, more, is_new(counts, known)):"):
                         source.line("return i, CUT")
-                source.line(
-                    "add_outcome(buffer, envelopes, run, rejections, i, verdict, known, block, block8, counts)"
-                )
+                source.line("add_outcome(buffer, envelopes, run, rejections, i, verdict, known, block, block8, counts)")
             source.line("return stop, GO_ON")
 
     def _lower_one(self, source: Source, program: Program, plans: Sequence[PagePlan]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import CellType, FunctionType
 from typing import Any, Final
 
-from mmsb.processors.language.kinds import Kind
+from mmsb.processors.language.kinds import Kind, Node
 from mmsb.schemas.errors import InvalidDefinition
 from mmsb.schemas.layouts import IntentLayout, Layout, PageLayout
 from mmsb.schemas.limits import IR_NODES_MAX, LOOP_STEPS_MAX
@@ -52,6 +52,17 @@ class SlotName:
 Binding = PageName | SelfName | SlotName
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which statement a node comes from, and what its function's names meant there."""
+
+    node: Node
+    file: str | None
+    line: int
+    function: str
+    names: dict[str, Binding]
+
+
 @dataclass
 class Context:
     """One function of an intent with all helpers that are written into it."""
@@ -65,6 +76,7 @@ class Context:
     nodes: int = 0
     loop_steps: int = 1
     helpers: list[FunctionType] = field(default_factory=list[FunctionType])
+    origins: "list[Origin]" = field(default_factory=list["Origin"])
 
     def new_slot(self) -> int:
         self.slots += 1
@@ -115,6 +127,11 @@ class Frame:
         self.context.nodes += 1
         if self.context.nodes > 4 * IR_NODES_MAX:
             raise self.wrong(node, TOO_LONG)
+
+    def remember(self, node: Node, statement: ast.stmt) -> None:
+        """Where a node comes from, for whoever debugs."""
+        origin = Origin(node, self.place.file, statement.lineno, self.node.name, dict(self.names))
+        self.context.origins.append(origin)
 
     @contextmanager
     def loop(self, node: ast.AST, length: int) -> Generator[None]:

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, Final, cast
 
@@ -12,6 +12,7 @@ from mmsb.processors.language.frames import (
     Binding,
     Context,
     Frame,
+    Origin,
     PageName,
     SelfName,
     open_function,
@@ -37,6 +38,7 @@ class Code:
     query: tuple[tuple[PageLayout, tuple[Node, ...]], ...]
     predicate: tuple[list[Node], Node] | None
     delta: list[Node]
+    origins: tuple[Origin, ...] = field(default=(), compare=False, repr=False)  # no part of the code's meaning
 
     def to_json(self) -> dict[str, Any]:
         """As docs/language.md, section 8, spells it."""
@@ -58,14 +60,16 @@ def translate(
 ) -> Code:
     """Translate an intent class; raises InvalidDefinition, or ForwardReference where it emits what is yet to come."""
 
+    origins: list[Origin] = []
+
     def context(part: str, pages: tuple[PageLayout, ...]) -> Context:
-        return Context(part, layout, pages, page_of, intent_of)
+        return Context(part, layout, pages, page_of, intent_of, origins=origins)
 
     try:
         query = _query(cls, context("query", ()))
         pages = tuple(page for page, _ in query)
         predicate = _predicate(cls, context("predicate", pages)) if "predicate" in vars(cls) else None
-        code = Code(query, predicate, _delta(cls, context("delta", pages)))
+        code = Code(query, predicate, _delta(cls, context("delta", pages)), tuple(origins))
     except RecursionError:
         raise place_of_class(cls).wrong(TOO_DEEP) from None
     _check_size(cls, code)

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from mmsb.processors.language.debugging import stoppable
 from mmsb.processors.language.kinds import Node
 from mmsb.processors.language.runs import Get, Run, Step, check_stored, checked_f64, checked_i64, checked_index
 from mmsb.schemas.rejections import Code, Refused, Rejection
@@ -17,7 +18,7 @@ from mmsb.schemas.types import Array
 
 def program(nodes: Sequence[Node]) -> Step:
     """Statements in a row."""
-    steps = [_STATEMENTS[node[0]](*node[1:]) for node in nodes]
+    steps = [stoppable(node, _STATEMENTS[node[0]](*node[1:])) for node in nodes]
 
     def run(state: Run) -> None:
         for step in steps:
@@ -28,7 +29,7 @@ def program(nodes: Sequence[Node]) -> Step:
 
 def getter(node: Node) -> Get:
     """An expression."""
-    return _EXPRESSIONS[node[0]](*node[1:])
+    return stoppable(node, _EXPRESSIONS[node[0]](*node[1:]))
 
 
 # Expressions

@@ -40,7 +40,9 @@ def function_body(frame: Frame) -> tuple[list[Node], Typed | None]:
     """A function's statements, and the value it then has (None: it returns nothing)."""
     body = without_docstring(frame.node)
     if len(body) == 1 and isinstance(body[0], ast.Return) and (only := _returned(body[0])):
-        return [], expressions.value(frame, only)
+        value = expressions.value(frame, only)
+        frame.remember(value.node, body[0])
+        return [], value
     nodes, _ = block(frame, body, tail=True)
     _check_unreached(frame, body)
     if frame.returns is None:
@@ -58,8 +60,11 @@ def block(frame: Frame, body: Sequence[ast.stmt], *, tail: bool) -> tuple[list[N
         frame.reached.add(statement)
         if isinstance(statement, ast.If) and _may_return(statement):
             nodes.append(_split(frame, statement, body[index + 1 :]))
+            frame.remember(nodes[-1], statement)
             return nodes, True
         done, ends = _statement(frame, statement)
+        for node in done[:1]:
+            frame.remember(node, statement)
         nodes.extend(done)
         if ends:
             return nodes, True

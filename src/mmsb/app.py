@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, overload
 
@@ -103,13 +103,20 @@ class App:
 
         return declare if cls is None else declare(cls)
 
-    def bundle(self) -> Bundle:
-        """Everything that was declared, as one hashed whole."""
+    def bundle(self, *, debug: bool = False) -> Bundle:
+        """Everything that was declared, as one hashed whole.
+
+        With `debug`, breakpoints set in `predicate`, `delta` and helpers are met when the bundle runs interpreted; it
+        is the same bundle, by its hash and by what it does, and slower.
+        """
         self._translate_waiting()
         for forward in self._waiting.values():
             raise forward.error
         self._check_compensations()
-        return make_bundle(self.name, self.generation, self.hops_max, self._pages.values(), self._programs.values())
+        programs: Iterable[Program] = self._programs.values()
+        if debug:
+            programs = [load(program.layout, program.code, program.place, debug=True) for program in programs]
+        return make_bundle(self.name, self.generation, self.hops_max, self._pages.values(), programs)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():
