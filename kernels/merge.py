@@ -1,7 +1,7 @@
 """Give some words of a page new content: a few by scattering them, many by a masked merge that vector registers do.
 
 A change has two forms that say the same: its places and words (sparse), or values and a mask of the page's size
-(dense). `merge` has both and takes the one that is faster for as many words as change. mmsb.kernels.spec says what each
+(dense). `merge_pages` takes the one that is faster for as many words as change. mmsb.kernels.spec says what each
 must do; `apply_payload` is mmsb.schemas.deltas.apply_change in place.
 """
 
@@ -11,12 +11,16 @@ import numpy as np
 
 from mmsb.kernels.changes import MASK, RUNS
 from mmsb.kernels.jit import inlined, inner, kernel
-from mmsb.kernels.memory import Bytes, Int, Word, Words, bits_of, load_u32, load_u64, store_u64
+from mmsb.kernels.memory import Bytes, Int, Word, Words, bits_of, load_u32, load_u64, prefetch, store_u64
 
-Places = Any  # an i64 array: which words of a page
+Places = Any  # an i64 array
 
-DENSE_FROM: Final = 25
+DENSE_FROM: Final = 24
 """From how many percent of a page's words on the dense merge is the faster one (docs/decisions)."""
+
+_AHEAD: Final = 4096  # bytes of pages that are brought near before they are needed
+_PAGES_AHEAD: Final = 16
+_LINE: Final = 64
 
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
@@ -46,13 +50,16 @@ def merge_dense(page: Bytes, at: Int, size: Int, values: Bytes, mask: Bytes, cha
 
 @kernel
 def merge_sparse(page: Bytes, at: Int, size: Int, places: Places, words: Words, first: Int, count: Int) -> None:
-    """Put `count` words, from `first` on, in their places; the page's end cuts what lies beyond it."""
-    for index in range(first, first + count):
-        place = 8 * places[index]
+    """Put `count` words, from `first` on, in their places, which rise; the page's end cuts what goes beyond it."""
+    last = first + count - 1
+    for index in range(first, last):
+        store_u64(page, at + 8 * places[index], words[index])
+    if count > 0:
+        place = 8 * places[last]
         if place + 8 <= size:
-            store_u64(page, at + place, words[index])
+            store_u64(page, at + place, words[last])
         else:
-            _store_cut(page, at + place, size - place, words[index])
+            _store_cut(page, at + place, size - place, words[last])
 
 
 @inlined
@@ -63,29 +70,53 @@ def _store_cut(page: Bytes, at: Int, size: Int, word: Word) -> None:
 
 
 @inlined
-def is_dense(size: Int, count: Int) -> bool:
-    """Whether so many changed words of a page are better merged densely."""
-    return bool(800 * count >= DENSE_FROM * size)
+def is_dense(size: Int, count: Int, dense_from: Int) -> bool:
+    """Whether so many changed words are at least so many percent of a page."""
+    return bool(800 * count >= dense_from * size)
 
 
 @kernel
-def merge(
-    page: Bytes,
-    at: Int,
+def merge_pages(
+    pages: Bytes,
+    starts: Places,
     size: Int,
+    changes: Places,
+    bounds: Places,
     places: Places,
     words: Words,
-    first: Int,
-    count: Int,
     values: Bytes,
     mask: Bytes,
-    change_at: Int,
+    dense_from: Int,
 ) -> None:
-    """Apply a change that is there in both forms, in the way that is faster for it."""
-    if is_dense(size, count):
-        merge_dense(page, at, size, values, mask, change_at)
+    """Apply change number `changes[i]` to the page that begins at `starts[i]`, for each i in turn.
+
+    The words of change c are those from `bounds[c]` to `bounds[c + 1]`; its dense form begins at c pages. `dense_from`
+    is DENSE_FROM, except for who measures it. What the next pages need is brought near meanwhile.
+    """
+    pages_ahead = min(max(_AHEAD // size, 1), _PAGES_AHEAD)
+    for index in range(starts.shape[0]):
+        ahead = index + pages_ahead
+        if ahead < starts.shape[0]:
+            first, end = bounds[changes[ahead]], bounds[changes[ahead] + 1]
+            _bring_near(pages, starts[ahead], size, places, first, end)
+        change = changes[index]
+        first = bounds[change]
+        count = bounds[change + 1] - first
+        if is_dense(size, count, dense_from):
+            merge_dense(pages, starts[index], size, values, mask, change * size)
+        else:
+            merge_sparse(pages, starts[index], size, places, words, first, count)
+
+
+@inlined
+def _bring_near(pages: Bytes, start: Int, size: Int, places: Places, first: Int, end: Int) -> None:
+    """Ask the memory for what a change will write to: at most for every line of the page, once."""
+    if _LINE * (end - first) >= size:
+        for line in range(0, size, _LINE):
+            prefetch(pages, start + line)
     else:
-        merge_sparse(page, at, size, places, words, first, count)
+        for index in range(first, end):
+            prefetch(pages, start + 8 * places[index])
 
 
 @kernel
