@@ -53,6 +53,6 @@ lock: setup ## write requirements.lock anew from pyproject.toml (UPGRADE=--upgra
 		--output-file requirements.lock pyproject.toml
 
 clean: ## remove .venv, caches and build results
-	rm -rf .venv build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist htmlcov .cache .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf src/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

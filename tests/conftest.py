@@ -1,8 +1,12 @@
-"""Hypothesis profiles. CI draws the same examples each time; a developer's run explores new ones."""
+"""Where tests keep compiled code, and Hypothesis profiles: CI draws the same examples each time, a developer new ones."""
 
 import os
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+# Compiled code is kept where `make clean` finds it, not in the user's home; before anything imports mmsb.kernels.
+os.environ.setdefault("MMSB_CACHE", str(Path(__file__).resolve().parents[1] / ".cache" / "mmsb"))
 
 # No deadline and no `too_slow`: two xdist workers share two cores, so a slow example says nothing.
 settings.register_profile("mmsb", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -16,7 +16,6 @@ from typing import Any
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.machine import Machine, Outcome
 from mmsb.processors.projection import events_of
-from mmsb.processors.writer import Writer
 from mmsb.schemas.batches import decode_batches
 from mmsb.schemas.events import event_json, unpack_event
 from mmsb.schemas.records import Records, concat
@@ -34,6 +33,7 @@ from tests.model.batch import Record as ModelRecord
 from tests.model.bundle import Bundle as Description
 from tests.model.events import encode_events
 from tests.model.events import event_json as model_event_json
+from tests.proof.ways import INTERPRETED, Way
 
 NONCE = b"the-only-writer!"
 CUTS = (1, 7, 8192)
@@ -90,23 +90,23 @@ def make_case(seed: int, count: int) -> Case:
     return Case(seed, description, settings, model_records, outcomes, model, records, genesis)
 
 
-def check_seed(seed: int, count: int = 40, cuts: tuple[int, ...] = CUTS) -> None:
+def check_seed(seed: int, count: int = 40, cuts: tuple[int, ...] = CUTS, way: Way = INTERPRETED) -> None:
     """Everything that one seed can show."""
     case = make_case(seed, count)
     with loaded(case.description) as bundle:
         where = f"seed {seed}"
         agree("descriptor", bundle.descriptor.pack(), case.model.compiled.descriptor_bytes(), where)
         for cut in cuts:
-            check_cut(case, bundle, cut)
+            check_cut(case, bundle, cut, way)
 
 
-def check_cut(case: Case, bundle: Bundle, cut: int) -> None:
+def check_cut(case: Case, bundle: Bundle, cut: int, way: Way = INTERPRETED) -> None:
     """Step the log in batches of one size; every block is what the model's writer writes."""
     where = f"seed {case.seed}, cut {cut}"
-    fold, reader = Fold(case.genesis.pack()), model_fold.Fold()
+    fold, reader, before_all = way.fold(case.genesis.pack()), model_fold.Fold(), way.settled()
     reader.feed(b"genesis", case.genesis.pack())
     again = model_machine.Machine(case.description, **case.settings)
-    writer = Writer(bundle, fold, NONCE)
+    writer = way.writer(bundle, fold, NONCE)
     claim = writer.claim()
     at = 1
     writer.read(at, claim.key, claim.value)
@@ -129,6 +129,16 @@ def check_cut(case: Case, bundle: Bundle, cut: int) -> None:
         agree("model accepts the block", model_fold.ACCEPTED, reader.feed(entry.key, entry.value), where)
     check_folds(case, fold, reader, where)
     fold.state.check()
+    check_way(case, bundle, way, before_all, where)
+
+
+def check_way(case: Case, bundle: Bundle, way: Way, before: int | None, where: str) -> None:
+    """Compiled code has settled all that it should: nothing of this was about the interpreter by mistake."""
+    settled = way.settled()
+    if before is not None and settled is not None:
+        rows = zip(case.model_records, case.outcomes, strict=True)
+        least = sum(way.takes(bundle, record.value, out.intent_type) for record, out in rows)
+        agree("compiled code ran", settled - before >= least, True, f"{where}: {settled - before} of {least}")
 
 
 def check_needs(case: Case, machine: Machine, batch: Records) -> None:

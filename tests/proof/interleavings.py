@@ -35,6 +35,7 @@ from tests.model.layout import PageLayout
 from tests.model.machine import Machine as ModelMachine
 from tests.model.state import State
 from tests.proof.agreement import agree, fold_view, loaded, model_view
+from tests.proof.ways import INTERPRETED, Way
 
 STEPS = 80
 DIGEST_DIFFERS = "the digest afterwards"
@@ -61,8 +62,8 @@ class Actor:
 class Simulation:
     """The TLog, whoever writes to it, and the two folds that judge it."""
 
-    def __init__(self, seed: int, rng: Random, bundles: list[tuple[Description, Bundle]]) -> None:
-        self.seed, self.rng, self.bundles = seed, rng, bundles
+    def __init__(self, seed: int, rng: Random, bundles: list[tuple[Description, Bundle]], way: Way) -> None:
+        self.seed, self.rng, self.bundles, self.way = seed, rng, bundles, way
         self.settings = random_settings(rng)
         self.app = bundles[0][0].app
         settings = self.settings
@@ -74,7 +75,7 @@ class Simulation:
         self.views: list[dict[str, Any]] = []  # the model's view after each record
         self.states: list[State] = []
         self.blocks: list[tuple[bytes, int, int]] = []  # accepted: the reign, first and last offset
-        self.ours, self.model = Fold(self.genesis.pack()), model_fold.Fold()
+        self.ours, self.model = self.way.fold(self.genesis.pack()), model_fold.Fold()
         agree("genesis", model_fold.ACCEPTED, self.model.feed(b"genesis", self.genesis.pack()), self.where)
         self.log.append((b"genesis", self.genesis.pack()))
         self.snapshot()
@@ -179,7 +180,7 @@ class Simulation:
 
     def rebuild(self) -> None:
         """Both folds again from the log."""
-        self.ours, self.model = Fold(self.genesis.pack()), model_fold.Fold()
+        self.ours, self.model = self.way.fold(self.genesis.pack()), model_fold.Fold()
         self.model.feed(*self.log[0])
         for key, value in self.log[1:]:
             self.verdict(key, value)
@@ -196,11 +197,11 @@ class Simulation:
         bundle = replace(bundle, generation=rng.choice([1, 1, 1, 2, 2, 3, 4]))
         if rng.random() < 0.5 and self.views[-1]["bundle"] == bundle.hash:
             bundle = replace(bundle, generation=self.views[-1]["generation"])  # so that quarantines are allowed
-        fold = Fold(self.genesis.pack())
+        fold = self.way.fold(self.genesis.pack())
         for offset in range(1, len(self.log) if rng.random() < 0.8 else rng.randint(1, len(self.log))):
             fold.read(offset, *self.log[offset])
         nonce = rng.randbytes(15) + b"\1"
-        writer = Writer(bundle, fold, nonce, rng.choice(list(Durability)))
+        writer = self.way.writer(bundle, fold, nonce, rng.choice(list(Durability)))
         actor = Actor(nonce, description, writer, writer.claim())
         self.actors.append(actor)
         self.send(actor.claim)
@@ -465,13 +466,13 @@ def fits(old: str, new: str) -> bool:
     return old == new or widens(old, new)
 
 
-def check_interleaving(seed: int, steps: int = STEPS) -> Counter[str]:
+def check_interleaving(seed: int, steps: int = STEPS, way: Way = INTERPRETED) -> Counter[str]:
     """One seed's interleaving; gives what happened, by name."""
     rng = Random(seed)
     first = random_bundle(rng)
     second = random_bundle(rng, pages=evolved_pages(rng, first.pages))
     with loaded(first) as one, loaded(second) as other:
-        simulation = Simulation(seed, rng, [(first, one), (second, other)])
+        simulation = Simulation(seed, rng, [(first, one), (second, other)], way)
         for _ in range(steps):
             act(simulation)
         settle(simulation)
