@@ -6,21 +6,24 @@ Each gives the result and whether it is wrong; the result of a wrong one means n
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from mmsb.kernels.jit import COMPILED, inlined
+from mmsb.kernels.memory import Int
 
 I64_MIN: Final = np.int64(-(2**63))
 I64_MAX: Final = np.int64(2**63 - 1)
 _TOO_LARGE: Final = 2.0**63  # the first f64 above every i64; the least i64 is its negative
 
-Checked = tuple[int, bool]
+Checked = Any  # an i64 and whether it is wrong
+
+_intrinsic: Any = intrinsic  # what it makes takes other arguments than the function that it is made of
+_Tuple: Any = types.Tuple
 
 
 def _overflowing(operation: str) -> Any:
-    @intrinsic
+    @_intrinsic
     def compute(typing: Any, left: Any, right: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             pair = getattr(builder, operation)(args[0], args[1])
@@ -28,47 +31,46 @@ def _overflowing(operation: str) -> Any:
             flag = context.cast(builder, wrong, types.boolean, types.boolean)
             return context.make_tuple(builder, signature.return_type, [value, flag])
 
-        result = types.Tuple((types.int64, types.boolean))
+        result = _Tuple((types.int64, types.boolean))
         return result(types.int64, types.int64), generate
 
     return compute
 
 
 if COMPILED:
-    assert ir is not None
     _add, _sub = _overflowing("sadd_with_overflow"), _overflowing("ssub_with_overflow")
     _mul = _overflowing("smul_with_overflow")
 
     @inlined
-    def add(left: int, right: int) -> Checked:
+    def add(left: Int, right: Int) -> Checked:
         return _add(left, right)
 
     @inlined
-    def sub(left: int, right: int) -> Checked:
+    def sub(left: Int, right: Int) -> Checked:
         return _sub(left, right)
 
     @inlined
-    def mul(left: int, right: int) -> Checked:
+    def mul(left: Int, right: Int) -> Checked:
         return _mul(left, right)
 
 else:
 
-    def _fitting(exact: int) -> Checked:
+    def _fitting(exact: Int) -> Checked:
         wrong = not -(2**63) <= exact < 2**63
-        return np.int64(0 if wrong else exact), wrong  # type: ignore[return-value]
+        return np.int64(0 if wrong else exact), wrong
 
-    def add(left: int, right: int) -> Checked:
+    def add(left: Int, right: Int) -> Checked:
         return _fitting(int(left) + int(right))
 
-    def sub(left: int, right: int) -> Checked:
+    def sub(left: Int, right: Int) -> Checked:
         return _fitting(int(left) - int(right))
 
-    def mul(left: int, right: int) -> Checked:
+    def mul(left: Int, right: Int) -> Checked:
         return _fitting(int(left) * int(right))
 
 
 @inlined
-def floordiv(left: int, right: int) -> Checked:
+def floordiv(left: Int, right: Int) -> Checked:
     """Rounds toward minus infinity; the divisor is not zero."""
     if left == I64_MIN and right == -1:
         return I64_MIN, True
@@ -76,7 +78,7 @@ def floordiv(left: int, right: int) -> Checked:
 
 
 @inlined
-def mod(left: int, right: int) -> Checked:
+def mod(left: Int, right: Int) -> Checked:
     """Has the divisor's sign; the divisor is not zero."""
     if right == -1:  # the hardware would divide, and overflow on the least i64
         return np.int64(0), False
@@ -84,12 +86,12 @@ def mod(left: int, right: int) -> Checked:
 
 
 @inlined
-def neg(value: int) -> Checked:
-    return sub(np.int64(0), value)  # type: ignore[arg-type]
+def neg(value: Int) -> Checked:
+    return sub(np.int64(0), value)
 
 
 @inlined
-def absolute(value: int) -> Checked:
+def absolute(value: Int) -> Checked:
     if value < 0:
         return neg(value)
     return value, False
@@ -99,5 +101,5 @@ def absolute(value: int) -> Checked:
 def to_i64(value: float) -> Checked:
     """Cut toward zero."""
     if not -_TOO_LARGE <= value < _TOO_LARGE:
-        return np.int64(0), True  # type: ignore[return-value]
-    return np.int64(value), False  # type: ignore[return-value]
+        return np.int64(0), True
+    return np.int64(value), False

@@ -1,8 +1,8 @@
 """A block while it grows: one array with a region for each section of docs/formats.md, section 10, and counters.
 
-All rows are whole words, except outcomes (bytes) and intent types (two bytes), which are written through a second view of
-the same memory. Types are numbered by their place among all that the bundle knows; `finish` renumbers them by those that
-the block uses.
+All rows are whole words, except outcomes (bytes) and intent types (two bytes), which are written through a second view
+of the same memory. Types are numbered by their place among all that the bundle knows; `finish` renumbers them by those
+that the block uses.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, inner, kernel
-from mmsb.kernels.memory import Bytes, Int, Word, Words, copy_words, load_u64
+from mmsb.kernels.memory import Bytes, Flag, Int, Word, Words, copy_words, load_u64
 from mmsb.schemas.limits import (
     BLOCK_BYTES_MAX,
     BLOCK_INTENTS_MAX,
@@ -92,7 +92,7 @@ def _size_in_words(counts: Words) -> Int:
 
 
 @kernel
-def fits(counts: Words, words: Int, types: Int) -> bool:
+def fits(counts: Words, words: Int, types: Int) -> Flag:
     """Whether one outcome more fits that takes so many words, and so many types that are not used yet."""
     intents = counts[INTENTS_N]
     grown = (intents + 8) // 8 - (intents + 7) // 8 + (intents + 4) // 4 - (intents + 3) // 4

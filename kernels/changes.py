@@ -21,7 +21,9 @@ DELETE: Final = 3
 
 NOTHING: Final = -1  # the shape of a change that changes nothing
 SINGLE: Final = 4  # says of a shape that it is one span
-SHAPE_BITS: Final = 3  # a shape is a payload's size in words, and in the lowest bits its kind and whether it is a SINGLE
+SHAPE_BITS: Final = (
+    3  # a shape is a payload's size in words, and in the lowest bits its kind and whether it is a SINGLE
+)
 
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)

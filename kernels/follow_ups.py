@@ -1,6 +1,6 @@
 """Follow-ups as an intent emits them: written behind the block's last, and counted only once the intent applies.
 
-What each carries of its cause, to the byte, is said in docs/formats.md, section 10; mmsb.state.follow_ups says it slowly.
+What each carries of its cause, to the byte, is in docs/formats.md, section 10; mmsb.state.follow_ups says it slowly.
 """
 
 from typing import Final

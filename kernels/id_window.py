@@ -2,8 +2,8 @@
 
 A ring, indexed by offset, holds the ids; two hash tables say where in it an id is. Offsets of one generation (W in a
 row) enter one table, those of the next the other, which is emptied first: all that it held has left the window by then.
-Entries are checked against the ring, so stale ones are harmless. The ring is longer than W by the largest block, so that
-whatever a block forgot can be recalled.
+Entries are checked against the ring, so stale ones are harmless. The ring is longer than W by the largest block, so
+that whatever a block forgot can be recalled.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, inner, kernel
-from mmsb.kernels.memory import Word, Words, prefetch
+from mmsb.kernels.memory import Int, Word, Words, prefetch
 from mmsb.kernels.mixing import seed_with
 from mmsb.schemas.limits import BLOCK_INTENTS_MAX
 
@@ -36,12 +36,12 @@ _ONE: Final = np.uint64(1)
 _WHOLE: Final = np.uint64(64)
 
 
-def ring_size(window: int) -> int:
+def ring_size(window: Int) -> Int:
     """How many offsets a ring holds for a window of W."""
     return window + BLOCK_INTENTS_MAX
 
 
-def table_bits(window: int) -> int:
+def table_bits(window: Int) -> Int:
     """Tables are at most half full."""
     return (2 * window - 1).bit_length()
 
@@ -52,14 +52,14 @@ def hash_id(window: Words, a: Word, b: Word) -> Word:
 
 
 @inlined
-def _place(window: Words, generation: int, hashed: Word) -> int:
+def _place(window: Words, generation: Int, hashed: Word) -> Int:
     """Where in the table of a generation a hash belongs, as an index of the whole array."""
     table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << np.int64(window[BITS]))
     return table + np.int64(hashed >> (_WHOLE - window[BITS]))
 
 
 @inlined
-def _next(window: Words, generation: int, place: int) -> int:
+def _next(window: Words, generation: Int, place: Int) -> Int:
     """The place after one in its table, which is a ring too."""
     bits = np.int64(window[BITS])
     table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << bits)
@@ -73,7 +73,7 @@ def prefetch_id(window: Words, hashed: Word) -> None:
 
 
 @inlined
-def _search(window: Words, generation: int, hashed: Word, a: Word, b: Word, floor: int) -> int:
+def _search(window: Words, generation: Int, hashed: Word, a: Word, b: Word, floor: Int) -> Int:
     """The offset of an id in one table, if that is not below the floor; ABSENT otherwise."""
     place = _place(window, generation, hashed)
     tag = hashed & _LOW  # the place says the upper bits already
@@ -90,14 +90,14 @@ def _search(window: Words, generation: int, hashed: Word, a: Word, b: Word, floo
 
 
 @inlined
-def first_offset(window: Words, hashed: Word, a: Word, b: Word, floor: int) -> int:
+def first_offset(window: Words, hashed: Word, a: Word, b: Word, floor: Int) -> Int:
     """Where an id was first seen; ABSENT if that was below `floor` or never."""
     found = _search(window, 0, hashed, a, b, floor)
     return found if found != ABSENT else _search(window, 1, hashed, a, b, floor)
 
 
 @inlined
-def remember(window: Words, offset: int, hashed: Word, a: Word, b: Word) -> int:
+def remember(window: Words, offset: Int, hashed: Word, a: Word, b: Word) -> Int:
     """Enter an id that is not remembered; gives the place of its entry, for `unremember`."""
     generation = offset // np.int64(window[SIZE])
     _open(window, generation)
@@ -109,7 +109,7 @@ def remember(window: Words, offset: int, hashed: Word, a: Word, b: Word) -> int:
 
 
 @inlined
-def _enter(window: Words, offset: int, hashed: Word) -> int:
+def _enter(window: Words, offset: Int, hashed: Word) -> Int:
     """Make an id of the ring findable; gives the place of its entry."""
     generation = offset // np.int64(window[SIZE])
     place = _place(window, generation, hashed)
@@ -121,7 +121,7 @@ def _enter(window: Words, offset: int, hashed: Word) -> int:
 
 
 @inlined
-def _open(window: Words, generation: int) -> None:
+def _open(window: Words, generation: Int) -> None:
     """Empty the table of a generation before its first entry."""
     last = np.int64(window[GENERATION]) - 1
     if generation == last:
@@ -133,7 +133,7 @@ def _open(window: Words, generation: int) -> None:
 
 
 @inner
-def _clear(window: Words, generation: int) -> None:
+def _clear(window: Words, generation: Int) -> None:
     """Empty a table; one that is empty takes no memory yet, and shall not."""
     if window[ENTERED + (generation & 1)] == _EMPTY:
         return
@@ -145,27 +145,27 @@ def _clear(window: Words, generation: int) -> None:
 
 
 @inlined
-def unremember(window: Words, offset: int, place: int) -> None:
+def unremember(window: Words, offset: Int, place: Int) -> None:
     """Take back a `remember`; several are taken back in reverse order."""
     window[place] = _EMPTY
     window[HEADER + ROW * (offset % np.int64(window[RING]))] = _EMPTY
 
 
 @inlined
-def remembered(window: Words, offset: int) -> int:
+def remembered(window: Words, offset: Int) -> Int:
     """The row of the id that was remembered at an offset; ABSENT if there is none."""
     row = HEADER + ROW * (offset % np.int64(window[RING]))
     return row if np.int64(window[row]) - 1 == offset else ABSENT
 
 
 @kernel
-def first_offset_of(window: Words, a: Word, b: Word) -> int:
+def first_offset_of(window: Words, a: Word, b: Word) -> Int:
     """`first_offset` for one id at a time."""
     return first_offset(window, hash_id(window, a, b), a, b, np.int64(window[FLOOR]))
 
 
 @kernel
-def remember_one(window: Words, offset: int, a: Word, b: Word) -> None:
+def remember_one(window: Words, offset: Int, a: Word, b: Word) -> None:
     """`remember` for one id at a time."""
     remember(window, offset, hash_id(window, a, b), a, b)
 

@@ -5,20 +5,24 @@ compiled code depends on (all kernel sources, versions, and flags such as NUMBA_
 stale, and code that was compiled without checks never runs where checks were asked for.
 """
 
+import importlib
 import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import numba
 import numpy as np
 from blake3 import blake3
-from numba import config, types
-from numba.core.registry import CPUDispatcher
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator  # pyright: ignore
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Without types: those that Numba has do not know all that it takes, and its configuration's names are made as it runs.
+numba: Any = importlib.import_module("numba")
+caching: Any = importlib.import_module("numba.core.caching")
+registry: Any = importlib.import_module("numba.core.registry")
+config: Any = numba.config
 
 COMPILED: Final[bool] = not config.DISABLE_JIT
 """False under NUMBA_DISABLE_JIT=1: kernels are then plain Python over NumPy scalars."""
@@ -64,7 +68,7 @@ def _compiled(function: Any, **options: bool) -> Any:
     return dispatcher
 
 
-class _ForKernels(CPUDispatcher):  # pyright: ignore
+class _ForKernels(registry.CPUDispatcher):  # type: ignore[misc]
     """There is no wrapper that Python could call; trying to would crash."""
 
     def __call__(self, *args: Any, **kws: Any) -> Any:
@@ -73,10 +77,10 @@ class _ForKernels(CPUDispatcher):  # pyright: ignore
 
 def _compile_once(dispatcher: Any) -> None:
     """Take a literal argument for any number: Numba would compile the function anew for each."""
-    template = dispatcher.get_call_template
+    template, unliteral = dispatcher.get_call_template, numba.types.unliteral
 
     def without_literals(args: Any, kws: Any) -> Any:
-        return template(tuple(map(types.unliteral, args)), {name: types.unliteral(kind) for name, kind in kws.items()})
+        return template(tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()})
 
     dispatcher.get_call_template = without_literals
 
@@ -92,13 +96,13 @@ def cache_folder() -> Path:
 def _fingerprint() -> str:
     """A hash of all that decides what comes out of the compiler, besides the functions of generated modules."""
     flags = {name: str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "DEBUG", "CPU_NAME", "CPU_FEATURES")}
-    digest = blake3(repr((numba.__version__, np.__version__, os.sys.version_info[:2], flags)).encode())  # type: ignore[attr-defined]
+    digest = blake3(repr((numba.__version__, np.__version__, sys.version_info[:2], flags)).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-class _Locator(_CacheLocator):
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
     """Puts the code of one function into the folder above; what is in it is never stale."""
 
     def __init__(self, function: Any) -> None:
@@ -114,17 +118,17 @@ class _Locator(_CacheLocator):
         return str(self._line)
 
     @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> "_Locator":
-        locator = cls(py_func)
+    def from_function(cls, py_func: Any, py_file: str) -> Any:
+        locator: Any = cls(py_func)
         locator.ensure_cache_path()
         return locator
 
 
-class _Implementation(CompileResultCacheImpl):
+class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = (_Locator,)
 
 
-class _Cache(FunctionCache):
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _Implementation
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:

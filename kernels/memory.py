@@ -3,12 +3,12 @@
 Each has a plain twin, which runs where code is not compiled or where every access is to be checked.
 """
 
+import importlib
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from mmsb.kernels.jit import CHECKED, COMPILED, inlined
@@ -16,9 +16,13 @@ from mmsb.kernels.jit import CHECKED, COMPILED, inlined
 Bytes = Any  # a u8 array
 Words = Any  # a u64 array
 Word = Any  # a u64; Numba keeps i64 and u64 apart, and so must every kernel
+Flag = Any  # a bool
 Int = Any  # an i64: a Python int, or what comes out of an array
 
 WORD = np.uint64
+
+_cgutils: Any = importlib.import_module("numba.core.cgutils")
+_intrinsic: Any = intrinsic  # what it makes takes other arguments than the function that it is made of
 _BYTE = ir.IntType(8)
 _FIRST = np.uint64(0)
 
@@ -31,10 +35,10 @@ def _place(context: Any, builder: Any, array: Any, value: Any, at: Any, size: in
 
 
 def _loader(size: int) -> Any:
-    @intrinsic
+    @_intrinsic
     def load(typing: Any, source: Any, at: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            place = _place(context, builder, signature.args[0], *args, size)
+            place = _place(context, builder, signature.args[0], args[0], args[1], size)
             word = builder.load(place, align=1)
             return word if size == 8 else builder.zext(word, ir.IntType(64))
 
@@ -43,7 +47,7 @@ def _loader(size: int) -> Any:
     return load
 
 
-@intrinsic
+@_intrinsic
 def _store(typing: Any, target: Any, at: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _place(context, builder, signature.args[0], args[0], args[1], 8)
@@ -53,20 +57,20 @@ def _store(typing: Any, target: Any, at: Any, word: Any) -> Any:
     return types.void(target, types.int64, types.uint64), generate
 
 
-@intrinsic
+@_intrinsic
 def _prefetch(typing: Any, source: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = builder.bitcast(_place(context, builder, signature.args[0], *args, 1), _BYTE.as_pointer())
+        place = builder.bitcast(_place(context, builder, signature.args[0], args[0], args[1], 1), _BYTE.as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), number, number, number])
-        hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        hint = _cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         builder.call(hint, [place, number(0), number(3), number(1)])  # for reading, into all caches, data
         return context.get_dummy_value()
 
     return types.void(source, types.int64), generate
 
 
-@intrinsic
+@_intrinsic
 def _float_of(typing: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
@@ -74,7 +78,7 @@ def _float_of(typing: Any, word: Any) -> Any:
     return types.float64(types.uint64), generate
 
 
-@intrinsic
+@_intrinsic
 def _bits_of(typing: Any, number: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.IntType(64))
@@ -85,7 +89,7 @@ def _bits_of(typing: Any, number: Any) -> Any:
 if CHECKED:
 
     @inlined
-    def load_u64(source: Bytes, at: int) -> Word:
+    def load_u64(source: Bytes, at: Int) -> Word:
         """The word that begins at byte `at`."""
         word = _FIRST
         for index in range(8):
@@ -93,7 +97,7 @@ if CHECKED:
         return word
 
     @inlined
-    def load_u32(source: Bytes, at: int) -> Word:
+    def load_u32(source: Bytes, at: Int) -> Word:
         """The four bytes that begin at byte `at`."""
         word = _FIRST
         for index in range(4):
@@ -101,35 +105,35 @@ if CHECKED:
         return word
 
     @inlined
-    def store_u64(target: Bytes, at: int, word: Word) -> None:
+    def store_u64(target: Bytes, at: Int, word: Word) -> None:
         """Write a word from byte `at` on."""
         for index in range(8):
             target[at + index] = np.uint8((word >> WORD(8 * index)) & WORD(255))
 
     @inlined
-    def prefetch(source: Any, at: int) -> None:
+    def prefetch(source: Any, at: Int) -> None:
         """Say that element `at` will soon be read; it may lie anywhere."""
 
 else:
     _load_u64, _load_u32 = _loader(8), _loader(4)
 
     @inlined
-    def load_u64(source: Bytes, at: int) -> Word:
+    def load_u64(source: Bytes, at: Int) -> Word:
         """The word that begins at byte `at`."""
         return _load_u64(source, at)
 
     @inlined
-    def load_u32(source: Bytes, at: int) -> Word:
+    def load_u32(source: Bytes, at: Int) -> Word:
         """The four bytes that begin at byte `at`."""
         return _load_u32(source, at)
 
     @inlined
-    def store_u64(target: Bytes, at: int, word: Word) -> None:
+    def store_u64(target: Bytes, at: Int, word: Word) -> None:
         """Write a word from byte `at` on."""
         _store(target, at, word)
 
     @inlined
-    def prefetch(source: Any, at: int) -> None:
+    def prefetch(source: Any, at: Int) -> None:
         """Say that element `at` will soon be read; it may lie anywhere."""
         _prefetch(source, at)
 
@@ -137,7 +141,7 @@ else:
 if COMPILED:
 
     @inlined
-    def float_of(word: Word) -> float:
+    def float_of(word: Word) -> Any:
         """The f64 with these bits."""
         return _float_of(word)
 
@@ -148,7 +152,7 @@ if COMPILED:
 
 else:
 
-    def float_of(word: Word) -> float:
+    def float_of(word: Word) -> Any:
         """The f64 with these bits."""
         return float(np.uint64(word).view(np.float64))
 
@@ -158,14 +162,14 @@ else:
 
 
 @inlined
-def copy_words(target: Words, to: int, source: Words, at: int, count: int) -> None:
+def copy_words(target: Words, to: Int, source: Words, at: Int, count: Int) -> None:
     """Copy words between arrays, or inside one where the two stretches do not overlap."""
     for index in range(count):
         target[to + index] = source[at + index]
 
 
 @inlined
-def copy_bytes(target: Bytes, to: int, source: Bytes, at: int, count: int) -> None:
+def copy_bytes(target: Bytes, to: Int, source: Bytes, at: Int, count: Int) -> None:
     """Copy bytes, a word at a time as long as there are eight of them."""
     whole = count - count % 8
     for index in range(0, whole, 8):

@@ -1,9 +1,10 @@
 """Where a page is: slots in an arena, found through an index of their keys.
 
 An arena is a u64 array of equal slots: epoch, key words, body words. Epoch 0 means that the slot is free; its first key
-word then says which slot was freed before it. An index is a u64 array too: a few words about the arena, then a table with
-open addressing, each entry the upper half of the key's hash and, in its lower half, the slot + 1; 0 is empty. Where an
-entry belongs follows from its upper half alone, so entries move (on removal, or to a larger table) without a look at keys.
+word then says which slot was freed before it. An index is a u64 array too: a few words about the arena, then a table
+with open addressing, each entry the upper half of the key's hash and, in its lower half, the slot + 1; 0 is empty.
+Where an entry belongs follows from its upper half alone, so entries move (on removal, or to a larger table) without a
+look at keys.
 """
 
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, kernel
-from mmsb.kernels.memory import Word, Words, prefetch
+from mmsb.kernels.memory import Flag, Int, Word, Words, prefetch
 from mmsb.kernels.mixing import fmix, seed_with
 
 # The words of an index before its table.
@@ -30,7 +31,7 @@ _ONE: Final = np.uint64(1)
 
 
 @inlined
-def hash_key(keys: Words, at: int, count: int, salt: Word) -> Word:
+def hash_key(keys: Words, at: Int, count: Int, salt: Word) -> Word:
     """The hash of a key of `count` words."""
     mixed = salt
     for index in range(count):
@@ -39,9 +40,9 @@ def hash_key(keys: Words, at: int, count: int, salt: Word) -> Word:
 
 
 @inlined
-def home(index: Words, entry: Word) -> int:
+def home(index: Words, entry: Word) -> Int:
     """Where in the table a hash, or the entry made from it, belongs."""
-    return np.int64((entry >> _HALF) >> index[SHIFT])  # type: ignore[return-value]
+    return np.int64((entry >> _HALF) >> index[SHIFT])
 
 
 @inlined
@@ -50,7 +51,7 @@ def prefetch_entry(index: Words, hashed: Word) -> None:
 
 
 @inlined
-def has_key(arena: Words, slot: int, stride: int, keys: Words, at: int, count: int) -> bool:
+def has_key(arena: Words, slot: Int, stride: Int, keys: Words, at: Int, count: Int) -> Flag:
     """Whether a slot holds the page with this key."""
     base = slot * stride
     if arena[base] == _EMPTY:
@@ -62,7 +63,7 @@ def has_key(arena: Words, slot: int, stride: int, keys: Words, at: int, count: i
 
 
 @inlined
-def find(index: Words, arena: Words, stride: int, keys: Words, at: int, count: int, hashed: Word) -> int:
+def find(index: Words, arena: Words, stride: Int, keys: Words, at: Int, count: Int, hashed: Word) -> Int:
     """The slot of the page with this key; -1 if there is none."""
     last = index.shape[0] - TABLE - 1
     place = home(index, hashed)
@@ -79,7 +80,7 @@ def find(index: Words, arena: Words, stride: int, keys: Words, at: int, count: i
 
 
 @inlined
-def has_room(index: Words, arena: Words, stride: int, more: int) -> bool:
+def has_room(index: Words, arena: Words, stride: Int, more: Int) -> Flag:
     """Whether so many pages can be made before somebody has to provide larger arrays."""
     used, count = np.int64(index[USED]), np.int64(index[COUNT])
     half = (index.shape[0] - TABLE) // 2
@@ -87,7 +88,7 @@ def has_room(index: Words, arena: Words, stride: int, more: int) -> bool:
 
 
 @inlined
-def enter(index: Words, hashed: Word, slot: int) -> None:
+def enter(index: Words, hashed: Word, slot: Int) -> None:
     """Make a slot findable; the table has room, and no entry for this key."""
     last = index.shape[0] - TABLE - 1
     place = home(index, hashed)
@@ -97,7 +98,7 @@ def enter(index: Words, hashed: Word, slot: int) -> None:
 
 
 @inlined
-def create(index: Words, arena: Words, stride: int, keys: Words, at: int, count: int, hashed: Word) -> int:
+def create(index: Words, arena: Words, stride: Int, keys: Words, at: Int, count: Int, hashed: Word) -> Int:
     """A slot for a new page, with its key; its epoch and body are the caller's to write. There is room."""
     if index[FREE] != _EMPTY:
         slot = np.int64(index[FREE]) - 1
@@ -110,11 +111,11 @@ def create(index: Words, arena: Words, stride: int, keys: Words, at: int, count:
         arena[base + 1 + word] = keys[at + word]
     enter(index, hashed, slot)
     index[COUNT] += _ONE
-    return slot  # type: ignore[return-value]
+    return slot
 
 
 @inlined
-def remove(index: Words, arena: Words, stride: int, count: int, slot: int) -> None:
+def remove(index: Words, arena: Words, stride: Int, count: Int, slot: Int) -> None:
     """Forget a page and free its slot."""
     base = slot * stride
     hashed = hash_key(arena, base + 1, count, index[SALT])
@@ -131,7 +132,7 @@ def remove(index: Words, arena: Words, stride: int, count: int, slot: int) -> No
 
 
 @inlined
-def _close_gap(index: Words, gap: int) -> None:
+def _close_gap(index: Words, gap: Int) -> None:
     """Empty a place, moving up every entry behind it that would no longer be found."""
     last = index.shape[0] - TABLE - 1
     place = gap
@@ -156,19 +157,19 @@ def rehash(old: Words, new: Words) -> None:
 
 
 @kernel
-def find_page(index: Words, arena: Words, stride: int, keys: Words, count: int) -> int:
+def find_page(index: Words, arena: Words, stride: Int, keys: Words, count: Int) -> Int:
     """`find` for one page at a time."""
     return find(index, arena, stride, keys, 0, count, hash_key(keys, 0, count, index[SALT]))
 
 
 @kernel
-def create_page(index: Words, arena: Words, stride: int, keys: Words, count: int) -> int:
+def create_page(index: Words, arena: Words, stride: Int, keys: Words, count: Int) -> Int:
     """`create` for one page at a time."""
     return create(index, arena, stride, keys, 0, count, hash_key(keys, 0, count, index[SALT]))
 
 
 @kernel
-def remove_page(index: Words, arena: Words, stride: int, count: int, slot: int) -> None:
+def remove_page(index: Words, arena: Words, stride: Int, count: Int, slot: Int) -> None:
     """`remove` for one page at a time."""
     remove(index, arena, stride, count, slot)
 
@@ -180,7 +181,7 @@ def salt_of(a: Word, b: Word) -> Word:
 
 
 @inlined
-def candidate(index: Words, hashed: Word) -> int:
+def candidate(index: Words, hashed: Word) -> Int:
     """The slot of the first entry with this hash; -1 if there is none. Whether it is the page, its key says."""
     last = index.shape[0] - TABLE - 1
     place = home(index, hashed)
@@ -195,14 +196,14 @@ def candidate(index: Words, hashed: Word) -> int:
 
 
 @inlined
-def prefetch_page(arena: Words, stride: int, slot: int) -> None:
+def prefetch_page(arena: Words, stride: Int, slot: Int) -> None:
     """Bring a page's slot near; it begins anywhere in a cache line of eight words."""
     for word in range(0, min(stride + 7, _NEAR), 8):
         prefetch(arena, slot * stride + word)
 
 
 @inlined
-def current(index: Words, arena: Words, stride: int, count: int, keys: Words, at: int, slot: int) -> int:
+def current(index: Words, arena: Words, stride: Int, count: Int, keys: Words, at: Int, slot: Int) -> Int:
     """The page's slot now, given the one found a while ago; -1 if there is no such page."""
     if slot >= 0 and has_key(arena, slot, stride, keys, at, count):
         return slot

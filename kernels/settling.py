@@ -15,7 +15,6 @@ from mmsb.kernels.envelopes import (
     NOOP,
     REJECTED,
     SLOW,
-    SLOW,
     SOURCE_AT,
     SOURCE_KIND,
     TYPE,
@@ -166,7 +165,7 @@ def count_settled(
     clock: Int,
     digest: Words,
 ) -> None:
-    """The digest's terms of ids, marks and the clock for a stretch that stays; ids that leave the window are forgotten."""
+    """The digest's terms of ids, marks and clock for a stretch that stays; ids that leave the window are forgotten."""
     size = np.int64(window[SIZE])
     for i in range(start, stop):
         offset = first + i

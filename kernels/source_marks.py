@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, kernel
-from mmsb.kernels.memory import Word, Words
+from mmsb.kernels.memory import Int, Word, Words
 from mmsb.kernels.mixing import seed_with
 from mmsb.schemas.limits import SOURCES_MAX
 
@@ -38,7 +38,7 @@ assert _PLACES & (_PLACES - 1) == 0, "places are found by masking"
 
 
 @inlined
-def _search(marks: Words, kind: Word, a: Word, b: Word) -> int:
+def _search(marks: Words, kind: Word, a: Word, b: Word) -> Int:
     """The place of a source's entry, or the empty one where it would go."""
     hashed = seed_with(seed_with(seed_with(marks[SALT], kind), a), b)
     place = np.int64(hashed & np.uint64(_PLACES - 1))
@@ -53,14 +53,14 @@ def _search(marks: Words, kind: Word, a: Word, b: Word) -> int:
 
 
 @inlined
-def find_mark(marks: Words, kind: Word, a: Word, b: Word) -> int:
+def find_mark(marks: Words, kind: Word, a: Word, b: Word) -> Int:
     """The index of a source's row; ABSENT for a source never seen."""
     entry = marks[_search(marks, kind, a, b)]
     return ABSENT if entry == _EMPTY else np.int64(entry) - 1
 
 
 @inlined
-def add_mark(marks: Words, kind: Word, a: Word, b: Word, number: Word) -> int:
+def add_mark(marks: Words, kind: Word, a: Word, b: Word, number: Word) -> Int:
     """A row for a source that has none; gives its index."""
     index = np.int64(marks[COUNT])
     marks[_search(marks, kind, a, b)] = np.uint64(index + 1)
@@ -70,7 +70,7 @@ def add_mark(marks: Words, kind: Word, a: Word, b: Word, number: Word) -> int:
     marks[row + SECOND] = b
     marks[row + NUMBER] = number
     marks[COUNT] += _ONE
-    return index  # type: ignore[return-value]
+    return index
 
 
 @inlined
@@ -82,13 +82,13 @@ def drop_last_mark(marks: Words) -> None:
 
 
 @kernel
-def find_source(marks: Words, kind: Word, a: Word, b: Word) -> int:
+def find_source(marks: Words, kind: Word, a: Word, b: Word) -> Int:
     """`find_mark` for one source at a time."""
     return find_mark(marks, kind, a, b)
 
 
 @kernel
-def add_source(marks: Words, kind: Word, a: Word, b: Word, number: Word) -> int:
+def add_source(marks: Words, kind: Word, a: Word, b: Word, number: Word) -> Int:
     """`add_mark` for one source at a time."""
     return add_mark(marks, kind, a, b, number)
 

@@ -1,6 +1,6 @@
 """Values in the words of pages and arguments: numbers at byte offsets, texts as words padded with zeros.
 
-Offsets of numbers and their sizes are known when code is generated, so all of this folds into a load, a shift and a mask.
+Offsets of numbers and their sizes are known when code is generated, so all of it folds into a load, a shift and a mask.
 """
 
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from mmsb.kernels.jit import COMPILED, inlined
-from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64
+from mmsb.kernels.memory import Bytes, Flag, Int, Word, Words, load_u64
 from mmsb.kernels.utf8 import is_text
 
 _ZERO: Final = np.uint64(0)
@@ -28,7 +28,7 @@ def get_bits(words: Words, at: Int, offset: Int, size: Int) -> Word:
     word = words[at + (offset >> 3)]
     if size == 8:
         return word
-    return (word >> np.uint64(8 * ((offset & 7)))) & mask_of(size)
+    return (word >> np.uint64(8 * (offset & 7))) & mask_of(size)
 
 
 @inlined
@@ -38,7 +38,7 @@ def set_bits(words: Words, at: Int, offset: Int, size: Int, bits: Word) -> None:
     if size == 8:
         words[place] = bits
         return
-    shift = np.uint64(8 * ((offset & 7)))
+    shift = np.uint64(8 * (offset & 7))
     words[place] = (words[place] & ~(mask_of(size) << shift)) | ((bits & mask_of(size)) << shift)
 
 
@@ -47,7 +47,7 @@ def merge_bits(word: Word, offset: Int, size: Int, bits: Word) -> Word:
     """A word with a number written into it."""
     if size == 8:
         return bits
-    shift = np.uint64(8 * ((offset & 7)))
+    shift = np.uint64(8 * (offset & 7))
     return (word & ~(mask_of(size) << shift)) | ((bits & mask_of(size)) << shift)
 
 
@@ -57,7 +57,7 @@ def load_bits(source: Bytes, at: Int, offset: Int, size: Int) -> Word:
     word = load_u64(source, at + (offset >> 3 << 3))
     if size == 8:
         return word
-    return (word >> np.uint64(8 * ((offset & 7)))) & mask_of(size)
+    return (word >> np.uint64(8 * (offset & 7))) & mask_of(size)
 
 
 if COMPILED:
@@ -90,7 +90,7 @@ def unsigned(bits: Word) -> Int:
 
 @inlined
 def byte_of(words: Words, at: Int, offset: Int) -> Word:
-    return (words[at + (offset >> 3)] >> (_U8 * np.uint64((offset & 7)))) & _BYTE
+    return (words[at + (offset >> 3)] >> (_U8 * np.uint64(offset & 7))) & _BYTE
 
 
 @inlined
@@ -103,7 +103,7 @@ def get_text(words: Words, at: Int, offset: Int, size: Int, target: Words, to: I
             target[to + word] = words[at + (offset >> 3) + word]
     start = size // 8 * 8 if (offset & 7) == 0 else 0
     for index in range(start, size):
-        target[to + (index >> 3)] |= byte_of(words, at, offset + index) << (_U8 * np.uint64((index & 7)))
+        target[to + (index >> 3)] |= byte_of(words, at, offset + index) << (_U8 * np.uint64(index & 7))
 
 
 @inlined
@@ -112,7 +112,7 @@ def set_text(words: Words, at: Int, offset: Int, size: Int, source: Words, begin
     for index in range(size):
         bits = byte_of(source, begin, index) if index < 8 * count else _ZERO
         place = at + ((offset + index) >> 3)
-        shift = _U8 * np.uint64(((offset + index) & 7))
+        shift = _U8 * np.uint64((offset + index) & 7)
         words[place] = (words[place] & ~(_BYTE << shift)) | (bits << shift)
 
 
@@ -125,7 +125,7 @@ def load_text(source: Bytes, at: Int, size: Int, target: Words, to: Int) -> None
     if size % 8 != 0:
         target[to + whole] = _ZERO
         for index in range(8 * whole, size):
-            target[to + whole] |= np.uint64(source[at + index]) << (_U8 * np.uint64((index & 7)))
+            target[to + whole] |= np.uint64(source[at + index]) << (_U8 * np.uint64(index & 7))
 
 
 @inlined
@@ -138,7 +138,7 @@ def copy_text(target: Words, to: Int, room: Int, source: Words, begin: Int, coun
 
 
 @inlined
-def same_text(left: Words, at: Int, count: Int, right: Words, begin: Int, other: Int) -> bool:
+def same_text(left: Words, at: Int, count: Int, right: Words, begin: Int, other: Int) -> Flag:
     """Whether two texts have the same content, whatever room each has."""
     for word in range(max(count, other)):
         one = left[at + word] if word < count else _ZERO
@@ -158,7 +158,7 @@ def text_size(words: Words, at: Int, count: Int) -> Int:
 
 
 @inlined
-def is_padded_text(source: Bytes, at: Int, size: Int) -> bool:
+def is_padded_text(source: Bytes, at: Int, size: Int) -> Flag:
     """Whether a field of a buffer holds UTF-8 without NUL, and then zeros."""
     while size > 0 and source[at + size - 1] == 0:
         size -= 1

@@ -3,8 +3,8 @@
     read envelopes → clock → sources and ids → arguments, keys, slots → lower and apply → digest of the rest → block
 
 Each pass is a kernel of its own; together they do what mmsb.processors.judging and lowering say. A record that compiled
-code leaves alone (JSON that is not flat, an intent without user code, an intent that could not be compiled) goes through
-those two, in its turn, on the same state.
+code leaves alone (JSON that is not flat, an intent without user code, an intent that could not be compiled) goes
+through those two, in its turn, on the same state.
 """
 
 from collections.abc import Callable

@@ -222,7 +222,8 @@ class ArrayMarks(MutableMapping[tuple[int, bytes], int]):
             self._row(source)[source_marks.NUMBER] = number
         else:
             kind, name = source
-            source_marks.add_source(self.marks, np.uint64(kind), *words_in(name), np.uint64(number))
+            first, second = words_in(name)
+            source_marks.add_source(self.marks, np.uint64(kind), first, second, np.uint64(number))
 
     def __delitem__(self, source: tuple[int, bytes]) -> None:
         assert self[source] == int(self._at(len(self) - 1)[source_marks.NUMBER]), "only the last is taken back"

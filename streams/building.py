@@ -113,7 +113,7 @@ def _start(part: str, path: Path) -> subprocess.Popen[str]:
     source = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read when the child has ended
     child = subprocess.Popen(command, env={**os.environ, **source}, stdout=output, stderr=output, text=True)
-    child.stderr = output  # type: ignore[assignment]
+    child.stderr = output
     return child
 
 

@@ -6,19 +6,18 @@ both names must see the same fields, so these are read and written in scratch, i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mmsb.processors.compiling.bodies import (
     Body,
     Value,
     bits_of_number,
     element,
-    fields_used,
     in_scratch,
     literal,
     number_of,
     words_of,
 )
+from mmsb.processors.compiling.walking import deletes, page_fields
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.types import Array
 
@@ -67,29 +66,21 @@ def _hull(layout: PageLayout, fields: set[int]) -> tuple[int, int]:
     return min(place.offset for place in places) // 8, max(words_of(place.end) for place in places)
 
 
-def plan_pages(pages: Sequence[PageLayout], kinds: dict[int, int], predicate: Any, delta: Any) -> list[PagePlan]:
+def plan_pages(pages: Sequence[PageLayout], kinds: dict[int, int], predicate: object, delta: object) -> list[PagePlan]:
     """What an intent does to each of its pages, read off its IR."""
     plans: list[PagePlan] = []
     key_at = row = 0
     for number, layout in enumerate(pages):
         plan = PagePlan(number, layout, key_at, row, kinds[layout.type_id])
-        for name in ("get", "get_at"):
-            plan.read |= fields_used([predicate, delta], name, number)
-        for name in ("set", "set_at"):
-            plan.written |= fields_used(delta, name, number)
+        plan.read |= page_fields([predicate, delta], ("get", "get_at"), number)
+        plan.written |= page_fields(delta, ("set", "set_at"), number)
         # Arrays with bounds are checked whether the intent touches them or not.
         plan.read |= {i for i, f in enumerate(layout.fields) if f.bounds and isinstance(f.type, Array)}
-        plan.deleted = _deletes(delta, number)
+        plan.deleted = deletes(delta, number)
         plans.append(plan)
         key_at += plan.key_words
         row += plan.words + 2
     return plans
-
-
-def _deletes(nodes: Any, page: int) -> bool:
-    if not isinstance(nodes, tuple | list):
-        return False
-    return tuple(nodes) == ("delete", page) or any(_deletes(part, page) for part in nodes)
 
 
 class Distinct:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mmsb.kernels.rejections import I64, head
 from mmsb.processors.compiling.source import Constants, Source
-from mmsb.processors.language.kinds import Node
+from mmsb.processors.compiling.walking import literal_sizes
 from mmsb.schemas.layouts import Field, IntentLayout, Layout, PageLayout
 from mmsb.schemas.rejections import Code, Op
 from mmsb.schemas.types import Array, Blob, Boolean, Enumeration, FieldType, Float, Integer, Text, padded
@@ -110,7 +110,7 @@ class Body:
         """An i64 that is to be stored into a narrower field (docs/language.md, 4.3)."""
         if not isinstance(kind, Integer) or kind.size == 8:
             return
-        where = {"type_id": self.constants.word(layout.type_id), "field": number, "ordinal": ordinal}
+        where: dict[str, Any] = {"type_id": self.constants.word(layout.type_id), "field": number, "ordinal": ordinal}
         bits = f"bits_of_int({value})"
         for sign, op, limit in (("<", Op.GE, kind.minimum), (">", Op.LE, kind.maximum)):
             bound = self.constants.word(limit)
@@ -182,42 +182,8 @@ def element(kind: FieldType) -> FieldType:
     return kind.element if isinstance(kind, Array) else kind
 
 
-def has_do(node: Any) -> bool:
-    """Whether evaluating this may change what was read before it."""
-    if isinstance(node, tuple | list):
-        return (len(node) > 0 and node[0] == "do") or any(has_do(part) for part in node)
-    return False
-
-
-def fields_used(nodes: Any, name: str, page: int | None) -> set[int]:
-    """The fields that nodes of these names refer to: of a page, or of the arguments."""
-    found: set[int] = set()
-    if isinstance(nodes, tuple | list) and nodes:
-        at = 1 if page is None else 2
-        if nodes[0] == name and (page is None or nodes[1] == page):
-            found.add(nodes[at])
-        for part in nodes:
-            found |= fields_used(part, name, page)
-    return found
-
-
-def text_room(pages: Sequence[PageLayout], layout: IntentLayout, nodes: Any) -> int:
+def text_room(pages: Sequence[PageLayout], layout: IntentLayout, code: object) -> int:
     """Words that the longest text or blob takes that an intent can meet."""
     fields: list[Field] = [field for known in (*pages, layout) for field in known.fields]
     sizes = [field.type.size for field in fields if isinstance(field.type, Text | Blob)]
-    return max(map(words_of, [*sizes, *literal_sizes(nodes)]), default=1)
-
-
-def literal_sizes(nodes: Any) -> list[int]:
-    if not isinstance(nodes, tuple | list):
-        return []
-    if len(nodes) == 3 and nodes[0] == "const" and nodes[1] in ("text", "blob"):
-        return [len(literal_bytes(nodes[2]))]
-    return [size for part in nodes for size in literal_sizes(part)]
-
-
-def literal_bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
-__all__ = ["Node"]
+    return max(map(words_of, [*sizes, *literal_sizes(code)]), default=1)

@@ -15,7 +15,7 @@ _BROKEN: Final = {Op.GE: "<", Op.GT: "<=", Op.LE: ">", Op.LT: ">="}
 def check_arguments(body: Body) -> None:
     """Rule 7 for packed arguments of `size` bytes at `at`."""
     layout = body.layout
-    found = {"value": "bits_of_int(size)", "bound": body.constants.word(layout.size), "kind": I64}
+    found: dict[str, Any] = {"value": "bits_of_int(size)", "bound": body.constants.word(layout.size), "kind": I64}
     body.reject_if(f"size != {layout.size}", Code.WRONG_SIZE, body.constants.word(layout.type_id), **found)
     for index, field in enumerate(layout.fields):
         _check_argument(body, index, field)

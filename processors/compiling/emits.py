@@ -1,7 +1,7 @@
 """`emit` in a delta: arguments are stored as into fields, limits are looked at, and the target is found."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from mmsb.kernels.rejections import I64
 from mmsb.processors.compiling.bodies import Body, Value, bits_of_number, in_scratch, words_of
@@ -60,9 +60,9 @@ def _check(body: Body, layout: IntentLayout, values: Sequence[Value | None]) -> 
 def _check_limits(body: Body) -> None:
     hops = body.source.assign("hops_of(buffer, envelopes, i) + 1")
     limit = body.constants.word(body.hops_max)
-    parts = {"value": f"bits_of_int({hops})", "bound": limit, "kind": I64}
+    parts: dict[str, Any] = {"value": f"bits_of_int({hops})", "bound": limit, "kind": I64}
     body.reject_if(f"{hops} > {body.hops_max}", Code.HOPS_EXCEEDED, **parts)
-    most = {"bound": body.constants.word(FOLLOW_UPS_PER_INTENT_MAX), "kind": I64}
+    most: dict[str, Any] = {"bound": body.constants.word(FOLLOW_UPS_PER_INTENT_MAX), "kind": I64}
     body.reject_if(f"emitted == {FOLLOW_UPS_PER_INTENT_MAX}", Code.TOO_MANY_FOLLOW_UPS, **most)
 
 

@@ -12,13 +12,12 @@ from mmsb.processors.compiling.bodies import (
     Body,
     Value,
     element,
-    has_do,
     in_scratch,
     integer,
-    literal_bytes,
     number_of,
     words_of,
 )
+from mmsb.processors.compiling.walking import has, literal_bytes
 from mmsb.processors.language.kinds import Node
 from mmsb.schemas.rejections import Code
 from mmsb.schemas.types import Array
@@ -57,7 +56,7 @@ class Expressions:
         found: list[Value] = []
         for at, node in enumerate(nodes):
             value = self.value(node)
-            found.append(self._kept(value) if has_do(nodes[at + 1 :]) else value)
+            found.append(self._kept(value) if has(nodes[at + 1 :], "do") else value)
         return found
 
     def _kept(self, value: Value) -> Value:

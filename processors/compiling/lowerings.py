@@ -13,6 +13,7 @@ from mmsb.processors.compiling.bodies import Body
 from mmsb.processors.compiling.checks import check_invariants
 from mmsb.processors.compiling.emits import BEGIN
 from mmsb.processors.compiling.statements import Statements
+from mmsb.processors.compiling.walking import has
 from mmsb.processors.language.intents import Code as IntentCode
 from mmsb.schemas.limits import OUTCOME_BYTES_MAX
 from mmsb.schemas.rejections import Code
@@ -41,7 +42,7 @@ def aliases(plans: Sequence[PagePlan]) -> str:
 def write_lowering(body: Body, access: Access, code: IntentCode, number: int) -> None:
     """From the slots on. `number` is the intent type's in the block."""
     plans = access.plans
-    emits = _emits(code.delta)
+    emits = has(code.delta, "emit")
     access.load()
     if emits:
         body.source.extend(BEGIN)
@@ -62,13 +63,6 @@ def write_lowering(body: Body, access: Access, code: IntentCode, number: int) ->
     if emits:
         body.source.line("count_emitted(block, counts, emitted, emitted_words, sent, digest)")
     body.source.line("return APPLIED")
-
-
-def _emits(nodes: Any) -> bool:
-    if not isinstance(nodes, tuple | list):
-        return False
-    parts = list(nodes)
-    return (len(parts) == 3 and parts[0] == "emit") or any(map(_emits, parts))
 
 
 def _find_changes(body: Body, access: Access) -> None:
@@ -119,7 +113,11 @@ def _shape(body: Body, access: Access, plan: PagePlan) -> None:
 
 
 def _check_size(body: Body, plans: Sequence[PagePlan], number: int) -> None:
-    shown = {"value": "bits_of_int(8 * words)", "bound": body.constants.word(OUTCOME_BYTES_MAX), "kind": I64}
+    shown: dict[str, Any] = {
+        "value": "bits_of_int(8 * words)",
+        "bound": body.constants.word(OUTCOME_BYTES_MAX),
+        "kind": I64,
+    }
     body.reject_if(f"8 * words > {OUTCOME_BYTES_MAX}", Code.TOO_LARGE, **shown)
     kinds = {plan.kind: plan.layout.type_id for plan in plans}
     types = [f"is_new(counts, {number})"]

@@ -1,6 +1,7 @@
 """The functions that come before a page is looked at: a query's keys, and the partition that they belong to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmsb.kernels.rejections import I64
 from mmsb.processors.compiling.bodies import Body, Value
@@ -45,7 +46,7 @@ def write_partitions(body: Body, query: Sequence[tuple[PageLayout, Sequence[Node
     at = 0
     for ordinal, (page, _) in enumerate(query):
         right = write_partition(body, page, at)
-        parts = {"value": f"bits_of_int({right})", "kind": I64, "ordinal": str(ordinal)}
+        parts: dict[str, Any] = {"value": f"bits_of_int({right})", "kind": I64, "ordinal": str(ordinal)}
         type_id = body.constants.word(page.type_id)
         body.reject_if(f"{right} != partition", Code.WRONG_PARTITION, type_id, **parts)
         at += page.key_size // 8

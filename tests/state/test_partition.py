@@ -164,7 +164,7 @@ def do(state: PartitionState, offset: int, effect) -> None:
 
 def everything(state: PartitionState):
     pages = sorted(((page, epoch, content) for page, epoch, content in state.pages))
-    return (state.digest, state.clock, state.layouts, pages, list(state._ids), state._marks.copy(), state._sent.copy())
+    return (state.digest, state.clock, state.layouts, pages, list(state._ids), dict(state._marks), dict(state._sent))
 
 
 @given(st.lists(EFFECTS, max_size=12), st.lists(EFFECTS, max_size=12))
