@@ -3,6 +3,7 @@
 import platform
 import re
 from random import Random
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -153,7 +154,8 @@ VECTOR_REGISTERS = {"x86_64": r"%[yz]mm\d", "amd64": r"%[yz]mm\d", "arm64": r"\b
 @pytest.mark.skipif(COMPILED and CHECKED, reason="NUMBA_BOUNDSCHECK=1: words are checked byte by byte, not vectorised")
 @pytest.mark.skipif(platform.machine().lower() not in VECTOR_REGISTERS, reason="registers of this machine unknown")
 def test_the_dense_merge_is_done_in_vector_registers():
-    fresh = numba.njit(nogil=True, error_model="numpy", _nrt=False)(merge.merge_dense.py_func)
+    plain = cast("Any", merge.merge_dense).py_func
+    fresh = cast("Any", numba).njit(nogil=True, error_model="numpy", _nrt=False)(plain)
     page = guarded(bytes(4096))
     fresh(page, AT, 4096, guarded(b"\x01" * 4096), guarded(b"\xff" * 4096), AT)
     assert unguarded(page) == b"\x01" * 4096
