@@ -1,4 +1,4 @@
-"""Where tests keep compiled code, and Hypothesis profiles: CI draws the same examples each time, a developer new ones."""
+"""Where compiled code is kept, and Hypothesis profiles. CI draws the same examples each time; a developer new ones."""
 
 import os
 from pathlib import Path

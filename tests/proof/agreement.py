@@ -137,7 +137,7 @@ def check_way(case: Case, bundle: Bundle, way: Way, before: int | None, where: s
     settled = way.settled()
     if before is not None and settled is not None:
         rows = zip(case.model_records, case.outcomes, strict=True)
-        least = sum(way.takes(bundle, record.value, out.intent_type) for record, out in rows)
+        least = sum(way.takes(bundle, record.value, out) for record, out in rows)
         agree("compiled code ran", settled - before >= least, True, f"{where}: {settled - before} of {least}")
 
 

@@ -62,7 +62,9 @@ class Actor:
 class Simulation:
     """The TLog, whoever writes to it, and the two folds that judge it."""
 
-    def __init__(self, seed: int, rng: Random, bundles: list[tuple[Description, Bundle]], way: Way) -> None:
+    def __init__(
+        self, seed: int, rng: Random, bundles: list[tuple[Description, Bundle]], way: Way = INTERPRETED
+    ) -> None:
         self.seed, self.rng, self.bundles, self.way = seed, rng, bundles, way
         self.settings = random_settings(rng)
         self.app = bundles[0][0].app

@@ -5,22 +5,24 @@ Applications and records are written by hand; the comparisons are those of tests
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mmsb.processors import judging
-from mmsb.processors.machine import Machine
+from mmsb.processors.bundle import Bundle as Loaded
 from mmsb.schemas.batches import decode_batches
+from mmsb.schemas.intents import pack_intent
 from mmsb.schemas.limits import BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX
-from mmsb.schemas.tlog import blocks
 from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.state.partition import PartitionState
 from tests.model import machine as model_machine
 from tests.model.batch import Record, encode_batch
 from tests.model.bundle import Bundle, Field, Intent, Page, Tree
 from tests.model.writer import make_block
 from tests.proof.agreement import CUTS, Case, agree, check_cut, check_outcome, loaded
+from tests.proof.ways import Way, limit, plain
 
 SETTINGS: dict[str, Any] = {"partition": 0, "partitions": 1, "log_id": bytes(range(16)), "window": 1_048_576}
 REIGN, HEAD = bytes(16), bytes(32)
@@ -42,60 +44,73 @@ def make_case(bundle: Bundle, values: Sequence[bytes | None], *, control: bool =
     return Case(0, bundle, SETTINGS, model_records, outcomes, model, records, genesis)
 
 
-def check(bundle: Bundle, *members: dict[str, Any]) -> list[str]:
-    """Compare everything; gives the model's words for what became of each."""
-    case = make_case(bundle, [json.dumps(each).encode() for each in members])
+def check(way: Way, bundle: Bundle, *members: dict[str, Any]) -> list[str]:
+    """Compare everything, for JSON and packed; gives the model's words for what became of each."""
     with loaded(bundle) as ours:
-        for cut in CUTS:
-            check_cut(case, ours, cut)
-    return [out.rejection or out.status_name for out in case.outcomes]
+        texts = [json.dumps(each).encode() for each in members]
+        cases = [make_case(bundle, values) for values in (texts, list(map(partial(packed, ours), members, texts)))]
+        for case in cases:
+            for cut in CUTS:
+                check_cut(case, ours, cut, way)
+    found = [[out.rejection or out.status_name for out in case.outcomes] for case in cases]
+    agree("packed and JSON", *found, bundle.app)
+    return found[0]
 
 
-def test_an_index_is_below_the_count_and_not_below_zero() -> None:
+def packed(bundle: Loaded, members: dict[str, Any], text: bytes) -> bytes:
+    """The same intent packed, where it can be: what compiled code runs. Built-in intents and the like stay JSON."""
+    layout = next((one.layout for one in bundle.programs if one.layout.name == members["@type"]), None)
+    names = [field.name for field in layout.fields] if layout else []
+    if layout is None or set(members) != {"@type", *names} or not all(isinstance(members[name], int) for name in names):
+        return text
+    return pack_intent(layout.type_id, layout.pack([members[name] for name in names]))
+
+
+def test_an_index_is_below_the_count_and_not_below_zero(way: Way) -> None:
     at = ("arg", "i")
     read = intent("Read", ("set", "p", "n", ("get_at", "p", "a", at)), fields=(Field("i", "i64"),))
     write = intent("Write", ("set_at", "p", "a", at, ONE), fields=(Field("i", "i64"),))
     bundle = Bundle("indices", (PAGE,), (read, write))
     sent = [{"@type": name, "i": i} for name in ("Write", "Read") for i in (-4, -3, -1, 0, 2, 3)]
     bad, good = "index_out_of_range", "applied"
-    assert check(bundle, *sent) == [bad, bad, bad, good, good, bad] * 2
+    assert check(way, bundle, *sent) == [bad, bad, bad, good, good, bad] * 2
 
 
-def test_a_page_exists_until_it_is_deleted() -> None:
+def test_a_page_exists_until_it_is_deleted(way: Way) -> None:
     ask: Tree = ("set", "q", "e", ("exists", "p"))
     query = (("P", (ONE,)), ("P", (("lit", 2, "2"),)))
     delete = Intent("Delete", (), query, ("p", "q"), (ask, ("delete", "p"), ("set", "q", "n", ONE), ask))
     bundle = Bundle("deletions", (PAGE,), (intent("Make", ("set", "p", "n", ONE)), delete))
-    assert check(bundle, {"@type": "Make"}, {"@type": "Delete"}) == ["applied", "applied"]
+    assert check(way, bundle, {"@type": "Make"}, {"@type": "Delete"}) == ["applied", "applied"]
 
 
-def test_json_has_a_depth() -> None:
+def test_json_has_a_depth(way: Way) -> None:
     made = intent("Make", ("set", "p", "n", ONE), fields=(Field("i", "i64"),))
     bundle = Bundle("depths", (PAGE,), (made,))
     nested: list[Any] = []
     for _ in range(6):
         nested = [nested]
     sent = [{"@type": "Make", "i": nested}, {"@type": "Make", "i": [nested]}]
-    assert check(bundle, *sent) == ["wrong_type", "json_depth"]
+    assert check(way, bundle, *sent) == ["wrong_type", "json_depth"]
 
 
-def test_an_upsert_knows_u64_from_i64() -> None:
+def test_an_upsert_knows_u64_from_i64(way: Way) -> None:
     bundle = Bundle("unsigned", (PAGE,), (intent("Make", ("set", "p", "n", ONE)),))
     put = {"@type": "mmsb.Upsert", "page": "P", "key": 1}
     sent = [{**put, "set": {"u": 2**63}}, *({**put, "where": [["u", op, 1]], "set": {"n": 7}} for op in ("lt", "ge"))]
     sent += [{**put, "where": [["u", "ge", 2**64 - 1]], "set": {"n": 8}}, {**put, "set": {"u": 2**64 - 1}}]
-    assert check(bundle, *sent) == ["applied", "condition", "applied", "condition", "applied"]
+    assert check(way, bundle, *sent) == ["applied", "condition", "applied", "condition", "applied"]
 
 
-def test_an_upsert_adds_up_to_the_last_i64() -> None:
+def test_an_upsert_adds_up_to_the_last_i64(way: Way) -> None:
     bundle = Bundle("sums", (PAGE,), (intent("Make", ("set", "p", "n", ONE)),))
     put = {"@type": "mmsb.Upsert", "page": "P", "key": 1}
     sums = (2**63 - 2, 1, 1, -(2**63), -(2**63), -1)
     sent = [{**put, "add": {"n": number}} for number in sums]
-    assert check(bundle, *sent) == ["applied", "applied", "overflow", "applied", "overflow", "applied"]
+    assert check(way, bundle, *sent) == ["applied", "applied", "overflow", "applied", "overflow", "applied"]
 
 
-def test_an_untouched_field_is_held_to_a_bound_that_is_new() -> None:
+def test_an_untouched_field_is_held_to_a_bound_that_is_new(way: Way) -> None:
     """One release stores what the next one's bounds forbid; whoever changes the page must make it right."""
     delta: tuple[Tree, ...] = (("set", "p", "m", ("arg", "m")), ("aug", "+", ("get", "p", "n"), ("arg", "n")))
     fields = (Field("m", "i64"), Field("n", "i64"))
@@ -108,13 +123,13 @@ def test_an_untouched_field_is_held_to_a_bound_that_is_new() -> None:
     values = [json.dumps(each).encode() for each in sent]
     model_records = [Record(offset, 0, value) for offset, value in enumerate(values)]
     (records,) = decode_batches(encode_batch(model_records))
-    state, model_state = PartitionState(make_case(releases[0], values[:1]).genesis), None
+    state, model_state = way.state(make_case(releases[0], values[:1]).genesis), None
     found: list[str] = []
     for release, (first, end) in zip(releases, ((0, 1), (1, 4)), strict=True):
         model = model_machine.Machine(release, **SETTINGS, state=model_state)
         outcomes, model_state = model.step(model_records[first:end]), model.state
         with loaded(release) as bundle:
-            outcome = Machine(bundle, state, first - 1).step(records.slice(first, end))
+            outcome = way.machine(bundle, state, first - 1).step(records.slice(first, end))
         known: list[Any] = [None] * first + list(outcomes)
         case = Case(0, release, SETTINGS, model_records, known, model, records, state.genesis)
         check_outcome(case, outcome, f"release {release.pages[0].fields[0].bounds}")
@@ -123,13 +138,17 @@ def test_an_untouched_field_is_held_to_a_bound_that_is_new() -> None:
     assert found == ["applied", "invariant", "applied", "applied"]
 
 
-def test_one_source_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_source_too_many_is_refused(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit of two, so that the third is too many."""
     monkeypatch.setattr(judging, "SOURCES_MAX", 2)
+    if plain():
+        from mmsb.kernels import settling
+
+        monkeypatch.setattr(settling, "_LIMIT", np.uint64(2))
     monkeypatch.setattr(model_machine, "SOURCES_MAX", 2)
     bundle = Bundle("sources", (PAGE,), (intent("Make", ("set", "p", "n", ONE)),))
     sent = [{"@type": "Make", "@source": source, "@number": 1 + i} for i, source in enumerate("aabcba")]
-    assert check(bundle, *sent) == ["applied"] * 3 + ["too_many_sources"] + ["applied"] * 2
+    assert check(way, bundle, *sent) == ["applied"] * 3 + ["too_many_sources"] + ["applied"] * 2
 
 
 def wide(count: int) -> Bundle:
@@ -143,14 +162,14 @@ def wide(count: int) -> Bundle:
 
 
 @pytest.mark.parametrize(("count", "expected"), [(3, "applied"), (4, "too_large")])
-def test_an_outcome_has_a_size(count: int, expected: str) -> None:
-    assert check(wide(count), {"@type": "Fill"}) == [expected]
+def test_an_outcome_has_a_size(way: Way, count: int, expected: str) -> None:
+    assert check(way, wide(count), {"@type": "Fill"}) == [expected]
 
 
-def check_cut_of_block(case: Case, bytes_max: int, intents_max: int) -> None:
+def check_cut_of_block(way: Way, case: Case, bytes_max: int, intents_max: int) -> None:
     """Step all records at once: as many settle as fit into a block, and the rest goes into the next one."""
     with loaded(case.description) as bundle:
-        machine = Machine(bundle, PartitionState(case.genesis))
+        machine = way.machine(bundle, way.state(case.genesis))
         outcome = machine.step(case.records)
     count = len(outcome.outcomes)
     again = model_machine.Machine(case.description, **SETTINGS)
@@ -165,16 +184,16 @@ def check_cut_of_block(case: Case, bytes_max: int, intents_max: int) -> None:
     agree("the next block goes on", rest.first, count, "cut")
 
 
-def test_a_block_ends_before_it_is_too_large() -> None:
+def test_a_block_ends_before_it_is_too_large(way: Way) -> None:
     bundle = Bundle("blocks", (PAGE,), (intent("Make", ("aug", "+", ("get", "p", "n"), ONE)),))
     told = {"@type": "Make", "@actor": "a" * 256, "@reason": "r" * 1024, "@trace": "t" * 512}
     case = make_case(bundle, [json.dumps(told).encode()] * 600)
-    check_cut_of_block(case, BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX)
+    check_cut_of_block(way, case, BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX)
 
 
-def test_a_block_settles_so_many_intents_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_settles_so_many_intents_and_no_more(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit of 100."""
-    monkeypatch.setattr(blocks, "BLOCK_INTENTS_MAX", 100)
+    limit(monkeypatch, "BLOCK_INTENTS_MAX", 100)
     bundle = Bundle("blocks", (PAGE,), (intent("Make", ("aug", "+", ("get", "p", "n"), ONE)),))
     case = make_case(bundle, [None] * 101, control=True)
-    check_cut_of_block(case, BLOCK_BYTES_MAX, 100)
+    check_cut_of_block(way, case, BLOCK_BYTES_MAX, 100)

@@ -6,32 +6,30 @@ from typing import Any
 
 import pytest
 
-from mmsb.processors.writer import Writer
 from mmsb.schemas.batches import decode_batches
 from mmsb.schemas.limits import BLOCK_INTENTS_MAX, FOLLOW_UPS_PER_INTENT_MAX
 from mmsb.schemas.records import concat
-from mmsb.schemas.tlog import blocks
 from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.state.fold import Fold
 from tests.generator.traffic import to_batches
 from tests.model import fold as model_fold
 from tests.model import machine as model_machine
 from tests.model.batch import Record
 from tests.model.bundle import Bundle, Field, Intent, Page, Tree
 from tests.proof.agreement import CUTS, NONCE, Case, agree, check_cut, check_folds, loaded, make_case
+from tests.proof.ways import Way, limit
 
 ONE: Tree = ("lit", 1, "1")
 PAGE = Page("P", ("i64",), (Field("n", "i64"),))
 MAKE = Intent("Make", (), (("P", (ONE,)),), ("p",), (("aug", "+", ("get", "p", "n"), ONE),))
 
 
-def blocks_of(case: Case, where: str) -> list[int]:
+def blocks_of(case: Case, where: str, way: Way) -> list[int]:
     """Step all that is left, over and over; gives how many offsets each block settled."""
-    fold, reader = Fold(case.genesis.pack()), model_fold.Fold()
+    fold, reader = way.fold(case.genesis.pack()), model_fold.Fold()
     reader.feed(b"genesis", case.genesis.pack())
     counts: list[int] = []
     with loaded(case.description) as bundle:
-        writer = Writer(bundle, fold, NONCE)
+        writer = way.writer(bundle, fold, NONCE)
         claim = writer.claim()
         writer.read(fold.next, claim.key, claim.value)
         agree("claim is accepted", reader.feed(claim.key, claim.value), model_fold.ACCEPTED, where)
@@ -46,15 +44,15 @@ def blocks_of(case: Case, where: str) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(500, 512))
-def test_blocks_cut_by_size_settle_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_BYTES_MAX", 20_000)
-    assert len(blocks_of(make_case(seed, 250), f"seed {seed}")) > 1
+def test_blocks_cut_by_size_settle_the_same(seed: int, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit(monkeypatch, "BLOCK_BYTES_MAX", 20_000)
+    assert len(blocks_of(make_case(seed, 250), f"seed {seed}", way)) > 1
 
 
 @pytest.mark.parametrize("seed", range(512, 520))
-def test_blocks_cut_by_count_settle_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BLOCK_INTENTS_MAX", 11)
-    assert blocks_of(make_case(seed, 60), f"seed {seed}") == [11] * 5 + [5]
+def test_blocks_cut_by_count_settle_the_same(seed: int, way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit(monkeypatch, "BLOCK_INTENTS_MAX", 11)
+    assert blocks_of(make_case(seed, 60), f"seed {seed}", way) == [11] * 5 + [5]
 
 
 def case_of(bundle: Bundle, values: list[bytes], *, control: bool = False) -> Case:
@@ -67,12 +65,12 @@ def case_of(bundle: Bundle, values: list[bytes], *, control: bool = False) -> Ca
 
 
 @pytest.mark.slow
-def test_a_block_settles_65536_intents_and_no_more() -> None:
+def test_a_block_settles_65536_intents_and_no_more(way: Way) -> None:
     case = case_of(Bundle("many", (PAGE,), (MAKE,)), [b""] * (BLOCK_INTENTS_MAX + 3), control=True)
-    assert blocks_of(case, "many") == [BLOCK_INTENTS_MAX, 3]
+    assert blocks_of(case, "many", way) == [BLOCK_INTENTS_MAX, 3]
 
 
-def test_an_intent_sends_so_many_follow_ups_and_no_more() -> None:
+def test_an_intent_sends_so_many_follow_ups_and_no_more(way: Way) -> None:
     def burst(name: str, count: int) -> Intent:
         return Intent(name, (), (("P", (ONE,)),), ("p",), tuple(("emit", "Make", ()) for _ in range(count)))
 
@@ -83,4 +81,4 @@ def test_an_intent_sends_so_many_follow_ups_and_no_more() -> None:
     assert [len(out.follow_ups) for out in case.outcomes] == [most, 0, most]
     with loaded(bundle) as ours:
         for cut in CUTS:
-            check_cut(case, ours, cut)
+            check_cut(case, ours, cut, way)

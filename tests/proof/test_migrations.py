@@ -4,16 +4,15 @@ import json
 from dataclasses import replace
 from random import Random
 
-from mmsb.processors.writer import Writer
 from mmsb.schemas.batches import decode_batches
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.migrations import Migration, Step
-from mmsb.state.fold import Fold
 from tests.generator.traffic import to_batches
 from tests.model import fold as model_fold
 from tests.model.batch import Record
 from tests.model.bundle import Bundle, Field, Intent, Page, Tree
 from tests.proof.agreement import agree, fold_view, loaded, model_view
+from tests.proof.ways import Way
 
 GENESIS = Genesis(bytes(range(16)), "moves", 0, 1, 100)
 OLD = Page("P", ("i64",), (Field("a", "i8"), Field("b", "u16"), Field("gone", "f64"), Field("t", "text(4)")))
@@ -38,7 +37,7 @@ def bundle_of(page: Page, *delta: Tree) -> Bundle:
     return Bundle("moves", (page,), (change,))
 
 
-def test_both_folds_migrate_alike() -> None:
+def test_both_folds_migrate_alike(way: Way) -> None:
     first = bundle_of(
         OLD,
         ("set", "p", "a", ("arg", "n")),
@@ -47,7 +46,7 @@ def test_both_folds_migrate_alike() -> None:
         ("set", "p", "t", ("lit", "né", "'né'")),
     )
     second = bundle_of(NEW, ("aug", "+", ("get", "p", "c"), ("arg", "n")))
-    fold, reader = Fold(GENESIS.pack()), model_fold.Fold()
+    fold, reader = way.fold(GENESIS.pack()), model_fold.Fold()
     reader.feed(b"genesis", GENESIS.pack())
     with loaded(first) as one, loaded(second) as other:
         bundles = (one, replace(other, generation=one.generation + 1))
@@ -56,7 +55,7 @@ def test_both_folds_migrate_alike() -> None:
         ]
         batch = decode_batches(b"".join(to_batches(Random(0), records)))
         for turn, bundle in enumerate(bundles):
-            writer = Writer(bundle, fold, bytes(15) + bytes([turn + 1]))
+            writer = way.writer(bundle, fold, bytes(15) + bytes([turn + 1]))
             entry = writer.claim()
             entries = [entry]
             writer.read(fold.next, entry.key, entry.value)

@@ -16,10 +16,12 @@ import pytest
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.machine import Machine
 from mmsb.processors.writer import Writer
+from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.fold import Fold
 from mmsb.state.partition import PartitionState
+from tests.model.machine import Outcome
 
 if TYPE_CHECKING:
     from mmsb.processors.compiled import Compiled
@@ -51,7 +53,7 @@ class Way:
         """How many records compiled code has settled so far, where there is any."""
         return None
 
-    def takes(self, bundle: Bundle, value: bytes | None, type_id: int | None) -> bool:
+    def takes(self, bundle: Bundle, value: bytes | None, out: Outcome) -> bool:
         """Whether a record with such a value and outcome has to go through compiled code."""
         return False
 
@@ -98,11 +100,12 @@ class CompiledWay(Way):
     def settled(self) -> int:
         return self.count
 
-    def takes(self, bundle: Bundle, value: bytes | None, type_id: int | None) -> bool:
-        """All but JSON and built-in intents, which the interpreter runs, and what could not be compiled."""
+    def takes(self, bundle: Bundle, value: bytes | None, out: Outcome) -> bool:
+        """All but JSON, built-in intents, compensations and what could not be compiled: the interpreter runs these."""
         module = self.code(bundle).module
-        left = type_id in module.intents and type_id not in module.compiled
-        return not left and (value is None or value[:1] != b"{")
+        left = out.intent_type in module.intents and out.intent_type not in module.compiled
+        compensated = out.row is not None and out.source is not None and out.source.kind == FOLLOW_UP
+        return not left and not compensated and (value is None or value[:1] != b"{")
 
 
 INTERPRETED = Way()
