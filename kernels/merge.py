@@ -15,12 +15,14 @@ from mmsb.kernels.memory import Bytes, Int, Word, Words, bits_of, load_u32, load
 
 Places = Any  # an i64 array
 
-DENSE_FROM: Final = 24
+DENSE_FROM: Final = 28
 """From how many percent of a page's words on the dense merge is the faster one (docs/decisions)."""
 
 _AHEAD: Final = 4096  # bytes of pages that are brought near before they are needed
 _PAGES_AHEAD: Final = 16
 _LINE: Final = 64
+_LINE_WORDS: Final = 8
+_ENTRIES_AHEAD: Final = 16  # spans or runs of a payload whose words are brought near
 
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
@@ -128,6 +130,19 @@ def apply_payload(words: Words, at: Int, word_count: Int, payload8: Bytes, paylo
         _apply_runs(words, at, payload8, payload_at)
     else:
         _apply_spans(words, at, payload8, payload_at)
+
+
+@inlined
+def prefetch_payload(words: Words, at: Int, word_count: Int, payload8: Bytes, payload_at: Int, kind: Int) -> None:
+    """Bring near what a payload, which has been validated and is applied soon, will write to, or most of it."""
+    if kind == MASK:
+        for word in range(0, word_count, _LINE_WORDS):
+            prefetch(words, at + word)
+    else:
+        for index in range(min(_count_of(payload8, payload_at), _ENTRIES_AHEAD)):
+            first, size = _entry(payload8, payload_at, index)
+            prefetch(words, at + first)
+            prefetch(words, at + first + min(size, _LINE_WORDS) - 1)
 
 
 @inlined

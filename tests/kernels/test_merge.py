@@ -17,7 +17,7 @@ from mmsb.schemas import deltas
 from tests.kernels.guarded import GUARD, SIZES, guarded, guarded_words, unguarded, unguarded_words
 
 AT = len(GUARD)
-DENSITIES = (0.1, 0.5, 1, 2, 5, 10, 20, 23, 24, 25, 35, 50, 100)  # in percent
+DENSITIES = (0.1, 0.5, 1, 2, 5, 10, 20, 27, 28, 29, 35, 50, 100)  # in percent
 NEVER = 1_000_000  # no page has so many percent of changed words
 
 sizes = st.sampled_from(SIZES) | st.integers(1, 200)
