@@ -119,9 +119,7 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Any:
-        locator: Any = cls(py_func)
-        locator.ensure_cache_path()
-        return locator
+        return cls(py_func)
 
 
 class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]

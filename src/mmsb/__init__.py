@@ -3,6 +3,8 @@
 First what users declare with, then the core that runs it without IO, then errors. What is not here is not public.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from mmsb.app import App
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.doors import Mutate, Query, Upsert
@@ -18,6 +20,7 @@ from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, unpack_delta
 from mmsb.schemas.errors import (
     CallerError,
     CorruptState,
+    EnvironmentFailed,
     InvalidDefinition,
     InvalidDelta,
     InvalidValue,
@@ -41,13 +44,21 @@ from mmsb.schemas.verbs import delete, emit, exists, now, reject, sqrt
 from mmsb.state.fold import Discarded, Fold, Verdict
 from mmsb.state.partition import PartitionState
 
+if TYPE_CHECKING:
+    from mmsb.processors.compiled import Compiled
+    from mmsb.processors.intake import read_batches
+    from mmsb.state.arrays import ArrayState
+    from mmsb.streams.building import build
+
 __version__ = "0.1.0"
 
 __all__ = [
     "App",
+    "ArrayState",
     "Bundle",
     "CallerError",
     "Code",
+    "Compiled",
     "CorruptState",
     "Delta",
     "DeltaKind",
@@ -56,6 +67,7 @@ __all__ = [
     "Discarded",
     "Durability",
     "Entry",
+    "EnvironmentFailed",
     "Event",
     "Fold",
     "Genesis",
@@ -89,6 +101,7 @@ __all__ = [
     "Writer",
     "array",
     "blob",
+    "build",
     "decode_batch",
     "decode_batches",
     "delete",
@@ -106,6 +119,7 @@ __all__ = [
     "now",
     "pack",
     "pack_json",
+    "read_batches",
     "reject",
     "sqrt",
     "text",
@@ -117,3 +131,19 @@ __all__ = [
     "unpack_delta",
     "validate_delta",
 ]
+
+_HEAVY = {
+    "ArrayState": "mmsb.state.arrays",
+    "Compiled": "mmsb.processors.compiled",
+    "build": "mmsb.streams.building",
+    "read_batches": "mmsb.processors.intake",
+}
+"""What loads NumPy and Numba: a service that only publishes intents never does."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HEAVY:
+        raise AttributeError(f"module 'mmsb' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HEAVY[name]), name)

@@ -12,7 +12,7 @@ from tests.docs.tables import DOCUMENTS, anchors, blocks, prose, text_of
 from tests.project.tree import ROOT, run
 
 README = text_of("README.md")
-DECLARATIONS, FIVE_MINUTES = blocks(README, "python")
+DECLARATIONS, FIVE_MINUTES, COMPILED = blocks(README, "python")
 
 SHOW = """
 import json
@@ -50,6 +50,13 @@ def test_the_second_block_prints_what_it_says():
     *outcomes, account = result.stdout.splitlines()
     assert ", ".join(outcomes) in said
     assert account in said
+
+
+def test_the_third_block_gives_the_same_bytes_compiled():
+    result = run(sys.executable, "-c", FIVE_MINUTES + COMPILED, cwd=ROOT)
+
+    assert "assert again.sections == outcome.sections" in COMPILED
+    assert result.returncode == 0, result.stdout
 
 
 def test_the_walkthrough_says_what_it_promises():
