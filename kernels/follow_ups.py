@@ -75,7 +75,7 @@ def emit(
     block[at + 4] = np.uint64(number)
     block[at + 5] = np.uint64(hops_of(buffer, envelopes, i) + 1)
     size = ARGUMENTS + arguments
-    size += _put_metadata(block, at + size, buffer, envelopes, i, offset, log, partition)
+    size += put_metadata(block, at + size, buffer, envelopes, i, offset, log, partition)
     row += SENT_W * emitted
     block[row] = np.uint64(counts[INTENTS_N]) | (np.uint64(target) << _U32)
     block[row + 1] = np.uint64(number)
@@ -84,7 +84,7 @@ def emit(
 
 
 @inner
-def _put_metadata(
+def put_metadata(
     block: Words, at: Int, buffer: Bytes, envelopes: Words, i: Int, offset: Int, log: Words, partition: Int
 ) -> Int:
     """The cause's metadata, with the cause as causation, and as correlation where there is none."""

@@ -126,7 +126,7 @@ class Writer:
             return verdict, self._stepped.popleft()[1] if verdict.accepted else None
         verdict = self.fold.read(offset, key, value)
         self._reigned |= self.reigns
-        if verdict.block is not None and self.reigns:
+        if verdict.settles and self.reigns:
             raise CorruptState(f"TLog offset {offset}: a block of this reign that this writer did not write; stop both")
         if verdict.accepted and self.reigns and not self.fold.pending and self._machine is None:
             self._machine = Machine(self._bundle, self.fold.state, self.fold.settled, self._compiled)

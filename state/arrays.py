@@ -271,7 +271,12 @@ class ArrayState(PartitionState):
         self.array_ids = ArrayIds(genesis.window, salt)
         self.array_marks = ArrayMarks(salt)
         self.array_sent = ArraySent(genesis.partition_count)
+        self.layout_changes = 0  # how often, so that whoever keeps something made from layouts knows when it is stale
         super().__init__(genesis, self.array_pages, self.array_ids, self.array_marks, self.array_sent)
+
+    def _set_layout(self, name: str, new: PageLayout | None) -> None:
+        super()._set_layout(name, new)
+        self.layout_changes += 1
 
     def begin(self) -> None:
         super().begin()

@@ -8,7 +8,8 @@ and `acknowledge` is for the one who stepped a block itself and whose state ther
 import enum
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from mmsb.kernels.digest import Digest
@@ -25,6 +26,9 @@ from mmsb.state.migrations import migrate
 from mmsb.state.partition import PartitionState
 
 NO_REIGN: Final = bytes(REIGN_BYTES)
+
+Apply = Callable[[BlockHeader, bytes], None]
+"""What is done with a block, of which the header says that it is the next one."""
 
 
 class Discarded(enum.Enum):
@@ -43,18 +47,28 @@ class Discarded(enum.Enum):
     NOT_REPEATED = "a quarantine under a claim that does not repeat the one before"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
-    """What became of one TLog record; `discarded` is None if it counts."""
+    """What became of one TLog record; `discarded` is None if it counts. `value` is that of a block that counts."""
 
     offset: int
     kind: TlogKind | None
     discarded: Discarded | None = None
-    block: Block | None = None
+    value: bytes | None = field(default=None, repr=False)
 
     @property
     def accepted(self) -> bool:
         return self.discarded is None
+
+    @property
+    def settles(self) -> bool:
+        """Whether it is a block or quarantine that counts."""
+        return self.value is not None
+
+    @cached_property
+    def block(self) -> Block | None:
+        """What it settles, an object for each row: only whoever looks into it pays for that."""
+        return None if self.value is None else unpack_block(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +138,17 @@ class Fold:
 
     def read(self, offset: int, key: bytes | None, value: bytes | None) -> Verdict:
         """Fold the next record, applying it if it counts."""
-        return self._next(offset, key, value, self._apply)
+        return self._next(offset, key, value, self._fold_block)
 
     def acknowledge(self, offset: int, key: bytes | None, value: bytes, digest: Digest) -> Verdict:
         """Fold a block whose effects the state has; `digest` is that of the state when it had been stepped."""
 
-        def same(block: Block) -> None:
-            self._check_digest(block.header, digest)
+        def same(header: BlockHeader, _: bytes) -> None:
+            self._check_digest(header, digest)
 
         return self._next(offset, key, value, same)
 
-    def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
+    def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Apply) -> Verdict:
         if offset != self.next:
             raise InvalidValue(f"expected TLog offset {self.next}, found {offset}: offsets are dense")
         if self._stopped:
@@ -152,7 +166,7 @@ class Fold:
         self.next = offset + 1
         return verdict
 
-    def _verdict(self, offset: int, value: bytes | None, apply: Callable[[Block], None]) -> Verdict:
+    def _verdict(self, offset: int, value: bytes | None, apply: Apply) -> Verdict:
         kind = peek(value)
         if kind is None or value is None:
             return Verdict(offset, None, Discarded.NOT_OURS)
@@ -173,7 +187,7 @@ class Fold:
         header = BlockHeader(self.reign, self.head, *settles, digest.pack(), 0, TlogKind.MIGRATE)
         return pack_migrate(header, migrations)
 
-    def _judge(self, offset: int, kind: TlogKind, value: bytes, apply: Callable[[Block], None]) -> Verdict:
+    def _judge(self, offset: int, kind: TlogKind, value: bytes, apply: Apply) -> Verdict:
         if kind == TlogKind.GENESIS:
             return Verdict(offset, kind, Discarded.LATER_GENESIS)
         if kind == TlogKind.CLAIM:
@@ -186,16 +200,15 @@ class Fold:
             return Verdict(offset, kind, discarded)
         header = unpack_block_header(value)
         discarded = Discarded.TOO_SHORT if header is None else self._judge_header(header)
-        if discarded is not None:
+        if discarded is not None or header is None:
             return Verdict(offset, kind, discarded)
         if kind == TlogKind.MIGRATE:
             self._apply_migrate(value)
             return Verdict(offset, kind)
-        block = unpack_block(value)
-        apply(block)
-        self.settled = block.header.last
-        self.last_block = Settled(block.header.first, block.header.last, block.header.checksum)
-        return Verdict(offset, kind, None, block)
+        apply(header, value)
+        self.settled = header.last
+        self.last_block = Settled(header.first, header.last, header.checksum)
+        return Verdict(offset, kind, None, value)
 
     def _judge_claim(self, value: bytes) -> Discarded | None:
         claim = unpack_claim_header(value)
@@ -250,12 +263,13 @@ class Fold:
         self._all_or_nothing(change)
         self.pending = {}
 
-    def _apply(self, block: Block) -> None:
-        def change() -> None:
-            apply_block(self.state, self.claim, block)
-            self._check_digest(block.header, self.state.digest)
+    def _fold_block(self, header: BlockHeader, value: bytes) -> None:
+        block = unpack_block(value)
+        self._all_or_nothing(lambda: self._apply(block))
 
-        self._all_or_nothing(change)
+    def _apply(self, block: Block) -> None:
+        apply_block(self.state, self.claim, block)
+        self._check_digest(block.header, self.state.digest)
 
     def _all_or_nothing(self, change: Callable[[], None]) -> None:
         self.state.begin()

@@ -1,0 +1,166 @@
+"""Ids and marks of a block's outcomes, counted as docs/formats.md, section 13, says, so that they can be taken back."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from mmsb.kernels.block_sections import (
+    DUPLICATE,
+    FIRST,
+    ID_W,
+    IDS,
+    IDS_N,
+    INTENTS,
+    MARKS_DONE,
+    NOOP,
+    SOURCE_W,
+    SOURCES,
+    SOURCES_N,
+    Plan,
+    flags_of,
+)
+from mmsb.kernels.id_window import ABSENT, END, FLOOR, SIZE, first_offset, hash_id, prefetch_id, remember, remembered
+from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.memory import Bytes, Int, Word, Words
+from mmsb.kernels.mixing import CLOCK, ID, MARK, mix, seed_with
+from mmsb.kernels.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
+from mmsb.schemas.limits import SOURCES_MAX
+from mmsb.schemas.tlog.blocks import HAS_ID, HAS_SOURCE, STATUS_BITS
+
+AHEAD: Final = 64  # ids whose places are brought near together
+
+_LIMIT: Final = np.uint64(SOURCES_MAX)
+_ZERO: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
+_U32: Final = np.uint64(32)
+
+
+@kernel
+def settle_clock(before: Int, after: Int, digest: Words) -> None:
+    """The clock's term; there is none for the clock 0."""
+    if before != after:
+        if before > 0:
+            _take(digest, np.uint64(before), 0, CLOCK)
+        _add(digest, np.uint64(after), 0, CLOCK)
+
+
+@inlined
+def _add(digest: Words, word: Word, index: Int, start: Word) -> None:
+    a, b = mix(word, index, start)
+    digest[0] += a
+    digest[1] += b
+
+
+@inlined
+def _take(digest: Words, word: Word, index: Int, start: Word) -> None:
+    a, b = mix(word, index, start)
+    digest[0] -= a
+    digest[1] -= b
+
+
+@kernel
+def settle_ids(words: Words, value8: Bytes, plan: Plan, window: Words, hashes: Words, digest: Words) -> None:
+    """Remember what ids are new, and forget those that the window leaves behind."""
+    first, size = plan[FIRST], np.int64(window[SIZE])
+    row, index = plan[IDS], 0
+    end = row + ID_W * plan[IDS_N]
+    while row < end:
+        near = min(row + ID_W * AHEAD, end)
+        for at in range(row, near, ID_W):
+            hashed = hash_id(window, words[at], words[at + 1])
+            hashes[(at - row) // ID_W] = hashed
+            prefetch_id(window, hashed)
+        start = row
+        while row < near:
+            flags = flags_of(value8, plan, index)
+            if flags & HAS_ID:
+                if _remembers(flags & STATUS_BITS):
+                    hashed, offset = hashes[(row - start) // ID_W], first + index
+                    _remember(window, offset, hashed, words[row], words[row + 1], offset - size, digest)
+                row += ID_W
+            index += 1
+    _forget(window, first + plan[INTENTS] - 1 - size, digest)
+
+
+@inlined
+def _remembers(status: Int) -> bool:
+    return status not in (DUPLICATE, NOOP)
+
+
+@inlined
+def _remember(window: Words, offset: Int, hashed: Word, a: Word, b: Word, floor: Int, digest: Words) -> None:
+    """Ids below `floor` are forgotten by now."""
+    if first_offset(window, hashed, a, b, floor) == ABSENT:
+        remember(window, offset, hashed, a, b)
+        start = seed_with(ID, np.uint64(offset))
+        _add(digest, a, 0, start)
+        _add(digest, b, 1, start)
+
+
+@inlined
+def _forget(window: Words, offset: Int, digest: Words) -> None:
+    """Forget up to an offset."""
+    for old in range(np.int64(window[FLOOR]), min(offset + 1, np.int64(window[END]))):
+        row = remembered(window, old)
+        if row != ABSENT:
+            start = seed_with(ID, np.uint64(old))
+            _take(digest, window[row + 1], 0, start)
+            _take(digest, window[row + 2], 1, start)
+    if offset >= np.int64(window[FLOOR]):
+        window[FLOOR] = np.uint64(offset + 1)
+
+
+@kernel
+def take_back_ids(plan: Plan, window: Words) -> None:
+    """Empty the rows of the block's offsets; what came before is what its owner makes of the rest (`go_back`)."""
+    for offset in range(plan[FIRST], plan[FIRST] + plan[INTENTS]):
+        row = remembered(window, offset)
+        if row != ABSENT:
+            window[row] = _ZERO
+
+
+@kernel
+def settle_sources(words: Words, value8: Bytes, plan: Plan, marks: Words, undone: Any, digest: Words) -> bool:
+    """Raise marks; whether there was room for all new sources. `undone` keeps what `take_back_sources` needs."""
+    row = plan[SOURCES]
+    end = row + SOURCE_W * plan[SOURCES_N]
+    plan[MARKS_DONE] = index = 0
+    while row < end:
+        flags = flags_of(value8, plan, index)
+        if flags & HAS_SOURCE:
+            if flags & STATUS_BITS != NOOP and not _raise_mark(words, row, plan, marks, undone, digest):
+                return False
+            row += SOURCE_W
+        index += 1
+    return True
+
+
+@inlined
+def _raise_mark(words: Words, row: Int, plan: Plan, marks: Words, undone: Any, digest: Words) -> bool:
+    a, b, number, kind = words[row], words[row + 1], words[row + 2], words[row + 3] >> _U32
+    mark = find_mark(marks, kind, a, b)
+    before = _ZERO if mark == ABSENT else marks[ROWS + ROW * mark + NUMBER]
+    if number <= before:
+        return True
+    start = seed_with(seed_with(seed_with(MARK, kind), a), b)
+    if mark != ABSENT:
+        _take(digest, before, 0, start)
+        marks[ROWS + ROW * mark + NUMBER] = number
+    elif marks[COUNT] < _LIMIT:
+        mark = add_mark(marks, kind, a, b, number)
+    else:
+        return False
+    _add(digest, number, 0, start)
+    undone[2 * plan[MARKS_DONE]] = mark
+    undone[2 * plan[MARKS_DONE] + 1] = np.int64(before)
+    plan[MARKS_DONE] += 1
+    return True
+
+
+@kernel
+def take_back_sources(plan: Plan, marks: Words, undone: Any) -> None:
+    for at in range(2 * plan[MARKS_DONE] - 2, -1, -2):
+        if undone[at + 1] == 0:
+            drop_last_mark(marks)
+        else:
+            marks[ROWS + ROW * undone[at] + NUMBER] = np.uint64(undone[at + 1])
