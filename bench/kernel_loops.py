@@ -10,7 +10,7 @@ from mmsb.kernels.memory import Int, Words
 from mmsb.kernels.merge import Places, apply_payload, prefetch_payload
 
 _ZERO: Final = np.uint64(0)
-_AHEAD: Final = 4  # changes whose words are brought near meanwhile
+_AHEAD: Final = 8  # changes whose words are brought near meanwhile
 
 
 @kernel
