@@ -4,6 +4,7 @@ Merges are measured at every density, over four pages that stay in the cache and
 from that come the dispatcher's threshold (kernels/merge.py) and docs/figures/merge_density.svg.
 """
 
+import mmap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -233,9 +234,10 @@ def allocation_figures() -> list[Figure]:
 
 
 def arena(touched: bool) -> tuple[Array, Array, int, Array]:
-    """Index, arena, words of a slot, keys; an arena that was never touched has no memory yet."""
+    """Index, arena, words of a slot, keys; one never touched has no memory yet, which comes in 4 KiB."""
     pages = ArrayPageType(1, SLOT // 8 - 2, np.uint64(SEED))
     pages.reserve(ALLOCATED)
+    pages.arena = np.frombuffer(mmap.mmap(-1, pages.arena.nbytes), np.uint64)
     if touched:
         pages.arena.fill(3)
     return pages.index, pages.arena, pages.stride, np.random.default_rng(SEED).integers(0, 2**63, ALLOCATED, np.uint64)
