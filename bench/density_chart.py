@@ -78,7 +78,7 @@ def _panel(panel: Panel, left: float, threshold: float) -> list[str]:
         *_axes(left, x, y),
         _text(left + _WIDTH / 2, _TOP - 6, panel.title, "middle", "font-weight='bold'"),
         _text(left + _WIDTH / 2, bottom + 40, "changed words, % of the page (logarithmic)", "middle"),
-        _text(left - 44, middle, "ns per page (logarithmic)", "middle", turned),
+        _text(left - 44, middle, "ns per page, fastest of nine (logarithmic)", "middle", turned),
         _line(x(threshold), _TOP, x(threshold), bottom, "#555", 1.5, "5 4"),
         _text(x(threshold) - 5, bottom - 10, f"dense from {threshold:g} %", "end"),
         _curve(panel.densities, panel.sparse, x, y, _SPARSE),
