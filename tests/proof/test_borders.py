@@ -53,7 +53,7 @@ def check(way: Way, bundle: Bundle, *members: dict[str, Any]) -> list[str]:
             for cut in CUTS:
                 check_cut(case, ours, cut, way)
     found = [[out.rejection or out.status_name for out in case.outcomes] for case in cases]
-    agree("packed and JSON", *found, bundle.app)
+    agree("packed and JSON", found[0], found[1], bundle.app)
     return found[0]
 
 
