@@ -19,7 +19,7 @@ _SPARSE: Final = "#1b6ca8"
 _DENSE: Final = "#c4501b"
 _GREY: Final = "#e4e4e4"
 _X_TICKS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
-_Y_TICKS: Final = (5, 10, 20, 50, 100, 200, 500, 1000)
+_Y_TICKS: Final = (5, 10, 20, 50, 100, 200, 500, 1000, 2000)
 
 Place = Callable[[float], float]
 
