@@ -80,7 +80,11 @@ def _make_ready(title: str, module: Module, tell: Tell) -> str | None:
     for part, child in zip(missing, children, strict=True):
         if not child.returncode:
             _marker(module, part).touch()
-    return None if not failed else _last_words(failed[0])
+    words = _last_words(failed[0]) if failed else None
+    for child in children:
+        assert child.stderr is not None
+        child.stderr.close()
+    return words
 
 
 def module_path(module: Module) -> Path:
@@ -129,7 +133,10 @@ def _last_words(child: subprocess.Popen[str]) -> str:
     assert child.stderr is not None
     child.stderr.seek(0)
     lines = [line.strip() for line in child.stderr.read().splitlines() if line.strip()]
-    return lines[-1] if lines else f"the compiler ended with status {child.returncode} and said nothing"
+    if not lines:
+        return f"the compiler ended with status {child.returncode} and said nothing"
+    places = [line for line in lines if line.startswith('File "')]
+    return f"{lines[-1]} ({places[-1]})" if places else lines[-1]
 
 
 def _tell_terminal(text: str) -> None:

@@ -1,10 +1,12 @@
 """Runs what should catch a planted bug, in a damaged copy of the tree, and says what it met.
 
-`python -m tests.planted.catcher agree FIRST LAST…`, `interleave FIRST LAST…` (ranges of seeds) or `pytest NODE…`. The
-exit status tells a failed assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by
-a test that knows it.
+`python -m tests.planted.catcher agree FIRST LAST…`, `interleave FIRST LAST…` (ranges of seeds) or `pytest NODE…`;
+`compiled FIRST LAST…` and `plain NODE…` do the same with generated code and kernels, as plain Python. The exit status
+tells a failed assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by a test that
+knows it.
 """
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ import pytest
 
 MISSED, CAUGHT, CRASHED = 0, 10, 11
 ROOT = Path(__file__).resolve().parents[2]
+PLAIN = ("compiled", "plain")  # what runs kernels as plain Python
 
 
 class _Watcher:
@@ -45,7 +48,12 @@ def run_seeds(kind: str, bounds: Sequence[str]) -> tuple[str, BaseException | No
 
 
 def _check(kind: str, seed: int) -> None:
-    if kind == "agree":
+    if kind == "compiled":
+        from tests.proof.agreement import check_seed
+        from tests.proof.ways import CompiledWay
+
+        check_seed(seed, way=CompiledWay())
+    elif kind == "agree":
         from tests.proof.agreement import check_seed
 
         check_seed(seed)
@@ -61,7 +69,10 @@ def is_assertion(failure: BaseException) -> bool:
 
 
 def main(kind: str, *arguments: str) -> int:
-    where, failure = run_pytest(arguments) if kind == "pytest" else run_seeds(kind, arguments)
+    if kind in PLAIN:
+        os.environ["NUMBA_DISABLE_JIT"] = "1"  # before anything imports kernels
+        os.environ["MMSB_CACHE"] = str(ROOT / ".cache" / "mmsb")
+    where, failure = run_pytest(arguments) if kind in ("pytest", "plain") else run_seeds(kind, arguments)
     _check_origin()
     if failure is None:
         print("missed: everything passed")
