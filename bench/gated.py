@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.plain import Bank
 from bench.stages import Stage
-from bench.traffic import traffic
-from bench.whole import INTERPRETED, Log
+from bench.traffic import Traffic, traffic
+from bench.whole import INTERPRETED, Log, Way, compiled
 
 
 @dataclass(frozen=True)
@@ -22,30 +22,28 @@ class Gated:
     run: Callable[[Any], object]
     prepare: Callable[[], Any]
     stages: Sequence[Stage]
-    reference_name: str
     reference: Callable[[], object]
 
 
 def gated() -> list[Gated]:
     """Small enough that all of it takes seconds, large enough for a clock."""
-    asked = traffic(intents=400, accounts=200)
-    packed, texts, opening = list(asked.packed()), list(asked.json()), asked.opening
-    many = traffic(intents=20_000, accounts=1_000)
-    beside_packed, beside_texts = list(many.packed()), list(many.json())
-
-    def plain_packed() -> None:
-        bank = Bank(many.accounts)
-        bank.settle_batches(beside_packed, bank.settle_packed)
-
-    def plain_json() -> None:
-        bank = Bank(many.accounts)
-        bank.settle_batches(beside_texts, bank.settle_json)
-
-    def ready() -> Log:
-        return Log(INTERPRETED, opening)
-
-    stages = INTERPRETED.stages
     return [
-        Gated("interpreted, packed", lambda log: log.settle(packed), ready, stages, "plain dicts", plain_packed),
-        Gated("interpreted, JSON", lambda log: log.settle(texts), ready, stages, "plain dicts, JSON", plain_json),
+        _watched(INTERPRETED, "packed", traffic(400, 200)),
+        _watched(INTERPRETED, "JSON", traffic(400, 200)),
+        _watched(compiled(), "packed", traffic(100_000, 20_000)),
     ]
+
+
+def _watched(way: Way, form: str, asked: Traffic) -> Gated:
+    """A way beside plain dicts that do the same kind of thing for about as long."""
+    batches = list(asked.packed() if form == "packed" else asked.json())
+    plain = traffic(20_000, 1_000)
+    beside = list(plain.packed() if form == "packed" else plain.json())
+    opening = asked.opening
+
+    def reference() -> None:
+        bank = Bank(plain.accounts)
+        bank.settle_batches(beside, bank.settle_packed if form == "packed" else bank.settle_json)
+
+    name = f"{way.name}, {form}"
+    return Gated(name, lambda log: log.settle(batches), lambda: Log(way, opening), way.stages, reference)

@@ -6,13 +6,13 @@ whatever else the machine does meets all of them alike. `report` once, at the en
 
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from bench import page
+from bench.clocks import seconds_of
 from bench.figures import Figure, StageTable, figure
 from bench.machine import commit, machine
 from bench.roofline import measure_roofline
@@ -46,10 +46,7 @@ class Case(Generic[P]):
     in_ns: bool = False
 
     def sample(self) -> float:
-        prepared = self.prepare()
-        started = time.perf_counter()
-        self.run(prepared)
-        seconds = time.perf_counter() - started
+        seconds = seconds_of(self.run, self.prepare())
         return 1e9 * seconds / self.amount if self.in_ns else self.amount / seconds
 
     def figure(self, samples: Sequence[float]) -> Figure:
@@ -86,15 +83,17 @@ def measure_all(*cases: Case[Any], repeats: int = REPEATS) -> list[Figure]:
 
 
 def progress(text: str) -> None:
-    """One line on the terminal that the next one overwrites."""
+    """One line on the terminal that the next one overwrites; nothing where nobody looks."""
     if sys.stderr.isatty():
-        print(f"\r  {text:<78}\r", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{text}", end="" if text else "\r", file=sys.stderr, flush=True)
 
 
 def report(
     name: str, settings: Mapping[str, object], figures: Sequence[Figure], stages: Sequence[StageTable] = ()
 ) -> None:
     """Write the result file and the page; raises StagesDoNotAddUp once that is done."""
+    names = [found.name for found in figures]
+    assert len(set(names)) == len(names), "figures are told apart by their names"
     roofline = measure_roofline()
     for found in roofline:
         print(page.line(found))

@@ -18,6 +18,7 @@ from unittest.mock import patch
 from bench.clocks import Reading, seconds_of
 from bench.counters import counted
 from bench.figures import StageTable
+from bench.harness import progress
 
 SLOW: Final = "MMSB_BENCH_SLOW"
 REPEATS: Final = 7
@@ -147,16 +148,24 @@ def stage_table(
     stages: Sequence[Stage],
     repeats: int = REPEATS,
 ) -> StageTable:
-    """Runs with and without the stopwatch in turns; the medians of both."""
+    """Runs with and without the stopwatch in turns; of each stage the median of its parts of the turns' totals."""
     totals: list[float] = []
-    watched: list[dict[str, float]] = []
-    for _ in range(1 + repeats):
-        totals.append(seconds_of(run, prepare()))
+    parts: dict[str, list[float]] = {stage.name: [] for stage in stages}
+    for turn in range(1 + repeats):
+        progress(f"{turn}/{repeats} stages of {name}")
+        total = seconds_of(run, prepare())
         prepared = prepare()
-        with Stopwatch(stages) as stopwatch:
+        with Stopwatch(stages if turn else ()) as stopwatch:
             run(prepared)
-        watched.append(stopwatch.seconds)
-    parts = {stage.name: statistics.median(seconds[stage.name] for seconds in watched[1:]) for stage in stages}
+        if turn:  # the first one warms up, and code compiles then
+            totals.append(total)
+            for stage, seconds in stopwatch.seconds.items():
+                parts[stage].append(seconds / total)
+    progress("")
+    total = statistics.median(totals)
     prepared = prepare()
     counts, missing = counted(lambda: run(prepared))
-    return StageTable(name, unit, amount, statistics.median(totals[1:]), parts, counts, missing)
+    shares = {stage: statistics.median(found) for stage, found in parts.items()}
+    return StageTable(
+        name, unit, amount, total, {stage: total * share for stage, share in shares.items()}, counts, missing
+    )

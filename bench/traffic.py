@@ -36,6 +36,14 @@ TOO_MUCH: Final = 10**12  # no account ever holds it
 
 ACTOR: Final = b'"@actor":"teller-0042","@reason":"standing order of the month",'
 
+DESCRIPTION: Final = {
+    "seed": SEED,
+    "deposits": DEPOSITS,
+    "rejected": REJECTS,
+    "repeated ids": DUPLICATES,
+    "records in a batch": BATCH,
+}
+
 _OWNER_BYTES: Final = 32
 _MAGIC: Final = int.from_bytes(b"MMI\x01", "little")
 _HAS_ID: Final = 1

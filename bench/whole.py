@@ -1,4 +1,4 @@
-"""The whole way, from raw batches to blocks that were read back: what is timed when a machine is measured.
+"""The whole way, from raw batches to blocks chained to each other: what is timed when a machine is measured.
 
 Machines differ in how they decode, in their writers and in their stages; the way is the same. Stages name functions
 where their callers find them; together they are all that happens on the way.
@@ -6,15 +6,21 @@ where their callers find them; together they are all that happens on the way.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
 from typing import Final
 
 import mmsb
 from bench.bank import app
 from bench.stages import Stage
+from mmsb.kernels import envelopes, settling
 from mmsb.processors import judging, lowering, machine, writer
+from mmsb.processors.compiled import Compiled, Stepper
+from mmsb.processors.intake import read_batches
 from mmsb.schemas.tlog.blocks import Block
-from mmsb.state import fold
+from mmsb.state.arrays import ArrayState
 from mmsb.state.partition import PartitionState
+from mmsb.streams.building import build
 
 GENESIS: Final = mmsb.Genesis(log_id=bytes(range(16)), app="bank").pack()
 NONCE: Final = b"a-reign's-name-1"
@@ -31,8 +37,10 @@ class Way:
     stages: Sequence[Stage]
     intents: int
     accounts: int
+    texts: int  # how many of the intents come as JSON
+    folded: int  # intents whose blocks are folded and read back, after a tenth as many accounts were opened
     packed_at_least: float | None = None  # intents a second
-    json_at_least: float | None = None
+    texts_at_least: float | None = None
     times_plain: float | None = None
     deltas_at_least: float | None = None
     fold_mb_at_least: float | None = None
@@ -45,34 +53,81 @@ class Log:
         """`opening` is settled first."""
         self._way = way
         self.writer = way.make_writer(way.make_fold())
-        self.entries: list[mmsb.Entry] = []
-        self.append(self.writer.claim())
+        self.entries = [self.writer.claim()]
+        self.read_back()
         self.settle(opening)
-
-    def append(self, entry: mmsb.Entry) -> None:
-        """Take the entry, and let its writer read it back."""
-        self.entries.append(entry)
-        verdict, _ = self.writer.read(len(self.entries), entry.key, entry.value)
-        assert verdict.accepted, "nobody else writes here"
 
     def decode(self, batch: bytes) -> Sequence[mmsb.Records]:
         return self._way.decode(batch)
 
     def settle(self, batches: Iterable[bytes]) -> None:
-        """All the way: checksum, columns, step, block, chain, read back."""
+        """All the way: checksum, columns, step, block, chain."""
         for batch in batches:
             for records in self.decode(batch):
                 at = 0
                 while at < len(records):
                     entry, outcome = self.writer.step(records.slice(at, len(records)) if at else records)
-                    self.append(entry)
+                    self.entries.append(entry)
                     at = outcome.last + 1 - records.first
+
+    def read_back(self) -> None:
+        """What the log gives back to the writer: only now do its blocks count."""
+        for offset in range(self.writer.fold.next, len(self.entries) + 1):
+            entry = self.entries[offset - 1]
+            verdict, _ = self.writer.read(offset, entry.key, entry.value)
+            assert verdict.accepted, "nobody else writes here"
 
     def fold(self, folded: mmsb.Fold, start: int, stop: int) -> mmsb.Fold:
         """What a reader does who has only the entries, with some of them."""
         for offset, entry in enumerate(self.entries[start:stop], start=start + 1):
             folded.read(offset, entry.key, entry.value)
         return folded
+
+
+@cache
+def passes() -> SimpleNamespace:
+    """The bundle's compiled code, where stages can stand in its place."""
+    made = build(app.bundle())
+    return SimpleNamespace(made=made, find_pages=made.find_pages, lower=made.lower)
+
+
+def _compiled(state: mmsb.Fold) -> mmsb.Writer:
+    code = Compiled(passes().made.module, lambda *a: passes().find_pages(*a), lambda *a: passes().lower(*a))
+    return mmsb.Writer(app.bundle(), state, NONCE, compiled=code)
+
+
+@cache
+def compiled() -> Way:
+    """The compiled machine; compiles it if nobody has."""
+    return Way(
+        "compiled",
+        lambda batch: [read_batches(batch)],
+        lambda: mmsb.Fold(GENESIS, make_state=ArrayState),
+        _compiled,
+        [
+            Stage("decode the batch", Log, "decode"),
+            Stage("read envelopes", envelopes, "read_envelopes"),
+            Stage("clock", settling, "advance_clock"),
+            Stage("ids and sources", settling, "settle"),
+            Stage("check arguments, find pages", passes(), "find_pages"),
+            Stage("lower and apply", passes(), "lower"),
+            Stage("digest of ids and sources", settling, "count_settled"),
+            Stage("step, in all else", machine.Machine, "step"),
+            Stage("encode the block", Stepper, "sections"),
+            Stage("checksum of intents", Stepper, "checksum"),
+            Stage("encode the block", machine.Outcome, "block"),
+            Stage("chain", writer, "chain"),
+        ],
+        intents=1_000_000,
+        accounts=100_000,
+        texts=10_000,
+        folded=20_000,
+        packed_at_least=3e6,
+        texts_at_least=2.5e6,
+        times_plain=10,
+        deltas_at_least=5e6,
+        fold_mb_at_least=500,
+    )
 
 
 def _interpreted(state: mmsb.Fold) -> mmsb.Writer:
@@ -98,10 +153,10 @@ INTERPRETED: Final = Way(
         Stage("checksum of intents", machine, "intents_checksum"),
         Stage("encode the block", Block, "pack"),
         Stage("chain", writer, "chain"),
-        Stage("chain", fold, "chain"),
-        Stage("read the block back", fold.Fold, "acknowledge"),
         Stage("step, in all else", machine.Machine, "step"),
     ],
     intents=4_000,
     accounts=1_000,
+    texts=4_000,
+    folded=4_000,
 )
