@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.planted.bugs import BUGS, Bug
+from tests.planted.bugs import BUGS as PLAIN_BUGS
+from tests.planted.bugs import Bug
 from tests.planted.catcher import CAUGHT, CRASHED, MISSED
+from tests.planted.compiled_bugs import COMPILED_BUGS
 from tests.planted.copies import ROOT, catch, copy_tree, plant
 
 pytestmark = pytest.mark.slow
+
+BUGS = PLAIN_BUGS + COMPILED_BUGS
 
 
 def test_the_undamaged_copy_passes_all_that_catches_bugs(tmp_path: Path) -> None:
@@ -51,3 +55,4 @@ def test_the_code_of_another_tree_is_noticed(tmp_path: Path) -> None:
 def test_there_are_enough_bugs_and_no_two_are_called_the_same() -> None:
     names = [bug.name for bug in BUGS]
     assert len(names) == len(set(names)) >= 20
+    assert len(COMPILED_BUGS) >= 12

@@ -12,6 +12,7 @@ import pytest
 from examples.bank import app
 from mmsb.processors.compiled import Compiled
 from mmsb.processors.compiling import modules
+from mmsb.processors.compiling.templates import HEAD
 from mmsb.processors.machine import Machine
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.schemas.tlog.genesis import Genesis
@@ -70,7 +71,7 @@ def test_a_bundle_that_compiles_warns_of_nothing(folder: Path) -> None:
 
 
 def test_a_broken_template_shows_the_generated_file_and_its_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modules, "HEAD", modules.HEAD + "\nthis is no Python\n")
+    monkeypatch.setattr(modules, "HEAD", HEAD + "\nthis is no Python\n")
     with loaded(counting("broken", 1)) as bundle, pytest.raises(SyntaxError) as failure:
         building.build(bundle)
     (path,) = folder.glob("*.py")
@@ -85,7 +86,7 @@ def test_what_the_compiler_says_of_a_broken_template_names_file_and_line(
 ) -> None:
     monkeypatch.setattr(building, "COMPILED", True)
     monkeypatch.setattr(building, "PARTS", ("bundle",))
-    monkeypatch.setattr(modules, "HEAD", modules.HEAD + "\nthis is no Python\n")
+    monkeypatch.setattr(modules, "HEAD", HEAD + "\nthis is no Python\n")
     with loaded(counting("broken", 1)) as bundle, pytest.raises(EnvironmentFailed) as failure:
         building.build(bundle, lambda _: None)
     assert re.search(r'SyntaxError: .*\(File ".*mmsb_bundle_\w+\.py", line \d+\)', str(failure.value)), failure.value
