@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Word, Words, load_u64
 from mmsb.kernels.metadata import load_u16, metadata_problem
 from mmsb.kernels.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
@@ -61,7 +61,7 @@ _LOW: Final = np.uint64(0xFFFF_FFFF)
 _ZERO: Final = np.uint64(0)
 
 
-@kernel
+@branching
 def read_envelopes(
     buffer: Bytes,
     columns: Columns,

@@ -21,6 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Without types: those that Numba has do not know all that it takes, and its configuration's names are made as it runs.
 numba: Any = importlib.import_module("numba")
 caching: Any = importlib.import_module("numba.core.caching")
+codegen: Any = importlib.import_module("numba.core.codegen")
 registry: Any = importlib.import_module("numba.core.registry")
 config: Any = numba.config
 
@@ -36,33 +37,45 @@ if not COMPILED:
 
 def kernel(function: F) -> F:
     """Compile on first call, without the GIL; found again by the next process."""
+    return _compiled_for_all(function, codegen.JITCodeLibrary)
+
+
+def branching(function: F) -> F:
+    """A kernel of branches rather than long loops: vectorising these takes long and brings it nothing."""
+    return _compiled_for_all(function, _Scalar)
+
+
+def _compiled_for_all(function: F, library: Any) -> F:
     dispatcher = _compiled(function, no_cfunc_wrapper=True)
     if COMPILED:
         dispatcher._cache = _Cache(function)
+        _compile_into(dispatcher, library)
     return dispatcher  # type: ignore[no-any-return]
 
 
 def inner(function: F) -> F:
-    """What only kernels call; Python cannot."""
-    return _compiled_for_kernels(function)
+    """What only kernels call, and stays a call: for what is long, or rarely needed. Python cannot call it."""
+    return _compiled_for_kernels(function, _Called)
 
 
 def inlined(function: F) -> F:
     """What becomes part of the kernels that call it, at no call's cost; Python cannot call it."""
-    return _compiled_for_kernels(function, forceinline=True)
+    return _compiled_for_kernels(function, _Part, forceinline=True)
 
 
-def _compiled_for_kernels(function: F, **options: bool) -> F:
+def _compiled_for_kernels(function: F, library: Any, **options: bool) -> F:
     dispatcher = _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)
     if COMPILED:
         dispatcher.__class__ = _ForKernels
+        _compile_into(dispatcher, library)
     return dispatcher  # type: ignore[no-any-return]
 
 
-def _compiled(function: Any, **options: bool) -> Any:
+def _compiled(function: Any, *, forceinline: bool = False, **options: bool) -> Any:
+    # forceinline: always said, because a function would take it from the one that calls it first.
     # error_model: a zero divisor is looked at by whoever divides; Numba's own check would raise.
     # _nrt: kernels make no arrays, so nobody need count references to them, at an atomic instruction each.
-    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, forceinline=forceinline, **options)(function)
     if COMPILED:
         _compile_once(dispatcher)
     return dispatcher
@@ -73,6 +86,65 @@ class _ForKernels(registry.CPUDispatcher):  # type: ignore[misc]
 
     def __call__(self, *args: Any, **kws: Any) -> Any:
         raise TypeError(f"{self.py_func.__name__} is only for other kernels; call it from one")
+
+
+class _Scalar(codegen.JITCodeLibrary):  # type: ignore[misc]
+    """A kernel's code without vectors."""
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager(loop_vectorize=False, slp_vectorize=False)
+        passes.run(self._final_module, builder)
+
+
+class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
+    """Code that only ever becomes part of a kernel's, with which it is optimised.
+
+    Numba would optimise it alone, again inside everything that calls it, and make machine code that nobody runs: the
+    deeper kernels call, the longer that takes, up to minutes.
+    """
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._verify_declare_only_symbols()
+        self._finalized = True
+
+    @property
+    def codegen(self) -> "_NowhereToSet":
+        """Whom Numba asks to set the environment of what it takes for machine code."""
+        return _NowhereToSet()
+
+
+class _Called(_Part):
+    """A part that is not written into its callers, however short."""
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        for function in ir_module.functions:
+            if not function.is_declaration and "alwaysinline" not in function.attributes:
+                function.attributes.add("noinline")
+        super().add_ir_module(ir_module)
+
+
+class _NowhereToSet:
+    def set_env(self, name: str, environment: Any) -> None:
+        """There is no machine code, so there is no place for its environment."""
+
+
+def _compile_into(dispatcher: Any, library: Any) -> None:
+    """Say what becomes of a function's code. Compiling one compiles those that it calls on the way."""
+    compile_it, target = dispatcher._compiler.compile, registry.cpu_target.target_context.codegen()
+
+    def compile_there(args: Any, return_type: Any) -> Any:
+        before = target._library_class
+        target._library_class = library
+        try:
+            return compile_it(args, return_type)
+        finally:
+            target._library_class = before
+
+    dispatcher._compiler.compile = compile_there
 
 
 def _compile_once(dispatcher: Any) -> None:

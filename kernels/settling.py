@@ -32,10 +32,11 @@ from mmsb.kernels.id_window import (
     remembered,
     unremember,
 )
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import branching, inlined, kernel
+from mmsb.kernels.json_scan import SLOW as NOT_FLAT
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64
 from mmsb.kernels.mixing import CLOCK, ID, MARK, mix, seed_with
-from mmsb.kernels.record_batches import TIME
+from mmsb.kernels.record_batches import TIME, VALUE_SIZE
 from mmsb.kernels.rejections import I64, head, put_rejection
 from mmsb.kernels.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
 from mmsb.schemas.limits import SOURCES_MAX, TIME_MS_MAX
@@ -68,7 +69,7 @@ def advance_clock(columns: Words, start: Int, stop: Int, clock: Int, run: Words)
         run[NOW, i] = clock
 
 
-@kernel
+@branching
 def settle(
     buffer: Bytes,
     envelopes: Words,
@@ -139,7 +140,7 @@ def _close(envelopes: Words, i: Int) -> None:
     envelopes[TYPE, i] = -1
 
 
-@kernel
+@branching
 def unsettle(run: Words, window: Words, marks: Words, first: Int, start: Int, stop: Int) -> None:
     """Take back what `settle` did for the offsets from `start` on, the last first."""
     for i in range(stop - 1, start - 1, -1):
@@ -152,7 +153,7 @@ def unsettle(run: Words, window: Words, marks: Words, first: Int, start: Int, st
             marks[ROWS + ROW * row + NUMBER] = np.uint64(before)
 
 
-@kernel
+@branching
 def count_settled(
     buffer: Bytes,
     envelopes: Words,
@@ -223,10 +224,11 @@ def _forget(window: Words, offset: Int, digest: Words) -> None:
 
 
 @kernel
-def ready(envelopes: Words, left_out: Words, count: Int) -> Int:
+def ready(columns: Words, envelopes: Words, left_out: Words, count: Int) -> Int:
     """How many records from the first on compiled code takes; `left_out` says which types it does not."""
     for i in range(count):
         number = envelopes[TYPE, i]
-        if envelopes[VERDICT, i] == SLOW or (envelopes[VERDICT, i] == GO_ON and number >= 0 and left_out[number]):
+        left = envelopes[VERDICT, i] == GO_ON and number >= 0 and left_out[number]
+        if left or envelopes[VERDICT, i] == SLOW or columns[VALUE_SIZE, i] == NOT_FLAT:
             return i
     return count

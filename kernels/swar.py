@@ -18,6 +18,27 @@ NOTHING: Final = ZERO  # the mask in which no byte is meant
 _ONES: Final = np.uint64(0x0101_0101_0101_0101)
 _HIGHS: Final = np.uint64(0x8080_8080_8080_8080)
 _ALL: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+_LOW: Final = np.uint64(0xFFFF_FFFF)
+
+_SPACES: Final = np.uint64(0x2020_2020_2020_2020)
+_QUOTES: Final = np.uint64(0x2222_2222_2222_2222)
+_ZEROS: Final = np.uint64(0x3030_3030_3030_3030)
+_BACKSLASHES: Final = np.uint64(0x5C5C_5C5C_5C5C_5C5C)
+_GRAVES: Final = np.uint64(0x6060_6060_6060_6060)
+
+# What, added to a byte below 128, sets its top bit if it is more than 9, 6 or 0.
+_PAST_NINE: Final = np.uint64(0x7676_7676_7676_7676)
+_PAST_SIX: Final = np.uint64(0x7979_7979_7979_7979)
+_PAST_ZERO: Final = np.uint64(0x7F7F_7F7F_7F7F_7F7F)
+
+_NIBBLES: Final = np.uint64(0x0F0F_0F0F_0F0F_0F0F)
+_PAIRS: Final = np.uint64(0x00FF_00FF_00FF_00FF)
+_FOURS: Final = np.uint64(0x0000_FFFF_0000_FFFF)
+
+# Of two neighbours, ten times (a hundred, ten thousand times) the first and once the second come to stand at the top.
+_TEN_AND_ONE: Final = np.uint64((10 << 8) + 1)
+_HUNDRED_AND_ONE: Final = np.uint64((100 << 16) + 1)
+_TEN_THOUSAND_AND_ONE: Final = np.uint64((10_000 << 32) + 1)
 
 _trailing_zeros: Any = numbers.trailing_zeros  # pyright: ignore
 
@@ -62,3 +83,59 @@ def low_bytes(count: Int) -> Word:
 def load_bytes(buffer: Bytes, at: Int, count: Int) -> Word:
     """The first 0 to 8 bytes from `at` on, and zeros."""
     return load_word(buffer, at) & low_bytes(count)
+
+
+@inlined
+def special_bytes(word: Word) -> Word:
+    """Where JSON text does not just go on: a quote, a backslash, a control character, or no ASCII."""
+    quotes = (word ^ _QUOTES) - _ONES
+    escapes = (word ^ _BACKSLASHES) - _ONES
+    return (quotes | escapes | (word - _SPACES) | word) & _HIGHS
+
+
+@inlined
+def stopping_bytes(word: Word) -> Word:
+    """As `special_bytes`, but what is no ASCII goes on."""
+    quotes = (word ^ _QUOTES) - _ONES
+    escapes = (word ^ _BACKSLASHES) - _ONES
+    return (quotes | escapes | (word - _SPACES)) & ~word & _HIGHS
+
+
+@inlined
+def digits_in(word: Word) -> Word:
+    """The digits' values; `other_bytes` tells where they end."""
+    return word ^ _ZEROS
+
+
+@inlined
+def other_bytes(digits: Word) -> Word:
+    """Where there is no digit."""
+    return ((digits + _PAST_NINE) | digits) & _HIGHS
+
+
+@inlined
+def number_of(digits: Word, count: Int) -> Word:
+    """The number that the first `count` digits spell, 0 to 8 of them."""
+    kept = (digits << np.uint64(56 - 8 * count)) << np.uint64(8) if count < 8 else digits
+    pairs = ((kept & _NIBBLES) * _TEN_AND_ONE) >> np.uint64(8)
+    fours = ((pairs & _PAIRS) * _HUNDRED_AND_ONE) >> np.uint64(16)
+    return ((fours & _FOURS) * _TEN_THOUSAND_AND_ONE) >> np.uint64(32)
+
+
+@inlined
+def wrong_hex(word: Word) -> Word:
+    """Not zero if one of eight bytes is no hexadecimal digit."""
+    digits = word ^ _ZEROS
+    letters = (word | _SPACES) ^ _GRAVES  # a to f become 1 to 6
+    no_digit = (digits + _PAST_NINE) | digits
+    no_letter = ~(letters + _PAST_ZERO) | (letters + _PAST_SIX) | letters
+    return no_digit & no_letter & _HIGHS
+
+
+@inlined
+def hex_of(word: Word) -> Word:
+    """The four bytes that eight hexadecimal digits spell, the first one lowest."""
+    values = (word & _NIBBLES) + ((word >> np.uint64(6)) & _ONES) * np.uint64(9)
+    bytes_ = ((values << np.uint64(4)) | (values >> np.uint64(8))) & _PAIRS
+    twos = (bytes_ | (bytes_ >> np.uint64(8))) & _FOURS
+    return (twos | (twos >> np.uint64(16))) & _LOW

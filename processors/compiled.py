@@ -1,6 +1,7 @@
 """Steps batches in compiled code: pass after pass over a chunk of records, no Python object for any of them.
 
-    read envelopes → clock → sources and ids → arguments, keys, slots → lower and apply → digest of the rest → block
+    flat JSON to packed → envelopes → clock → sources and ids → arguments, keys, slots → lower and apply
+    → digest of ids, marks and clock → block
 
 Each pass is a kernel of its own; together they do what mmsb.processors.judging and lowering say. A record that compiled
 code leaves alone (JSON that is not flat, an intent without user code, an intent that could not be compiled) goes
@@ -15,11 +16,12 @@ import numpy as np
 
 from mmsb.kernels import block_builder as block
 from mmsb.kernels import envelopes as envelope
-from mmsb.kernels import outcomes, record_batches, settling
+from mmsb.kernels import json_scan, outcomes, record_batches, settling
 from mmsb.kernels.digest import Digest
 from mmsb.kernels.intents_checksum import checksum_intents
 from mmsb.processors.compiling.modules import Module
 from mmsb.processors.intake import bytes_of, find_columns
+from mmsb.processors.json_tables import json_tables
 from mmsb.processors.judging import Judgement
 from mmsb.schemas.limits import KEY_BYTES_MAX, PAGES_PER_INTENT_MAX
 from mmsb.schemas.records import Records
@@ -29,6 +31,7 @@ from mmsb.state.arrays import ArrayState, words_in
 CHUNK: Final = 2048  # what a pass leaves for the next stays in a core's second cache
 CHUNK_MIN: Final = 16  # where much is left to the interpreter, less is prepared for nothing
 KEY_WORDS_MAX: Final = PAGES_PER_INTENT_MAX * KEY_BYTES_MAX // 8
+PACKED: Final = 1 << 20  # bytes into which JSON intents are transcoded at a time
 ROOM: Final = 1 << 16  # words of address space by which an arena is extended at least
 
 
@@ -64,6 +67,10 @@ class Stepper:
         self._slots: Any = np.zeros(max(module.page_count, 1) * CHUNK, np.int64)
         self._keys: Any = np.zeros(module.key_words * CHUNK, np.uint64)
         self._scratch: Any = np.zeros(module.scratch_words, np.uint64)
+        self._tables = json_tables(module.layouts)
+        self._packed: Any = np.zeros(PACKED, np.uint8)
+        self._places: Any = np.zeros((2, CHUNK), np.int64)
+        self._is_json = False
         self._aside: Any = np.zeros(module.scratch_words + KEY_WORDS_MAX, np.uint64)
         self._text8: Any = np.zeros(4096, np.uint8)
         self._digest: Any = np.zeros(2, np.uint64)
@@ -94,17 +101,44 @@ class Stepper:
         return at, why
 
     def prepare(self, records: Records, index: int) -> tuple[Any, int, int]:
-        """The envelopes of a chunk: the bytes they lie in, how many there are, and how many compiled code takes."""
+        """The envelopes of a chunk: the bytes they lie in, how many there are, and how many compiled code takes.
+
+        Batches rarely mix JSON with packed intents, so the chunk before says what to expect of this one.
+        """
         first = records.first + index
         count = min(self._chunk, len(records) - index, self._generation_end(first) - first)
         columns, start = find_columns(records)
         self._columns[:, :count] = columns[:, start + index : start + index + count]
         buffer = bytes_of(records.buffer)
+        if not self._is_json:
+            ready = self._read_envelopes(buffer, count)
+            self._is_json = ready < count and int(self._envelopes[envelope.VERDICT, ready]) == envelope.SLOW
+            if not self._is_json:
+                return buffer, count, ready
+        packed, count = self._transcode(buffer, count)
+        return packed, count, self._read_envelopes(packed, count)
+
+    def _read_envelopes(self, buffer: Any, count: int) -> int:
         envelope.read_envelopes(
             buffer, self._columns, 0, count, self._intents, self._log, self.state.genesis.partition_count,
             self._envelopes, self._rejections,
         )  # fmt: skip
-        return buffer, count, int(settling.ready(self._envelopes, self._left_out, count))
+        return int(settling.ready(self._columns, self._envelopes, self._left_out, count))
+
+    def _transcode(self, buffer: Any, count: int) -> tuple[Any, int]:
+        """One buffer in which all intents are packed, except those that are left to the interpreter."""
+        tables, columns = self._tables, self._columns
+        room = tables.room(max(int(columns[record_batches.VALUE_SIZE, 0]), 0))
+        if room > len(self._packed):
+            self._packed = np.zeros(2 * room, np.uint8)
+        done, _ = json_scan.transcode(
+            buffer, columns, 0, count, tables.words, tables.bytes, self._packed, 0, self._places
+        )  # fmt: skip
+        places = self._places[:, :done]
+        self._is_json = bool(np.any(places[json_scan.PLACE_SIZE] != columns[record_batches.VALUE_SIZE, :done]))
+        columns[record_batches.VALUE_AT, :done] = places[json_scan.PLACE]
+        columns[record_batches.VALUE_SIZE, :done] = places[json_scan.PLACE_SIZE]
+        return bytes_of(self._packed), int(done)
 
     def _generation_end(self, first: int) -> int:
         """What a chunk remembers goes into one table of the window, so that it can be taken back."""

@@ -71,7 +71,9 @@ def warm_kernels() -> None:
     _warm_state(state)
     module = make_module(make_bundle("warming", 1, 1, (), ()))
     stepper = Stepper(Compiled(module, lambda *_: None, lambda *_: (0, outcomes.CUT)), state)
-    records = read_batches(encode_batch(0, [Record(None, pack_intent(1, b"", id=bytes(16)))]))
+    records = read_batches(
+        encode_batch(0, [Record(None, pack_intent(1, b"", id=bytes(16))), Record(None, b'{"@type":"None"}')])
+    )
     stepper.open()
     stepper.run(records, 0)
     stepper.add(Judgement(Status.NOOP, 1), rises=True)

@@ -50,7 +50,7 @@ class Loops:
         for write in (self._find_loop, self._lower_loop):
             source = Source()
             write(source)
-            found.append("\n".join(["", "", "@kernel", *source.lines]))
+            found.append("\n".join(["", "", "@branching", *source.lines]))
         return found
 
     def _number(self, one: Lowering) -> int:

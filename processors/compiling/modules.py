@@ -21,7 +21,7 @@ from mmsb.processors.compiling.source import Constants, Source, Uncompilable
 from mmsb.processors.compiling.templates import CHECK, HEAD, LOWER, PARTITION, QUERY
 from mmsb.processors.compiling.walking import count
 from mmsb.processors.programs import Program
-from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.upserts import BUILT_IN
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ class Module:
     pages: tuple[PageLayout, ...]  # in the order of the module's arenas
     types: tuple[int, ...]  # all type ids, rising, as blocks number them
     intents: tuple[int, ...]  # the type ids of intents, rising, as envelopes number them
+    layouts: tuple[IntentLayout, ...]  # of intents that users declared
     key_words: int  # of all pages of one intent
     page_count: int  # at most, for one intent
     scratch_words: int
@@ -82,6 +83,7 @@ class _Generator:
             self.pages,
             self.types,
             self.intents,
+            self.bundle.descriptor.intents,
             loops.key_words,
             loops.page_count,
             self.scratch_words,

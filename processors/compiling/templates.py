@@ -17,7 +17,7 @@ from mmsb.kernels.envelopes import (
     ARGUMENTS_AT, ARGUMENTS_SIZE, SOURCE_KIND, TYPE, VERDICT,
 )
 from mmsb.kernels.follow_ups import ARGUMENTS, begin_of, count_emitted, emit, hops_of
-from mmsb.kernels.jit import inlined, inner, kernel
+from mmsb.kernels.jit import branching, inlined, inner
 from mmsb.kernels.memory import bits_of, float_of, load_u64
 from mmsb.kernels.outcomes import (
     APPLIED, CUT, GO_ON, GROW, REFUSED, SLOW, add as add_outcome, extra_words, words_of_verdict,

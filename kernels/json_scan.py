@@ -1,0 +1,190 @@
+"""JSON intents to packed ones, compiled: one pass over the text of a flat object (docs/formats.md, sections 4 and 5).
+
+What comes out is what mmsb.schemas.intents.pack_intent makes of what mmsb.schemas.envelopes and arguments read; bounds
+are left to whoever judges packed arguments. All that is not plain and right is left to those readers, who say why.
+
+No member is searched for as long as members come in the order in which they came the last time.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from mmsb.kernels import json_table as table
+from mmsb.kernels.jit import branching, inlined, inner
+from mmsb.kernels.json_envelope import BODY, write_envelope
+from mmsb.kernels.json_members import OTHER_TYPE, read_type, read_type_again, read_value
+from mmsb.kernels.json_numbers import REFUSED, byte_at
+from mmsb.kernels.json_table import find, matches
+from mmsb.kernels.json_texts import QUOTE, end_of_text, is_blank, skip_blanks
+from mmsb.kernels.memory import Bytes, Int, Word, Words, copy_bytes, store_u64
+from mmsb.kernels.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
+from mmsb.kernels.swar import ZERO, load_word
+from mmsb.schemas.limits import INTENT_BYTES_MAX
+
+# The rows of `places`.
+PLACE: Final = 0
+PLACE_SIZE: Final = 1  # -1 for null
+
+SLOW: Final = -2  # in place of a size: left to the exact readers
+
+_OPEN: Final = ord("{")
+_CLOSE: Final = ord("}")
+_COMMA: Final = ord(",")
+_COLON: Final = ord(":")
+_TYPE: Final = np.uint64(int.from_bytes(b'"@type":', "little"))
+_TYPE_NAME_BYTES: Final = len("@type")
+_NO_COLON: Final = np.uint64(0x00FF_FFFF_FFFF_FFFF)
+_SOURCE_AND_NUMBER: Final = np.uint64(table.HAS_SOURCE | table.HAS_NUMBER)
+_ONE: Final = np.uint64(1)
+
+
+@branching
+def transcode(
+    buffer: Bytes,
+    columns: Columns,
+    start: Int,
+    stop: Int,
+    words: Words,
+    bytes8: Bytes,
+    out: Bytes,
+    to: Int,
+    places: Columns,
+) -> tuple[Int, Int]:
+    """Write records `start` up to `stop` to `out` from byte `to` on: what is JSON packed, all else as it is.
+
+    `bytes8` is the same memory as `words`. `places` says where each is, and how many bytes. Gives the record at which
+    `out` had no more room, or `stop`; and up to which byte `out` is used.
+    """
+    for index in range(start, stop):
+        at, size = columns[VALUE_AT, index], columns[VALUE_SIZE, index]
+        json = size > 0 and size <= INTENT_BYTES_MAX and columns[FLAGS, index] == 0 and byte_at(buffer, at) == _OPEN
+        room = np.int64(words[table.ROOM]) if json else size + 8
+        if to + room > out.shape[0]:
+            return index, to
+        places[PLACE, index] = to
+        if json:
+            size = _transcode(buffer, at, at + size, words, bytes8, out, to)
+        else:
+            copy_bytes(out, to, buffer, at, max(size, 0))
+        places[PLACE_SIZE, index] = size
+        to += (max(size, 0) + 7) & -8
+    return stop, to
+
+
+@inlined
+def _transcode(buffer: Bytes, start: Int, end: Int, words: Words, bytes8: Bytes, out: Bytes, to: Int) -> Int:
+    """Write one intent; gives how many bytes it takes, or SLOW."""
+    while end > start and is_blank(byte_at(buffer, end - 1)):
+        end -= 1
+    if byte_at(buffer, end - 1) != _CLOSE:  # no text goes on behind it, and that ends every search for something else
+        return SLOW
+    parts = _read_members(buffer, start + 1, end, words, bytes8, out, to + BODY)
+    if parts == OTHER_TYPE:
+        parts = _read_members(buffer, start + 1, end, words, bytes8, out, to + BODY)
+    if parts < 0:
+        return SLOW
+    return write_envelope(buffer, words, parts, out, to)
+
+
+@inner
+def _read_members(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, out: Bytes, body: Int) -> Int:
+    """Put a text's members where they belong; gives the bits of those of the envelope, or REFUSED, or OTHER_TYPE."""
+    layout = words[table.GUESS]
+    start = at
+    at = skip_blanks(buffer, at)
+    row = layout + table.NAME_ROW  # nothing yet
+    stamp = words[table.STAMP] + _ONE
+    words[table.STAMP] = stamp
+    parts = needed = ZERO
+    if load_word(buffer, at) == _TYPE:
+        layout, at = read_type(buffer, skip_blanks(buffer, at + 8), end, words, bytes8)
+        if layout == table.NOT_FOUND:
+            return REFUSED
+        words[table.GUESS] = layout
+        row = layout + table.TYPE_ROW
+        words[row + table.SEEN] = stamp
+        needed = _ONE
+        at = _after_value(buffer, at, end)
+    needed = words[layout + table.NEEDED_COUNT] - needed
+    _put_defaults(words, layout, out, body)
+    while at != end and at != REFUSED:
+        before = row
+        row = words[before + table.NEXT]
+        if matches(buffer, at, words, bytes8, row):
+            at += np.int64(words[row + table.PATTERN_SIZE])
+        else:
+            row, at = _find_member(buffer, at, end, words, bytes8, layout)
+            if at == REFUSED:
+                return _other_type(buffer, start, end, words, bytes8, layout)
+            words[before + table.NEXT] = row
+        if words[row + table.SEEN] == stamp:
+            return REFUSED
+        words[row + table.SEEN] = stamp
+        parts |= words[row + table.PART]
+        needed -= words[row + table.NEEDED]
+        at = read_value(buffer, skip_blanks(buffer, at), end, words, bytes8, row, out, body)
+        if at < 0:
+            return at
+        at = _after_value(buffer, at, end)
+    numbered = (parts & _SOURCE_AND_NUMBER) % _SOURCE_AND_NUMBER == ZERO  # both or neither
+    return np.int64(parts) if at == end and needed == ZERO and numbered else REFUSED
+
+
+@inlined
+def _after_value(buffer: Bytes, at: Int, end: Int) -> Int:
+    """Where the next member begins; `end` if there is none, REFUSED if what follows is wrong."""
+    at = skip_blanks(buffer, at)
+    byte = byte_at(buffer, at)
+    if byte == _COMMA:
+        return skip_blanks(buffer, at + 1)
+    return end if byte == _CLOSE and at == end - 1 else REFUSED
+
+
+@inlined
+def _put_defaults(words: Words, layout: Word, out: Bytes, body: Int) -> None:
+    """Arguments as they are if every field that can be left out is."""
+    begin = words[layout + table.DEFAULTS]
+    for word in range(np.int64(words[layout + table.ARGUMENT_WORDS])):
+        store_u64(out, body + 8 * word, words[begin + np.uint64(word)])
+
+
+@inner
+def _find_member(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, layout: Word) -> tuple[Word, Int]:
+    """The row of the member whose name stands at `at`, and where its value begins or blanks before it."""
+    stop = end_of_text(buffer, at + 1, end) if byte_at(buffer, at) == QUOTE else REFUSED
+    if stop == REFUSED:
+        return ZERO, REFUSED
+    row = find(buffer, at + 1, stop - at - 1, words, bytes8, words[layout + table.NAMES])
+    colon = skip_blanks(buffer, stop + 1)
+    if row == table.NOT_FOUND or byte_at(buffer, colon) != _COLON:
+        return ZERO, REFUSED
+    return row, colon + 1
+
+
+@inner
+def _other_type(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, layout: Word) -> Int:
+    """OTHER_TYPE if the text names another type than was thought, which is then thought; else REFUSED."""
+    found = _find_type(buffer, at, end, words, bytes8)
+    if found == table.NOT_FOUND or found == layout:
+        return REFUSED
+    words[table.GUESS] = found
+    return OTHER_TYPE
+
+
+@inlined
+def _find_type(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes) -> Word:
+    """The type that a text names somewhere, if it is well-formed and flat."""
+    while at < end:
+        if byte_at(buffer, at) != QUOTE:
+            at += 1
+            continue
+        stop = end_of_text(buffer, at + 1, end)
+        if stop == REFUSED:
+            break
+        colon = skip_blanks(buffer, stop + 1)
+        is_type = stop - at - 1 == _TYPE_NAME_BYTES and (load_word(buffer, at) ^ _TYPE) & _NO_COLON == ZERO
+        if is_type and byte_at(buffer, colon) == _COLON:
+            return read_type_again(buffer, skip_blanks(buffer, colon + 1), end, words, bytes8)[0]
+        at = stop + 1
+    return table.NOT_FOUND
