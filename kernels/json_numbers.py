@@ -19,8 +19,8 @@ _POINT: Final = ord(".")
 _E: Final = ord("e")
 _SMALL: Final = 0x20  # what an ASCII letter has more than its capital
 
-_TENS: Final = np.array([10**power for power in range(20)], np.uint64)
-_EXACT_TENS: Final = np.array([float(10**power) for power in range(23)])
+_TENS: Final[Any] = np.array([10**power for power in range(20)], np.uint64)
+_EXACT_TENS: Final[Any] = np.array([float(10**power) for power in range(23)])
 _EXACT: Final = np.uint64(2**53)
 _SIGN: Final = np.uint64(2**63)
 
