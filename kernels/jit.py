@@ -124,7 +124,8 @@ class _Called(_Part):
         for function in ir_module.functions:
             if not function.is_declaration and "alwaysinline" not in function.attributes:
                 function.attributes.add("noinline")
-        super().add_ir_module(ir_module)
+        parent: Any = super()
+        parent.add_ir_module(ir_module)
 
 
 class _NowhereToSet:
@@ -149,7 +150,8 @@ def _compile_into(dispatcher: Any, library: Any) -> None:
 
 def _compile_once(dispatcher: Any) -> None:
     """Take a literal argument for any number: Numba would compile the function anew for each."""
-    template, unliteral = dispatcher.get_call_template, numba.types.unliteral
+    template = dispatcher.get_call_template
+    unliteral: Callable[[Any], Any] = numba.types.unliteral
 
     def without_literals(args: Any, kws: Any) -> Any:
         return template(tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()})
