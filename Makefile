@@ -12,10 +12,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test bench lock clean
+.PHONY: help setup check format test bench bench-gate lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## make .venv and install what requirements.lock pins (PYTHON=python3.13 chooses the Python)
 
@@ -44,8 +44,11 @@ format: setup ## format the code and repair what ruff can
 test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	$(BIN)/pytest -n 2 $(ARGS)
 
-bench: setup ## measure, and write bench/results/ (NAME=core runs one alone)
+bench: setup ## measure, and write bench/results/ and docs/benchmarks.md (NAME=core runs one alone)
 	$(BIN)/python -m bench $(NAME)
+
+bench-gate: setup ## fail if something got slower than bench/results/baseline.json allows; says what
+	$(BIN)/python -m bench gate
 
 lock: setup ## write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade moves every pin)
 	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest --group dev --generate-hashes \

@@ -28,17 +28,3 @@ def seconds_of(run: Callable[[P], object], prepared: P) -> float:
     run(prepared)
     took = time.perf_counter() - started
     return took - (without_core() - waited)
-
-
-class Reading:
-    """Both clocks of this thread from here on: on the wall, and on a core."""
-
-    def __init__(self) -> None:
-        self._waited = without_core()
-        self._wall, self._core = time.perf_counter(), time.thread_time()
-
-    def asleep(self) -> float:
-        """Of the time off the core since then, the part that was spent asleep."""
-        wall, core = time.perf_counter() - self._wall, time.thread_time() - self._core
-        off = max(wall - core, 1e-9)
-        return min(max(1 - (without_core() - self._waited) / off, 0.0), 1.0)

@@ -23,7 +23,7 @@ class Figure:
     at_least: float | None = None
     at_most: float | None = None
     traffic: float | None = None
-    samples: tuple[float, ...] = field(default=(), repr=False)
+    samples: tuple[float, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def verdict(self) -> str:

@@ -28,13 +28,13 @@ class Gated:
 def gated() -> list[Gated]:
     """Small enough that all of it takes seconds, large enough for a clock."""
     return [
-        _watched(INTERPRETED, "packed", traffic(400, 200)),
-        _watched(INTERPRETED, "JSON", traffic(400, 200)),
-        _watched(compiled(), "packed", traffic(100_000, 20_000)),
+        watched(INTERPRETED, "packed", traffic(400, 200)),
+        watched(INTERPRETED, "JSON", traffic(400, 200)),
+        watched(compiled(), "packed", traffic(100_000, 20_000)),
     ]
 
 
-def _watched(way: Way, form: str, asked: Traffic) -> Gated:
+def watched(way: Way, form: str, asked: Traffic) -> Gated:
     """A way beside plain dicts that do the same kind of thing for about as long."""
     batches = list(asked.packed() if form == "packed" else asked.json())
     plain = traffic(20_000, 1_000)

@@ -111,11 +111,11 @@ def _stages(table: StageTable) -> str:
     rows.append(["total, measured alone", short(table.total * per), "100 %"])
     verdict = "which is within 10 %" if table.adds_up else "**which is more than 10 % away: a stage is missing**"
     counted = ", ".join(f"{name} {short(value / table.amount)}" for name, value in table.counters.items())
-    missing = f" {table.counters_missing}." if table.counters_missing else ""
+    missing = f" {table.counters_missing[0].upper()}{table.counters_missing[1:]}." if table.counters_missing else ""
     return "\n".join(
         [
             f"Stages of *{table.name}*: they sum to {table.sum_share:.0%} of the total, {verdict}.\n",
-            _table(["stage", f"ns/{table.unit}", "of the total"], rows),
+            _table(["stage", f"ns for one of the {table.unit}", "of the total"], rows),
             f"Counted, for one of the {table.unit}: {counted}.{missing}\n",
         ]
     )

@@ -15,13 +15,14 @@ from time import perf_counter, thread_time
 from typing import Any, Final, TypeVar
 from unittest.mock import patch
 
-from bench.clocks import Reading, seconds_of
+from bench.clocks import seconds_of, without_core
 from bench.counters import counted
 from bench.figures import StageTable
 from bench.harness import progress
 
 SLOW: Final = "MMSB_BENCH_SLOW"
 REPEATS: Final = 7
+NOTICED: Final = 20e-6  # seconds off the core that are worth asking the kernel about
 
 P = TypeVar("P")
 
@@ -44,39 +45,34 @@ class Stage:
 
 
 class Stopwatch:
-    """While entered, every call of a stage is timed; then `seconds` has the sums.
+    """While entered, every call of a stage is timed; `seconds` has the sums.
 
-    Each stage has its time on the core, and of its time off the core the part that was not spent waiting for one. What
-    reading the clocks costs is taken off again.
+    Time in which others had the core is left out. What reading the clocks costs is taken off again.
     """
 
     def __init__(
         self, stages: Sequence[Stage], slowed: Mapping[str, float] | None = None, cost: "Cost | None" = None
     ) -> None:
-        self.seconds: dict[str, float] = {}
-        self._laps = {stage.name: [0.0, 0.0] for stage in stages}  # on the wall, on the core
-        self._inner = [[0.0, 0.0]]  # for each stage that runs now: how long stages inside of it took
+        self.seconds = dict.fromkeys((stage.name for stage in stages), 0.0)
         self._stages = stages
         self._slowed = slow_stages() if slowed is None else slowed
         self._cost = cost or cost_of_watching()
+        self._inner = [[0.0, 0.0]]  # for each stage that runs now: wall and core time of stages inside of it
+        self._waited = 0.0
         self._patches = ExitStack()
 
     def __enter__(self) -> "Stopwatch":
         for stage in self._stages:
             timed = self._timed(stage.name, stage.function())
             self._patches.enter_context(patch.object(stage.owner, stage.attribute, timed))
-        self._reading = Reading()
+        self._waited = without_core()
         return self
 
     def __exit__(self, *error: object) -> None:
-        asleep = self._reading.asleep()
-        self.seconds = {
-            name: max(core, 0.0) + asleep * max(wall - core, 0.0) for name, (wall, core) in self._laps.items()
-        }
         self._patches.close()
 
     def _timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        laps, extra, cost = self._laps[name], self._slowed.get(name, 1.0) - 1.0, self._cost
+        extra, inside, outside = self._slowed.get(name, 1.0) - 1.0, self._cost.inside, self._cost.outside
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             wall, core = perf_counter(), thread_time()
@@ -85,15 +81,23 @@ class Stopwatch:
                 return function(*args, **kwargs)
             finally:
                 if extra:
-                    _spin(extra * (perf_counter() - wall - self._inner[-1][0]))
+                    inner_wall, inner_core = self._inner[-1]
+                    _spin(extra * self._own(perf_counter() - wall - inner_wall, thread_time() - core - inner_core))
                 wall, core = perf_counter() - wall, thread_time() - core
                 inner_wall, inner_core = self._inner.pop()
-                laps[0] += wall - inner_wall - cost.inside
-                laps[1] += core - inner_core - cost.inside
-                self._inner[-1][0] += wall + cost.outside
-                self._inner[-1][1] += core + cost.outside
+                self.seconds[name] += self._own(wall - inner_wall, core - inner_core) - inside
+                self._inner[-1][0] += wall + outside
+                self._inner[-1][1] += core + outside
 
         return timed
+
+    def _own(self, wall: float, core: float) -> float:
+        """Time on the core, and asleep: what was off it, but for what the kernel knows as waiting for one."""
+        off = wall - core
+        if off < NOTICED:
+            return core
+        waited, self._waited = self._waited, without_core()
+        return core + max(off - (self._waited - waited), 0.0)
 
 
 @dataclass(frozen=True)
