@@ -121,7 +121,9 @@ def test_a_stopwatch_that_is_not_asked_for_changes_nothing():
     assert seconds_of(lambda _: busy(0.02), None) == pytest.approx(0.02, rel=0.3)
 
 
-@pytest.mark.parametrize("way", [pytest.param(lambda: INTERPRETED, id="interpreted"), pytest.param(compiled, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "way", [pytest.param(lambda: INTERPRETED, id="interpreted"), pytest.param(compiled, marks=pytest.mark.slow)]
+)
 def test_every_stage_of_a_way_is_where_it_is_said_to_be(way):
     with Stopwatch(way().stages, {}):
         pass
