@@ -4,11 +4,32 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels import json_table as table
 from mmsb.kernels.jit import inlined
+from mmsb.kernels.json_table import (
+    ACTOR,
+    ARGUMENT_WORDS,
+    CAUSATION,
+    CORRELATION,
+    GUESS,
+    HAS_ACTOR,
+    HAS_CAUSATION,
+    HAS_CORRELATION,
+    HAS_ID,
+    HAS_METADATA,
+    HAS_REASON,
+    HAS_SOURCE,
+    HAS_TRACE,
+    ID,
+    NUMBER,
+    REASON,
+    SOURCE,
+    TRACE,
+    TYPE_ID,
+)
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
 from mmsb.kernels.swar import ZERO, load_word, low_bytes
-from mmsb.schemas.envelopes import HAS_ID, HAS_METADATA, HAS_SOURCE, HEADER, INTENT_VERSION, MAGIC
+from mmsb.schemas import envelopes
+from mmsb.schemas.envelopes import HEADER, INTENT_VERSION, MAGIC
 from mmsb.schemas.ids import ID_BYTES
 from mmsb.schemas.limits import ACTOR_BYTES_MAX, REASON_BYTES_MAX, TRACE_BYTES_MAX
 from mmsb.schemas.metadata import VERSION
@@ -21,9 +42,9 @@ METADATA_MAX: Final = 8 + 2 * 24 + sum(size + 12 for size in (ACTOR_BYTES_MAX, R
 """No metadata takes more bytes."""
 
 _HEAD: Final = np.uint64(int.from_bytes(MAGIC + bytes([INTENT_VERSION]), "little"))
-_ID: Final = np.uint64(HAS_ID << 32)
-_SOURCE: Final = np.uint64(HAS_SOURCE << 32 | OUTSIDE << 40)
-_METADATA: Final = np.uint64(HAS_METADATA << 32)
+_ID: Final = np.uint64(envelopes.HAS_ID << 32)
+_SOURCE: Final = np.uint64(envelopes.HAS_SOURCE << 32 | OUTSIDE << 40)
+_METADATA: Final = np.uint64(envelopes.HAS_METADATA << 32)
 _HEADER_BYTES: Final = HEADER.size
 _ENTRY_BYTES: Final = 4  # of a metadata entry, before its content
 _BLOCK: Final = np.uint64(VERSION)
@@ -46,28 +67,28 @@ _TRACE: Final = 5
 @inlined
 def write_envelope(buffer: Bytes, words: Words, parts: Int, out: Bytes, to: Int) -> Int:
     """Write all but the arguments, and move these to their place; gives how many bytes the intent takes."""
-    layout = words[table.GUESS]
-    count = words[layout + table.ARGUMENT_WORDS]
+    layout = words[GUESS]
+    count = words[layout + ARGUMENT_WORDS]
     head = _HEAD | (count << _U48)
     at = to + _HEADER_BYTES
-    if parts & table.HAS_ID:
+    if parts & HAS_ID:
         head |= _ID
-        at = _put_pair(out, at, words, table.ID)
-    if parts & table.HAS_SOURCE:
+        at = _put_pair(out, at, words, ID)
+    if parts & HAS_SOURCE:
         head |= _SOURCE
-        at = _put_pair(out, at, words, table.SOURCE)
-        store_u64(out, at, words[table.NUMBER])
+        at = _put_pair(out, at, words, SOURCE)
+        store_u64(out, at, words[NUMBER])
         store_u64(out, at + 8, ZERO)
         at += 16
     if at < to + BODY:
         for index in range(0, 8 * np.int64(count), 8):
             store_u64(out, at + index, load_u64(out, to + BODY + index))
     at += 8 * np.int64(count)
-    if parts & table.HAS_METADATA:
+    if parts & HAS_METADATA:
         head |= _METADATA
         at = _put_metadata(buffer, words, parts, out, at)
     store_u64(out, to, head)
-    store_u64(out, to + 8, words[layout + table.TYPE_ID])
+    store_u64(out, to + 8, words[layout + TYPE_ID])
     return at - to
 
 
@@ -83,20 +104,20 @@ def _put_metadata(buffer: Bytes, words: Words, parts: Int, out: Bytes, start: In
     """The block; gives where it ends."""
     at = start + 8
     entries = ZERO
-    if parts & table.HAS_ACTOR:
-        at = _put_text(buffer, words, table.ACTOR, _ACTOR, out, at)
+    if parts & HAS_ACTOR:
+        at = _put_text(buffer, words, ACTOR, _ACTOR, out, at)
         entries += _ONE
-    if parts & table.HAS_REASON:
-        at = _put_text(buffer, words, table.REASON, _REASON, out, at)
+    if parts & HAS_REASON:
+        at = _put_text(buffer, words, REASON, _REASON, out, at)
         entries += _ONE
-    if parts & table.HAS_CORRELATION:
-        at = _put_id(words, table.CORRELATION, _CORRELATION, out, at)
+    if parts & HAS_CORRELATION:
+        at = _put_id(words, CORRELATION, _CORRELATION, out, at)
         entries += _ONE
-    if parts & table.HAS_CAUSATION:
-        at = _put_id(words, table.CAUSATION, _CAUSATION, out, at)
+    if parts & HAS_CAUSATION:
+        at = _put_id(words, CAUSATION, _CAUSATION, out, at)
         entries += _ONE
-    if parts & table.HAS_TRACE:
-        at = _put_text(buffer, words, table.TRACE, _TRACE, out, at)
+    if parts & HAS_TRACE:
+        at = _put_text(buffer, words, TRACE, _TRACE, out, at)
         entries += _ONE
     store_u64(out, start, _BLOCK | (entries << _U16) | (np.uint64(at - start) << _U32))
     return at

@@ -7,10 +7,37 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import json_table as table
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.json_numbers import REFUSED, byte_at, read_float, read_integer
-from mmsb.kernels.json_table import find, guess_at, matches
+from mmsb.kernels.json_table import (
+    BOOLEAN,
+    COUNT,
+    ENUMERATION,
+    FLOAT,
+    FLOATS,
+    GUESS,
+    HAS_SOURCE,
+    HIGH,
+    IDENTITY,
+    INTEGER,
+    INTEGERS,
+    KIND,
+    LOW,
+    NAME_ROW,
+    NOT_FOUND,
+    NOTE,
+    OFFSET,
+    PART,
+    PATTERN_SIZE,
+    POSITIVE,
+    SIZE,
+    TEXT,
+    TYPE,
+    TYPES,
+    find,
+    guess_at,
+    matches,
+)
 from mmsb.kernels.json_texts import QUOTE, end_of_text, read_id, skip_blanks, store_hex, store_text
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
 from mmsb.kernels.swar import ZERO, load_word, low_bytes
@@ -29,52 +56,52 @@ _SEVEN: Final = np.uint64(7)
 
 
 @inlined
-def read_type(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes) -> tuple[Word, Int]:
+def read_type(buffer: Bytes, at: Int, end: Int, words: Words) -> tuple[Word, Int]:
     """The type of the name in quotes at `at`, or NOT_FOUND; and where the name ends."""
     if byte_at(buffer, at) != QUOTE:
-        return table.NOT_FOUND, at
+        return NOT_FOUND, at
     guess = guess_at(load_word(buffer, at + 1))
     layout = words[guess]
-    if matches(buffer, at, words, bytes8, layout + table.NAME_ROW):
-        return layout, at + np.int64(words[layout + table.NAME_ROW + table.PATTERN_SIZE])
+    if matches(buffer, at, words, layout + NAME_ROW):
+        return layout, at + np.int64(words[layout + NAME_ROW + PATTERN_SIZE])
     stop = end_of_text(buffer, at + 1, end)
     if stop == REFUSED:
-        return table.NOT_FOUND, at
-    layout = find(buffer, at + 1, stop - at - 1, words, bytes8, words[table.TYPES])
-    if layout != table.NOT_FOUND:
+        return NOT_FOUND, at
+    layout = find(buffer, at + 1, stop - at - 1, words, words[TYPES])
+    if layout != NOT_FOUND:
         words[guess] = layout
     return layout, stop + 1
 
 
 @inner
-def read_type_again(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes) -> tuple[Word, Int]:
+def read_type_again(buffer: Bytes, at: Int, end: Int, words: Words) -> tuple[Word, Int]:
     """As `read_type`, where it is no object's first member."""
-    return read_type(buffer, at, end, words, bytes8)
+    return read_type(buffer, at, end, words)
 
 
 @inlined
-def read_value(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, row: Word, out: Bytes, body: Int) -> Int:
+def read_value(buffer: Bytes, at: Int, end: Int, words: Words, row: Word, out: Bytes, body: Int) -> Int:
     """Read a member's value; gives where it ends, or REFUSED, or OTHER_TYPE."""
-    kind = np.int64(words[row + table.KIND])
-    if kind == table.INTEGER:
-        bits, stop = read_integer(buffer, at, words[row + table.HIGH], words[row + table.LOW])
-        store_number(out, body, words[row + table.OFFSET], np.int64(words[row + table.SIZE]), bits)
+    kind = np.int64(words[row + KIND])
+    if kind == INTEGER:
+        bits, stop = read_integer(buffer, at, words[row + HIGH], words[row + LOW])
+        store_number(out, body, words[row + OFFSET], np.int64(words[row + SIZE]), bits)
         return stop
-    if kind > table.IDENTITY:
-        return _read_rare(buffer, at, end, words, bytes8, row, kind, out, body)
+    if kind > IDENTITY:
+        return _read_rare(buffer, at, end, words, row, kind, out, body)
     stop = end_of_text(buffer, at + 1, end) if byte_at(buffer, at) == QUOTE else REFUSED
     at += 1
     size = stop - at
-    if stop == REFUSED or size > np.int64(words[row + table.HIGH]) or size < np.int64(words[row + table.LOW]):
+    if stop == REFUSED or size > np.int64(words[row + HIGH]) or size < np.int64(words[row + LOW]):
         return REFUSED
-    offset = words[row + table.OFFSET]
-    if kind == table.TEXT:
-        store_text(out, body + np.int64(offset), np.int64(words[row + table.HIGH]), buffer, at, size)
-    elif kind == table.NOTE:
+    offset = words[row + OFFSET]
+    if kind == TEXT:
+        store_text(out, body + np.int64(offset), np.int64(words[row + HIGH]), buffer, at, size)
+    elif kind == NOTE:
         words[offset] = np.uint64(at)
         words[offset + _ONE] = np.uint64(size)
     else:
-        read_id(buffer, at, size, words, offset, words[row + table.PART] == np.uint64(table.HAS_SOURCE))
+        read_id(buffer, at, size, words, offset, words[row + PART] == np.uint64(HAS_SOURCE))
     return stop + 1
 
 
@@ -91,40 +118,38 @@ def store_number(out: Bytes, body: Int, offset: Word, size: Int, bits: Word) -> 
 
 
 @inner
-def _read_rare(
-    buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, row: Word, kind: Int, out: Bytes, body: Int
-) -> Int:
-    offset = words[row + table.OFFSET]
-    if kind == table.INTEGERS or kind == table.FLOATS:
-        return _read_array(buffer, at, words, row, kind == table.FLOATS, out, body)
-    if kind == table.FLOAT:
+def _read_rare(buffer: Bytes, at: Int, end: Int, words: Words, row: Word, kind: Int, out: Bytes, body: Int) -> Int:
+    offset = words[row + OFFSET]
+    if kind in (INTEGERS, FLOATS):
+        return _read_array(buffer, at, words, row, kind == FLOATS, out, body)
+    if kind == FLOAT:
         bits, stop = read_float(buffer, at)
         store_number(out, body, offset, np.int64(8), bits)
         return stop
-    if kind == table.BOOLEAN:
+    if kind == BOOLEAN:
         return _read_boolean(buffer, at, out, body, offset)
-    if kind == table.POSITIVE:
-        words[offset], stop = read_integer(buffer, at, words[row + table.HIGH], ZERO)
+    if kind == POSITIVE:
+        words[offset], stop = read_integer(buffer, at, words[row + HIGH], ZERO)
         return stop if words[offset] != ZERO else REFUSED
-    if kind == table.TYPE:
-        layout, stop = read_type_again(buffer, at, end, words, bytes8)
+    if kind == TYPE:
+        layout, stop = read_type_again(buffer, at, end, words)
         return _check_type(words, layout, stop)
     if byte_at(buffer, at) != QUOTE:
         return REFUSED
     stop = end_of_text(buffer, at + 1, end)
     if stop == REFUSED:
         return REFUSED
-    return _read_word(buffer, at + 1, stop, words, bytes8, row, kind, out, body)
+    return _read_word(buffer, at + 1, stop, words, row, kind, out, body)
 
 
 @inlined
 def _check_type(words: Words, layout: Word, stop: Int) -> Int:
     """Whether a type that comes after other members is the one that was thought."""
-    if layout == words[table.GUESS]:
+    if layout == words[GUESS]:
         return stop
-    if layout == table.NOT_FOUND:
+    if layout == NOT_FOUND:
         return REFUSED
-    words[table.GUESS] = layout
+    words[GUESS] = layout
     return OTHER_TYPE
 
 
@@ -141,16 +166,14 @@ def _read_boolean(buffer: Bytes, at: Int, out: Bytes, body: Int, offset: Word) -
 
 
 @inlined
-def _read_word(
-    buffer: Bytes, at: Int, stop: Int, words: Words, bytes8: Bytes, row: Word, kind: Int, out: Bytes, body: Int
-) -> Int:
+def _read_word(buffer: Bytes, at: Int, stop: Int, words: Words, row: Word, kind: Int, out: Bytes, body: Int) -> Int:
     """The name of an enum's member, or a blob."""
-    offset = words[row + table.OFFSET]
-    if kind == table.ENUMERATION:
-        value = find(buffer, at, stop - at, words, bytes8, words[row + table.COUNT])
+    offset = words[row + OFFSET]
+    if kind == ENUMERATION:
+        value = find(buffer, at, stop - at, words, words[row + COUNT])
         store_number(out, body, offset, np.int64(2), value)
-        return stop + 1 if value != table.NOT_FOUND else REFUSED
-    size = np.int64(words[row + table.SIZE])
+        return stop + 1 if value != NOT_FOUND else REFUSED
+    size = np.int64(words[row + SIZE])
     if stop - at != 2 * size or not store_hex(out, body + np.int64(offset), size, buffer, at):
         return REFUSED
     return stop + 1
@@ -159,16 +182,16 @@ def _read_word(
 @inner
 def _read_array(buffer: Bytes, at: Int, words: Words, row: Word, floats: Any, out: Bytes, body: Int) -> Int:
     """As many numbers as there have to be, in brackets."""
-    offset, size = words[row + table.OFFSET], words[row + table.SIZE]
+    offset, size = words[row + OFFSET], words[row + SIZE]
     before = _OPEN
-    for _ in range(np.int64(words[row + table.COUNT])):
+    for _ in range(np.int64(words[row + COUNT])):
         if byte_at(buffer, at) != before:
             return REFUSED
         at = skip_blanks(buffer, at + 1)
         if floats:
             bits, at = read_float(buffer, at)
         else:
-            bits, at = read_integer(buffer, at, words[row + table.HIGH], words[row + table.LOW])
+            bits, at = read_integer(buffer, at, words[row + HIGH], words[row + LOW])
         if at == REFUSED:
             return REFUSED
         store_number(out, body, offset, np.int64(size), bits)

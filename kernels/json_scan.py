@@ -10,12 +10,31 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels import json_table as table
 from mmsb.kernels.jit import branching, inlined, inner
 from mmsb.kernels.json_envelope import BODY, write_envelope
 from mmsb.kernels.json_members import OTHER_TYPE, read_type, read_type_again, read_value
 from mmsb.kernels.json_numbers import REFUSED, byte_at
-from mmsb.kernels.json_table import find, matches
+from mmsb.kernels.json_table import (
+    ARGUMENT_WORDS,
+    DEFAULTS,
+    GUESS,
+    HAS_NUMBER,
+    HAS_SOURCE,
+    NAME_ROW,
+    NAMES,
+    NEEDED,
+    NEEDED_COUNT,
+    NEXT,
+    NOT_FOUND,
+    PART,
+    PATTERN_SIZE,
+    ROOM,
+    SEEN,
+    STAMP,
+    TYPE_ROW,
+    find,
+    matches,
+)
 from mmsb.kernels.json_texts import QUOTE, end_of_text, is_blank, skip_blanks
 from mmsb.kernels.memory import Bytes, Int, Word, Words, copy_bytes, store_u64
 from mmsb.kernels.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
@@ -35,7 +54,7 @@ _COLON: Final = ord(":")
 _TYPE: Final = np.uint64(int.from_bytes(b'"@type":', "little"))
 _TYPE_NAME_BYTES: Final = len("@type")
 _NO_COLON: Final = np.uint64(0x00FF_FFFF_FFFF_FFFF)
-_SOURCE_AND_NUMBER: Final = np.uint64(table.HAS_SOURCE | table.HAS_NUMBER)
+_SOURCE_AND_NUMBER: Final = np.uint64(HAS_SOURCE | HAS_NUMBER)
 _ONE: Final = np.uint64(1)
 
 
@@ -46,25 +65,24 @@ def transcode(
     start: Int,
     stop: Int,
     words: Words,
-    bytes8: Bytes,
     out: Bytes,
     to: Int,
     places: Columns,
 ) -> tuple[Int, Int]:
     """Write records `start` up to `stop` to `out` from byte `to` on: what is JSON packed, all else as it is.
 
-    `bytes8` is the same memory as `words`. `places` says where each is, and how many bytes. Gives the record at which
-    `out` had no more room, or `stop`; and up to which byte `out` is used.
+    `words` are what mmsb.processors.json_tables makes. `places` says where each record is, and how many bytes. Gives
+    the record for which `out` had no more room, or `stop`; and up to which byte `out` is used.
     """
     for index in range(start, stop):
         at, size = columns[VALUE_AT, index], columns[VALUE_SIZE, index]
         json = size > 0 and size <= INTENT_BYTES_MAX and columns[FLAGS, index] == 0 and byte_at(buffer, at) == _OPEN
-        room = np.int64(words[table.ROOM]) if json else size + 8
+        room = np.int64(words[ROOM]) if json else size + 8
         if to + room > out.shape[0]:
             return index, to
         places[PLACE, index] = to
         if json:
-            size = _transcode(buffer, at, at + size, words, bytes8, out, to)
+            size = _transcode(buffer, at, at + size, words, out, to)
         else:
             copy_bytes(out, to, buffer, at, max(size, 0))
         places[PLACE_SIZE, index] = size
@@ -73,57 +91,57 @@ def transcode(
 
 
 @inlined
-def _transcode(buffer: Bytes, start: Int, end: Int, words: Words, bytes8: Bytes, out: Bytes, to: Int) -> Int:
+def _transcode(buffer: Bytes, start: Int, end: Int, words: Words, out: Bytes, to: Int) -> Int:
     """Write one intent; gives how many bytes it takes, or SLOW."""
     while end > start and is_blank(byte_at(buffer, end - 1)):
         end -= 1
     if byte_at(buffer, end - 1) != _CLOSE:  # no text goes on behind it, and that ends every search for something else
         return SLOW
-    parts = _read_members(buffer, start + 1, end, words, bytes8, out, to + BODY)
+    parts = _read_members(buffer, start + 1, end, words, out, to + BODY)
     if parts == OTHER_TYPE:
-        parts = _read_members(buffer, start + 1, end, words, bytes8, out, to + BODY)
+        parts = _read_members(buffer, start + 1, end, words, out, to + BODY)
     if parts < 0:
         return SLOW
     return write_envelope(buffer, words, parts, out, to)
 
 
 @inner
-def _read_members(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, out: Bytes, body: Int) -> Int:
+def _read_members(buffer: Bytes, at: Int, end: Int, words: Words, out: Bytes, body: Int) -> Int:
     """Put a text's members where they belong; gives the bits of those of the envelope, or REFUSED, or OTHER_TYPE."""
-    layout = words[table.GUESS]
+    layout = words[GUESS]
     start = at
     at = skip_blanks(buffer, at)
-    row = layout + table.NAME_ROW  # nothing yet
-    stamp = words[table.STAMP] + _ONE
-    words[table.STAMP] = stamp
+    row = layout + NAME_ROW  # nothing yet
+    stamp = words[STAMP] + _ONE
+    words[STAMP] = stamp
     parts = needed = ZERO
     if load_word(buffer, at) == _TYPE:
-        layout, at = read_type(buffer, skip_blanks(buffer, at + 8), end, words, bytes8)
-        if layout == table.NOT_FOUND:
+        layout, at = read_type(buffer, skip_blanks(buffer, at + 8), end, words)
+        if layout == NOT_FOUND:
             return REFUSED
-        words[table.GUESS] = layout
-        row = layout + table.TYPE_ROW
-        words[row + table.SEEN] = stamp
+        words[GUESS] = layout
+        row = layout + TYPE_ROW
+        words[row + SEEN] = stamp
         needed = _ONE
         at = _after_value(buffer, at, end)
-    needed = words[layout + table.NEEDED_COUNT] - needed
+    needed = words[layout + NEEDED_COUNT] - needed
     _put_defaults(words, layout, out, body)
     while at != end and at != REFUSED:
         before = row
-        row = words[before + table.NEXT]
-        if matches(buffer, at, words, bytes8, row):
-            at += np.int64(words[row + table.PATTERN_SIZE])
+        row = words[before + NEXT]
+        if matches(buffer, at, words, row):
+            at += np.int64(words[row + PATTERN_SIZE])
         else:
-            row, at = _find_member(buffer, at, end, words, bytes8, layout)
+            row, at = _find_member(buffer, at, end, words, layout)
             if at == REFUSED:
-                return _other_type(buffer, start, end, words, bytes8, layout)
-            words[before + table.NEXT] = row
-        if words[row + table.SEEN] == stamp:
+                return _other_type(buffer, start, end, words, layout)
+            words[before + NEXT] = row
+        if words[row + SEEN] == stamp:
             return REFUSED
-        words[row + table.SEEN] = stamp
-        parts |= words[row + table.PART]
-        needed -= words[row + table.NEEDED]
-        at = read_value(buffer, skip_blanks(buffer, at), end, words, bytes8, row, out, body)
+        words[row + SEEN] = stamp
+        parts |= words[row + PART]
+        needed -= words[row + NEEDED]
+        at = read_value(buffer, skip_blanks(buffer, at), end, words, row, out, body)
         if at < 0:
             return at
         at = _after_value(buffer, at, end)
@@ -144,36 +162,36 @@ def _after_value(buffer: Bytes, at: Int, end: Int) -> Int:
 @inlined
 def _put_defaults(words: Words, layout: Word, out: Bytes, body: Int) -> None:
     """Arguments as they are if every field that can be left out is."""
-    begin = words[layout + table.DEFAULTS]
-    for word in range(np.int64(words[layout + table.ARGUMENT_WORDS])):
+    begin = words[layout + DEFAULTS]
+    for word in range(np.int64(words[layout + ARGUMENT_WORDS])):
         store_u64(out, body + 8 * word, words[begin + np.uint64(word)])
 
 
 @inner
-def _find_member(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, layout: Word) -> tuple[Word, Int]:
+def _find_member(buffer: Bytes, at: Int, end: Int, words: Words, layout: Word) -> tuple[Word, Int]:
     """The row of the member whose name stands at `at`, and where its value begins or blanks before it."""
     stop = end_of_text(buffer, at + 1, end) if byte_at(buffer, at) == QUOTE else REFUSED
     if stop == REFUSED:
         return ZERO, REFUSED
-    row = find(buffer, at + 1, stop - at - 1, words, bytes8, words[layout + table.NAMES])
+    row = find(buffer, at + 1, stop - at - 1, words, words[layout + NAMES])
     colon = skip_blanks(buffer, stop + 1)
-    if row == table.NOT_FOUND or byte_at(buffer, colon) != _COLON:
+    if row == NOT_FOUND or byte_at(buffer, colon) != _COLON:
         return ZERO, REFUSED
     return row, colon + 1
 
 
 @inner
-def _other_type(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes, layout: Word) -> Int:
+def _other_type(buffer: Bytes, at: Int, end: Int, words: Words, layout: Word) -> Int:
     """OTHER_TYPE if the text names another type than was thought, which is then thought; else REFUSED."""
-    found = _find_type(buffer, at, end, words, bytes8)
-    if found == table.NOT_FOUND or found == layout:
+    found = _find_type(buffer, at, end, words)
+    if found in (NOT_FOUND, layout):
         return REFUSED
-    words[table.GUESS] = found
+    words[GUESS] = found
     return OTHER_TYPE
 
 
 @inlined
-def _find_type(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes) -> Word:
+def _find_type(buffer: Bytes, at: Int, end: Int, words: Words) -> Word:
     """The type that a text names somewhere, if it is well-formed and flat."""
     while at < end:
         if byte_at(buffer, at) != QUOTE:
@@ -185,6 +203,6 @@ def _find_type(buffer: Bytes, at: Int, end: Int, words: Words, bytes8: Bytes) ->
         colon = skip_blanks(buffer, stop + 1)
         is_type = stop - at - 1 == _TYPE_NAME_BYTES and (load_word(buffer, at) ^ _TYPE) & _NO_COLON == ZERO
         if is_type and byte_at(buffer, colon) == _COLON:
-            return read_type_again(buffer, skip_blanks(buffer, colon + 1), end, words, bytes8)[0]
+            return read_type_again(buffer, skip_blanks(buffer, colon + 1), end, words)[0]
         at = stop + 1
-    return table.NOT_FOUND
+    return NOT_FOUND

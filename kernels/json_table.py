@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, inner
-from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64
+from mmsb.kernels.memory import Bytes, Int, Word, Words
 from mmsb.kernels.swar import ZERO, load_bytes, load_word
 
 # The head: where it begins, what was met last and what the record at hand holds. Texts and ids take two words each.
@@ -46,7 +46,7 @@ LAST: Final = np.uint64(1)  # its last eight bytes, or the same again
 MASK: Final = np.uint64(2)  # which of these count
 LAST_AT: Final = np.uint64(3)  # where in the pattern the last ones begin
 PATTERN_SIZE: Final = np.uint64(4)
-PATTERN_AT: Final = np.uint64(5)  # where in the array's bytes it stands
+PATTERN_AT: Final = np.uint64(5)  # where in the array it stands
 NEXT: Final = np.uint64(6)  # the row of the member that came next the last time
 SEEN: Final = np.uint64(7)  # the stamp of when it was there the last time
 KIND: Final = np.uint64(8)
@@ -88,7 +88,7 @@ HAS_METADATA: Final = HAS_ACTOR | HAS_REASON | HAS_CORRELATION | HAS_CAUSATION |
 ENTRY_SIZE: Final = np.uint64(0)  # of the name, and one more; 0: there is none
 ENTRY_FIRST: Final = np.uint64(1)
 ENTRY_LAST: Final = np.uint64(2)
-ENTRY_AT: Final = np.uint64(3)  # where in the array's bytes the name stands
+ENTRY_AT: Final = np.uint64(3)  # where in the array the name stands
 ENTRY_VALUE: Final = np.uint64(4)
 ENTRY_WORDS: Final = 8
 
@@ -107,28 +107,29 @@ def slot_of(first: int, last: int, size: int) -> int:
 
 
 @inlined
-def matches(buffer: Bytes, at: Int, words: Words, bytes8: Bytes, row: Word) -> Any:
+def matches(buffer: Bytes, at: Int, words: Words, row: Word) -> Any:
     """Whether the pattern of a row stands at `at`."""
     mask = words[row + MASK]
     wrong = (load_word(buffer, at) ^ words[row + FIRST]) & mask
     wrong |= (load_word(buffer, at + np.int64(words[row + LAST_AT])) ^ words[row + LAST]) & mask
     return wrong == ZERO and (
         words[row + LAST_AT] <= np.uint64(8)
-        or _same(buffer, at, bytes8, np.int64(words[row + PATTERN_AT]), np.int64(words[row + LAST_AT]))
+        or _same(buffer, at, words, words[row + PATTERN_AT], np.int64(words[row + LAST_AT]))
     )
 
 
 @inner
-def _same(buffer: Bytes, at: Int, bytes8: Bytes, begin: Int, size: Int) -> Any:
-    """Whether the same bytes stand in two places, and so do the seven behind them."""
+def _same(buffer: Bytes, at: Int, words: Words, begin: Word, size: Int) -> Any:
+    """Whether the same bytes stand in two places, and so do up to seven behind them."""
     index = 0
-    while index < size and load_word(buffer, at + index) == load_u64(bytes8, begin + index):
+    while index < size and load_word(buffer, at + index) == words[begin]:
         index += 8
+        begin += _ONE
     return index >= size
 
 
 @inner
-def find(buffer: Bytes, at: Int, size: Int, words: Words, bytes8: Bytes, names: Word) -> Word:
+def find(buffer: Bytes, at: Int, size: Int, words: Words, names: Word) -> Word:
     """What a dictionary says of `size` bytes, or NOT_FOUND."""
     first = load_bytes(buffer, at, min(size, 8))
     last = load_word(buffer, at + size - 8) if size > 8 else first
@@ -142,7 +143,7 @@ def find(buffer: Bytes, at: Int, size: Int, words: Words, bytes8: Bytes, names: 
             words[entry + ENTRY_SIZE] == np.uint64(size + 1)
             and words[entry + ENTRY_FIRST] == first
             and words[entry + ENTRY_LAST] == last
-            and (size <= 16 or _same(buffer, at, bytes8, np.int64(words[entry + ENTRY_AT]), size - 8))
+            and (size <= 16 or _same(buffer, at, words, words[entry + ENTRY_AT], size - 8))
         ):
             return words[entry + ENTRY_VALUE]
         slot = (slot + _ONE) & known

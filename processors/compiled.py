@@ -132,7 +132,7 @@ class Stepper:
         if room > len(self._packed):
             self._packed = np.zeros(2 * room, np.uint8)
         done, _ = json_scan.transcode(
-            buffer, columns, 0, count, tables.words, tables.bytes, self._packed, 0, self._places
+            buffer, columns, 0, count, tables.words, self._packed, 0, self._places
         )  # fmt: skip
         places = self._places[:, :done]
         self._is_json = bool(np.any(places[json_scan.PLACE_SIZE] != columns[record_batches.VALUE_SIZE, :done]))

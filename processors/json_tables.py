@@ -20,7 +20,6 @@ from mmsb.schemas.metadata import VERSION
 from mmsb.schemas.types import I64_MAX, Array, Blob, Boolean, Enumeration, FieldType, Float, Integer, Text, padded
 
 Words = NDArray[np.uint64]
-Bytes = NDArray[np.uint8]
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")  # what no text writes in two ways but by an escape
 _SLACK: Final = 16  # what is written behind an intent, and then written over
@@ -57,10 +56,9 @@ def _envelope_rows() -> dict[str, Row]:
 
 @dataclass(frozen=True)
 class JsonTables:
-    """`bytes` is the memory of `words`. The scanner writes in it, so every thread that scans has its own."""
+    """The scanner writes in it, so every thread that scans has one of its own."""
 
     words: Words
-    bytes: Bytes
 
     def room(self, size: int) -> int:
         """How much room the next record needs whose value has so many bytes; less may do."""
@@ -77,7 +75,7 @@ def _is_plain(layout: IntentLayout) -> bool:
 
 
 class _Builder:
-    """Grows the array; positions are words' unless they are bytes'."""
+    """Grows the array; positions are those of words."""
 
     def __init__(self) -> None:
         self._words: list[int] = [0] * table.HEAD_WORDS
@@ -90,8 +88,7 @@ class _Builder:
         self._words[table.TYPES] = self._add_names(places)
         size_max = max((layout.size for layout in layouts), default=0)
         self._words[table.ROOM] = BODY + size_max + METADATA_MAX + _SLACK
-        words = np.array(self._words, np.uint64)
-        return JsonTables(words, words.view(np.uint8))
+        return JsonTables(np.array(self._words, np.uint64))
 
     def _add_layout(self, layout: IntentLayout) -> int:
         rows = _envelope_rows() | {field.name: self._field_row(field) for field in layout.fields}
@@ -104,7 +101,7 @@ class _Builder:
                 table.TYPE_ID: layout.type_id,
                 table.ARGUMENT_WORDS: layout.size // 8,
                 table.NEEDED_COUNT: sum(row.get(table.NEEDED, 0) for row in rows.values()),
-                table.DEFAULTS: defaults // 8,
+                table.DEFAULTS: defaults,
                 table.NAMES: self._add_names(places),
             },
         )
@@ -177,11 +174,11 @@ class _Builder:
         return at
 
     def _add_bytes(self, data: bytes) -> int:
-        """Bytes at the array's end, and a word more; gives the first byte's position."""
+        """Bytes at the array's end, and zeros to the next word."""
         size = padded(len(data)) // 8
-        at = self._allot(size + 1)
+        at = self._allot(size)
         self._words[at : at + size] = np.frombuffer(data.ljust(8 * size, b"\0"), np.uint64).tolist()
-        return 8 * at
+        return at
 
     def _put(self, at: int, values: Row) -> None:
         for word, value in values.items():

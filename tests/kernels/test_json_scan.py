@@ -29,7 +29,7 @@ def transcoded(bundle: Bundle, values: list[bytes | None]) -> list[bytes | int]:
     room = sum(tables.room(len(value or b"")) for value in values)
     out, places = np.zeros(room, np.uint8), np.zeros((2, len(values)), np.int64)
     done, used = json_scan.transcode(
-        bytes_of(records.buffer), columns_of(records), 0, len(values), tables.words, tables.bytes, out, 0, places
+        bytes_of(records.buffer), columns_of(records), 0, len(values), tables.words, out, 0, places
     )
     assert (done, used <= room) == (len(values), True)
     return [bytes(out[at : at + size]) if size >= 0 else int(size) for at, size in places.T.tolist()]
