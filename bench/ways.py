@@ -46,8 +46,8 @@ def mean_size(batches: list[bytes]) -> int:
 
 
 def whole(way: Way, form: Form, at_least: float | None = None) -> Case[Log]:
-    """From raw batches to chained blocks."""
-    name, condition = f"{way.name}, {form.name}", f"{form.condition}, raw batches to chained blocks"
+    """From raw batches to blocks that count."""
+    name, condition = f"{way.name}, {form.name}", f"{form.condition}, raw batches to blocks read back"
     return Case(
         name, "intents", len(form.asked), lambda log: log.settle(form.batches), form.ready(way), condition, at_least
     )
@@ -67,19 +67,12 @@ def cut_into_stages(way: Way, form: Form) -> StageTable:
 
 
 def measure_fold(way: Way) -> list[Figure]:
-    """What becomes of the blocks: a reader folds them, in deltas and in bytes, and their writer reads them back."""
+    """What another reader does with the blocks, in deltas and in bytes: decode, check, apply, digest."""
     asked = traffic(way.folded, way.folded // 10)
-    batches = list(asked.packed())
-
-    def stepped() -> Log:
-        log = Log(way, asked.opening)
-        log.read_back()
-        log.settle(batches)
-        return log
-
-    log = stepped()
-    start, stop = log.writer.fold.next - 1, len(log.entries)
-    size = sum(len(entry.value) for entry in log.entries[start:])
+    log = Log(way, asked.opening, keep=True)
+    start = len(log.entries)
+    log.settle(asked.packed())
+    stop, size = len(log.entries), sum(len(entry.value) for entry in log.entries[start:])
     condition = f"{stop - start} blocks of {len(asked):,} intents, {size / asked.deltas:.0f} bytes a delta"
 
     def opened() -> mmsb.Fold:
@@ -88,10 +81,7 @@ def measure_fold(way: Way) -> list[Figure]:
     def run(folded: mmsb.Fold) -> None:
         log.fold(folded, start, stop)
 
-    deltas, read_back = measure_all(
-        Case(f"{way.name}, fold of blocks", "deltas", asked.deltas, run, opened, condition, way.deltas_at_least),
-        Case(f"{way.name}, read back by the writer", "deltas", asked.deltas, Log.read_back, stepped, condition),
-    )
+    name = f"{way.name}, fold of blocks"
+    [deltas] = measure_all(Case(name, "deltas", asked.deltas, run, opened, condition, way.deltas_at_least))
     megabytes = [sample * size / asked.deltas / 1e6 for sample in deltas.samples]
-    in_bytes = figure(f"{deltas.name}, in bytes", "MB/s", megabytes, condition=condition, at_least=way.fold_mb_at_least)
-    return [deltas, in_bytes, read_back]
+    return [deltas, figure(f"{name}, in bytes", "MB/s", megabytes, condition=condition, at_least=way.fold_mb_at_least)]

@@ -1,4 +1,4 @@
-"""The whole way, from raw batches to blocks chained to each other: what is timed when a machine is measured.
+"""The whole way, from raw batches to blocks that count: what is timed when a machine is measured.
 
 Machines differ in how they decode, in their writers and in their stages; the way is the same. Stages name functions
 where their callers find them; together they are all that happens on the way.
@@ -18,6 +18,7 @@ from mmsb.processors import judging, lowering, machine, writer
 from mmsb.processors.compiled import Compiled, Stepper
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.tlog.blocks import Block
+from mmsb.state import fold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.partition import PartitionState
 from mmsb.streams.building import build
@@ -47,35 +48,36 @@ class Way:
 
 
 class Log:
-    """A TLog in memory, with the writer that reigns over it."""
+    """Where a writer's blocks go: into a list, or nowhere once they were read back."""
 
-    def __init__(self, way: Way, opening: Iterable[bytes]) -> None:
+    def __init__(self, way: Way, opening: Iterable[bytes], *, keep: bool = False) -> None:
         """`opening` is settled first."""
         self._way = way
+        self._keep = keep
+        self.entries: list[mmsb.Entry] = []
         self.writer = way.make_writer(way.make_fold())
-        self.entries = [self.writer.claim()]
-        self.read_back()
+        self.append(self.writer.claim())
         self.settle(opening)
 
     def decode(self, batch: bytes) -> Sequence[mmsb.Records]:
         return self._way.decode(batch)
 
     def settle(self, batches: Iterable[bytes]) -> None:
-        """All the way: checksum, columns, step, block, chain."""
+        """All the way: checksum, columns, step, block, chain, and read back, so that it counts."""
         for batch in batches:
             for records in self.decode(batch):
                 at = 0
                 while at < len(records):
                     entry, outcome = self.writer.step(records.slice(at, len(records)) if at else records)
-                    self.entries.append(entry)
+                    self.append(entry)
                     at = outcome.last + 1 - records.first
 
-    def read_back(self) -> None:
-        """What the log gives back to the writer: only now do its blocks count."""
-        for offset in range(self.writer.fold.next, len(self.entries) + 1):
-            entry = self.entries[offset - 1]
-            verdict, _ = self.writer.read(offset, entry.key, entry.value)
-            assert verdict.accepted, "nobody else writes here"
+    def append(self, entry: mmsb.Entry) -> None:
+        """Take an entry, as a log does, and let its writer read it back."""
+        verdict, _ = self.writer.read(self.writer.fold.next, entry.key, entry.value)
+        assert verdict.accepted, "nobody else writes here"
+        if self._keep:
+            self.entries.append(entry)
 
     def fold(self, folded: mmsb.Fold, start: int, stop: int) -> mmsb.Fold:
         """What a reader does who has only the entries, with some of them."""
@@ -117,6 +119,7 @@ def compiled() -> Way:
             Stage("checksum of intents", Stepper, "checksum"),
             Stage("encode the block", machine.Outcome, "block"),
             Stage("chain", writer, "chain"),
+            Stage("read the block back", fold.Fold, "acknowledge"),
         ],
         intents=1_000_000,
         accounts=100_000,
@@ -153,6 +156,7 @@ INTERPRETED: Final = Way(
         Stage("checksum of intents", machine, "intents_checksum"),
         Stage("encode the block", Block, "pack"),
         Stage("chain", writer, "chain"),
+        Stage("read the block back", fold.Fold, "acknowledge"),
         Stage("step, in all else", machine.Machine, "step"),
     ],
     intents=4_000,
