@@ -11,7 +11,9 @@ import numpy as np
 
 from mmsb.kernels import id_window, page_index, source_marks
 from mmsb.kernels.memory import Words
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.limits import SOURCES_MAX
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
@@ -220,6 +222,8 @@ class ArrayMarks(MutableMapping[tuple[int, bytes], int]):
     def __setitem__(self, source: tuple[int, bytes], number: int) -> None:
         if source in self:
             self._row(source)[source_marks.NUMBER] = number
+        elif len(self) == SOURCES_MAX:
+            raise InvalidValue(f"one source more than the {SOURCES_MAX} that a partition may have")
         else:
             kind, name = source
             first, second = words_in(name)

@@ -28,6 +28,7 @@ from tests.model.machine import Machine as ModelMachine
 from tests.proof.agreement import loaded
 from tests.proof.decoders import mutated
 from tests.proof.interleavings import Simulation, damaged, migration
+from tests.proof.ways import INTERPRETED, Way
 
 NODES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 255, 256, 65536, 2**63, 0.0, 1.5, "", "x", "f0", "f1", "é", "\ud800", "\0", "i64",
@@ -272,14 +273,14 @@ METADATA = (
 )
 
 
-def check_forgeries(seed: int, count: int) -> Counter[str]:
+def check_forgeries(seed: int, count: int, way: Way = INTERPRETED) -> Counter[str]:
     """So many forgeries of each kind, at some moments of one history; gives what both folds said, by kind."""
     rng = Random(seed)
     first = random_bundle(rng)
     second = random_bundle(rng, pages=evolved_pages(rng, first.pages))
     found = Counter[str]()
     with loaded(first) as one, loaded(second) as other:
-        simulation = Simulation(seed, rng, [(first, one), (second, other)])
+        simulation = Simulation(seed, rng, [(first, one), (second, other)], way)
         forger = Forger(simulation)
         which = 0
         for moment in range(4):

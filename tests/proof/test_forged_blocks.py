@@ -29,6 +29,7 @@ from tests.model import fold as model_fold
 from tests.model.batch import Record, encode_batch
 from tests.model.bundle import Bundle, Field, Intent, Page, Tree
 from tests.proof.agreement import agree, loaded
+from tests.proof.ways import FOLDED, INTERPRETED, Way
 
 NONCE = b"the-only-writer!"
 ONE: Tree = ("lit", 1, "1")
@@ -41,6 +42,7 @@ REFUSE = Intent("Refuse", (), QUERY, ("p",), (("reject", "never"),))
 BUNDLE = Bundle("forged", (PAGE,), (BACK, MAKE, REFUSE))
 SENT = ("Make", "Refuse", "Make")
 Forge = Callable[[Block], Block]
+WAYS = [pytest.param(INTERPRETED, id="interpreted"), pytest.param(FOLDED, id="folded by compiled code")]
 
 
 def with_outcome(block: Block, index: int, **changes: Any) -> Block:
@@ -140,9 +142,9 @@ def digest_after(state: PartitionState, block: Block) -> Digest:
     return digest
 
 
-def verdicts(forge: Forge) -> tuple[str, str]:
+def verdicts(forge: Forge, way: Way) -> tuple[str, str]:
     """What both folds make of the block; MMSB's word first."""
-    fold, reader = Fold(GENESIS.pack()), model_fold.Fold()
+    fold, reader = way.fold(GENESIS.pack()), model_fold.Fold()
     reader.feed(b"genesis", GENESIS.pack())
     with loaded(BUNDLE) as bundle:
         writer = Writer(bundle, Fold(GENESIS.pack()), NONCE)
@@ -153,10 +155,12 @@ def verdicts(forge: Forge) -> tuple[str, str]:
     assert [row.status for row in outcome.outcomes] == [Status.APPLIED, Status.REJECTED, Status.APPLIED]
     assert outcome.outcomes[1].rejection is not None
     assert outcome.outcomes[1].rejection.code == Code.REFUSED
+    plain = Fold(GENESIS.pack())
+    plain.read(1, claim.key, claim.value)
     fold.read(1, claim.key, claim.value)
     reader.feed(claim.key, claim.value)
     block = forge(unpack_block(entry.value))
-    digest = digest_after(fold.state, block).pack()
+    digest = digest_after(plain.state, block).pack()
     value = replace(block, header=replace(block.header, digest=digest)).pack()
     try:
         ours = model_fold.ACCEPTED if fold.read(2, entry.key, value).accepted else model_fold.DISCARDED
@@ -165,10 +169,12 @@ def verdicts(forge: Forge) -> tuple[str, str]:
     return ours, reader.feed(entry.key, value)
 
 
-def test_the_block_as_it_was_written_counts() -> None:
-    agree("verdict", verdicts(lambda block: block), (model_fold.ACCEPTED, model_fold.ACCEPTED), "as written")
+@pytest.mark.parametrize("way", WAYS)
+def test_the_block_as_it_was_written_counts(way: Way) -> None:
+    agree("verdict", verdicts(lambda block: block, way), (model_fold.ACCEPTED, model_fold.ACCEPTED), "as written")
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", FORGERIES)
-def test_both_folds_stop_at_a_forged_block(name: str) -> None:
-    agree("verdict", verdicts(FORGERIES[name]), (model_fold.STOPPED, model_fold.STOPPED), name)
+def test_both_folds_stop_at_a_forged_block(name: str, way: Way) -> None:
+    agree("verdict", verdicts(FORGERIES[name], way), (model_fold.STOPPED, model_fold.STOPPED), name)

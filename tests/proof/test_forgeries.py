@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.proof.forgeries import check_forgeries
+from tests.proof.ways import FOLDED, INTERPRETED, Way
 
 EACH = 12
 
@@ -15,10 +16,11 @@ def check_kinds(found: Counter[str]) -> None:
     assert {kind for kind in kinds[:3] if not found[f"{kind} accepted"]} == set(), found
 
 
-def test_forged_records_are_judged_alike() -> None:
+@pytest.mark.parametrize("way", [INTERPRETED, FOLDED], ids=["interpreted", "folded by compiled code"])
+def test_forged_records_are_judged_alike(way: Way) -> None:
     found: Counter[str] = Counter()
     for seed in range(10):
-        found += check_forgeries(seed, EACH)
+        found += check_forgeries(seed, EACH, way)
     check_kinds(found)
 
 
@@ -36,10 +38,11 @@ STOPS = (
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", [INTERPRETED, FOLDED], ids=["interpreted", "folded by compiled code"])
 @pytest.mark.parametrize("start", range(100, 160, 15))
-def test_many_forged_records_are_judged_alike(start: int) -> None:
+def test_many_forged_records_are_judged_alike(start: int, way: Way) -> None:
     found: Counter[str] = Counter()
     for seed in range(start, start + 15):
-        found += check_forgeries(seed, EACH)
+        found += check_forgeries(seed, EACH, way)
     check_kinds(found)
     assert {why for why in STOPS if not found[f"stop: {why}"]} == set(), found

@@ -58,18 +58,27 @@ class Way:
         return False
 
 
-@dataclass
-class CompiledWay(Way):
-    """Compiled; `count` is of records that no interpreter has seen."""
-
-    count: int = 0
-    left_out: int = 0
-    _codes: "dict[bytes, Compiled]" = field(default_factory=dict)
+class FoldedWay(Way):
+    """Interpreted, over a state in arrays into which compiled code folds blocks."""
 
     def state(self, genesis: Genesis) -> PartitionState:
         from mmsb.state.arrays import ArrayState
 
         return ArrayState(genesis)
+
+    def fold(self, genesis: bytes) -> Fold:
+        from mmsb.state.array_fold import ArrayFold
+
+        return ArrayFold(genesis)
+
+
+@dataclass
+class CompiledWay(FoldedWay):
+    """Compiled; `count` is of records that no interpreter has seen."""
+
+    count: int = 0
+    left_out: int = 0
+    _codes: "dict[bytes, Compiled]" = field(default_factory=dict)
 
     def code(self, bundle: Bundle) -> "Compiled":
         if bundle.hash not in self._codes:
@@ -109,6 +118,7 @@ class CompiledWay(Way):
 
 
 INTERPRETED = Way()
+FOLDED = FoldedWay()
 
 
 def plain() -> bool:

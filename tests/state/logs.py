@@ -67,11 +67,21 @@ def drop(index: int, base: int, key: bytes = KEY) -> DeltaRow:
     return DeltaRow(index, ACCOUNT.type_id, key, base, DeltaKind.DELETE, b"")
 
 
+class Kind:
+    """Of which kind folds are made here."""
+
+    fold: type[Fold] = Fold
+
+
+def new_fold(record: bytes | None, key: bytes | None = TlogKind.GENESIS.key) -> Fold:
+    return Kind.fold(record, key)
+
+
 class Author:
     """Keeps a log and its fold, so that whatever it writes next would be accepted."""
 
     def __init__(self, genesis: Genesis = GENESIS) -> None:
-        self.fold = Fold(genesis.pack())
+        self.fold = new_fold(genesis.pack())
         self.records = [(b"genesis", genesis.pack())]
 
     def add(self, kind: TlogKind, value: bytes) -> bytes:
@@ -141,7 +151,7 @@ def snapshot(fold: Fold) -> dict[str, Any]:
 
 def folded(records) -> Fold:
     """A fold of all these records."""
-    fold = Fold(records[0][1], records[0][0])
+    fold = new_fold(records[0][1], records[0][0])
     for offset, (key, value) in enumerate(records[1:], 1):
         fold.read(offset, key, value)
     fold.state.check()

@@ -21,6 +21,7 @@ from mmsb.schemas.tlog.migrations import Migration, Step, pack_migrate, unpack_m
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.schemas.types import Enumeration
 from mmsb.schemas.upserts import MUTATE, UPSERT
+from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Discarded, Fold, Settled
 from tests.schemas.mutations import mutated
 from tests.state.logs import (
@@ -38,10 +39,12 @@ from tests.state.logs import (
     PAY,
     WIDER,
     Author,
+    Kind,
     body,
     claim,
     drop,
     folded,
+    new_fold,
     put,
     snapshot,
 )
@@ -50,6 +53,14 @@ ID = b"i" * 16
 ZEROS = bytes(16)
 STEPS = (Step("rename", "owner", "holder"), Step("widen", "holder", "text(16)"), Step("add", "limit"))
 TO_WIDER = Migration("Account", ACCOUNT.type_id, WIDER.type_id, STEPS)
+
+
+@pytest.fixture(autouse=True, scope="module", params=[Fold, ArrayFold], ids=["plain", "arrays"])
+def _kind(request):
+    """All of this holds for a fold that applies blocks in compiled code, too."""
+    Kind.fold = request.param
+    yield
+    Kind.fold = Fold
 
 
 def author(*pages) -> Author:
@@ -89,16 +100,16 @@ def stops(fold: Fold, value: bytes, match: str, error: type[CorruptState] = Corr
 )
 def test_a_log_that_does_not_begin_with_a_genesis_is_none_of_ours(value):
     with pytest.raises(CorruptState):
-        Fold(value)
+        new_fold(value)
 
 
 def test_a_genesis_of_a_newer_release_says_so():
     with pytest.raises(NewerFormat):
-        Fold(b"MMT\x02" + GENESIS.pack()[4:])
+        new_fold(b"MMT\x02" + GENESIS.pack()[4:])
 
 
 def test_a_genesis_begins_at_nothing():
-    fold = Fold(GENESIS.pack())
+    fold = new_fold(GENESIS.pack())
     assert (fold.settled, fold.next, fold.accepted_at) == (-1, 1, 0)
     assert (fold.reign, fold.generation, fold.bundle, fold.repeats) == (ZEROS, 0, bytes(32), False)
     assert (fold.digest, fold.pending, fold.last_block, fold.claim) == (Digest(0, 0), {}, None, None)
@@ -109,12 +120,14 @@ def test_a_genesis_begins_at_nothing():
 
 def test_the_key_of_a_genesis_is_hashed_as_it_is():
     null = struct.pack("<Q", 2**64 - 1)
-    assert Fold(GENESIS.pack(), None).head == blake3(bytes(32) + null + GENESIS.pack()).digest()
-    assert Fold(GENESIS.pack(), b"g").head == blake3(bytes(32) + struct.pack("<Q", 1) + b"g" + GENESIS.pack()).digest()
+    assert new_fold(GENESIS.pack(), None).head == blake3(bytes(32) + null + GENESIS.pack()).digest()
+    assert (
+        new_fold(GENESIS.pack(), b"g").head == blake3(bytes(32) + struct.pack("<Q", 1) + b"g" + GENESIS.pack()).digest()
+    )
 
 
 def test_a_later_genesis_is_discarded():
-    discards(Fold(GENESIS.pack()), GENESIS.pack(), Discarded.LATER_GENESIS)
+    discards(new_fold(GENESIS.pack()), GENESIS.pack(), Discarded.LATER_GENESIS)
     discards(author().fold, replace(GENESIS, app="other").pack()[:7], Discarded.LATER_GENESIS)
 
 
@@ -280,7 +293,7 @@ def test_a_claim_of_another_application_stops():
 
 def test_a_first_claim_of_generation_zero_stops():
     value = claim(ZEROS, BOB)
-    stops(Fold(GENESIS.pack()), value[:40] + bytes(40) + value[80:], "generation")
+    stops(new_fold(GENESIS.pack()), value[:40] + bytes(40) + value[80:], "generation")
 
 
 # Blocks
@@ -371,9 +384,9 @@ def test_a_discarded_record_in_between_breaks_no_chain():
 
 
 def test_before_any_claim_there_is_no_page_and_no_intent_type():
-    stops(Fold(GENESIS.pack()), Author().write(APPLIED), "unknown intent")
+    stops(new_fold(GENESIS.pack()), Author().write(APPLIED), "unknown intent")
     stops(
-        Fold(GENESIS.pack()),
+        new_fold(GENESIS.pack()),
         Author().write(OutcomeRow(Status.APPLIED), deltas=[put(0, 0, None, body("a", 1))]),
         "unknown page",
     )
