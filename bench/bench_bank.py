@@ -1,55 +1,57 @@
 """The bank, the whole way: transfers and deposits from raw batches to blocks, and the same rules in plain Python dicts.
 
-Every way starts from the same kind of bytes and takes turns with the dicts, so that the ratio between them means
-something. What the dicts do and leave out stands in bench/plain.py.
+Both start from the same batches and take turns, so that the ratio between them means something. What the dicts do and leave out stands in bench/plain.py.
 """
 
+from collections.abc import Callable
+from typing import Final
+
 from bench.figures import times
-from bench.harness import Case, measure_all, report
+from bench.harness import Case, measure_all, report, show
 from bench.plain import Bank, parsed, values_of
-from bench.traffic import DESCRIPTION, Traffic, traffic
-from bench.ways import cut_into_stages, forms_of, in_dicts, measure_fold, whole
+from bench.traffic import DESCRIPTION
+from bench.ways import Form, cut_into_stages, forms_of, in_dicts, measure_fold, whole
 from bench.whole import compiled
 
-PLAIN_INTENTS = 200_000
-PLAIN_ACCOUNTS = 100_000
+EASIER_REPEATS: Final = 3
 
 
 def main() -> None:
     way = compiled()
-    plain = traffic(PLAIN_INTENTS, PLAIN_ACCOUNTS)
-    raw, raw_texts = list(plain.packed()), list(plain.json())
     packed, texts, long = forms_of(way)
     found = measure_all(
         whole(way, packed, way.packed_at_least),
-        in_dicts(
-            "plain dicts, from raw packed batches", plain, lambda bank: bank.settle_batches(raw, bank.settle_packed)
-        ),
+        in_dicts("plain dicts, raw packed batches", packed, settle_packed(packed.batches)),
         whole(way, texts, way.texts_at_least),
-        in_dicts(
-            "plain dicts, from raw JSON batches", plain, lambda bank: bank.settle_batches(raw_texts, bank.settle_json)
-        ),
+        in_dicts("plain dicts, raw JSON batches", texts, settle_texts(texts.batches)),
         whole(way, long),
     )
-    figures = [
-        *found,
+    found += show(
         times("compiled beside plain dicts, packed", found[0], found[1], at_least=way.times_plain),
         times("compiled beside plain dicts, JSON", found[2], found[3]),
-        *measure_all(*easier_starts(plain)),
-        *measure_fold(way),
-    ]
-    report("bank", DESCRIPTION, figures, [cut_into_stages(way, form) for form in (packed, texts)])
+    )
+    found += measure_all(*easier_starts(packed, texts), repeats=EASIER_REPEATS)
+    found += measure_fold(way)
+    report("bank", DESCRIPTION, found, [cut_into_stages(way, form) for form in (packed, texts)])
 
 
-def easier_starts(plain: Traffic) -> list[Case[Bank]]:
+def settle_packed(batches: list[bytes]) -> Callable[[Bank], None]:
+    return lambda bank: bank.settle_batches(batches, bank.settle_packed)
+
+
+def settle_texts(batches: list[bytes]) -> Callable[[Bank], None]:
+    return lambda bank: bank.settle_batches(batches, bank.settle_json)
+
+
+def easier_starts(packed: Form, texts: Form) -> list[Case[Bank]]:
     """The dicts when others have done a part for them already, and not on the clock."""
-    tuples = parsed(plain)
-    values = [value for batch in plain.packed() for value in values_of(batch)]
-    texts = [value for batch in plain.json() for value in values_of(batch)]
+    tuples = parsed(packed.asked)
+    values = [value for batch in packed.batches for value in values_of(batch)]
+    json_values = [value for batch in texts.batches for value in values_of(batch)]
     return [
-        in_dicts("plain dicts, from packed values (struct)", plain, lambda bank: bank.settle_packed(values)),
-        in_dicts("plain dicts, from JSON values (json.loads)", plain, lambda bank: bank.settle_json(texts)),
-        in_dicts("plain dicts, from tuples: the rules alone", plain, lambda bank: bank.settle_parsed(tuples)),
+        in_dicts("plain dicts, packed values (struct)", packed, lambda bank: bank.settle_packed(values)),
+        in_dicts("plain dicts, JSON values (json.loads)", texts, lambda bank: bank.settle_json(json_values)),
+        in_dicts("plain dicts, tuples: the rules alone", packed, lambda bank: bank.settle_parsed(tuples)),
     ]
 
 

@@ -31,6 +31,7 @@ def gated() -> list[Gated]:
         watched(INTERPRETED, "packed", traffic(400, 200)),
         watched(INTERPRETED, "JSON", traffic(400, 200)),
         watched(compiled(), "packed", traffic(100_000, 20_000)),
+        watched(compiled(), "JSON", traffic(100_000, 20_000)),
     ]
 
 

@@ -76,10 +76,14 @@ def measure_all(*cases: Case[Any], repeats: int = REPEATS) -> list[Figure]:
             progress(f"{turn}/{repeats} {case.name}")
             taken.append(case.sample())
     progress("")
-    figures = [case.figure(taken[1:]) for case, taken in zip(cases, samples, strict=True)]
+    return show(*(case.figure(taken[1:]) for case, taken in zip(cases, samples, strict=True)))
+
+
+def show(*figures: Figure) -> list[Figure]:
+    """Print figures, for those who watch."""
     for found in figures:
-        print(page.line(found))
-    return figures
+        print(page.line(found), flush=True)
+    return list(figures)
 
 
 def progress(text: str) -> None:
@@ -95,8 +99,7 @@ def report(
     names = [found.name for found in figures]
     assert len(set(names)) == len(names), "figures are told apart by their names"
     roofline = measure_roofline()
-    for found in roofline:
-        print(page.line(found))
+    show(*roofline)
     revision, dirty = commit()
     content = {
         "name": name,

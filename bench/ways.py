@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import mmsb
 from bench.figures import Figure, StageTable, figure
-from bench.harness import Case, measure_all
+from bench.harness import Case, measure_all, show
 from bench.plain import Bank, values_of
 from bench.stages import stage_table
 from bench.traffic import ACTOR, Traffic, traffic
@@ -53,10 +53,9 @@ def whole(way: Way, form: Form, at_least: float | None = None) -> Case[Log]:
     )
 
 
-def in_dicts(name: str, plain: Traffic, settle: Callable[[Bank], None]) -> Case[Bank]:
+def in_dicts(name: str, form: Form, settle: Callable[[Bank], None]) -> Case[Bank]:
     """The same rules in plain Python."""
-    condition = f"{len(plain):,} intents, {plain.accounts:,} accounts"
-    return Case(name, "intents", len(plain), settle, lambda: Bank(plain.accounts), condition)
+    return Case(name, "intents", len(form.asked), settle, lambda: Bank(form.asked.accounts), form.condition)
 
 
 def cut_into_stages(way: Way, form: Form) -> StageTable:
@@ -84,4 +83,5 @@ def measure_fold(way: Way) -> list[Figure]:
     name = f"{way.name}, fold of blocks"
     [deltas] = measure_all(Case(name, "deltas", asked.deltas, run, opened, condition, way.deltas_at_least))
     megabytes = [sample * size / asked.deltas / 1e6 for sample in deltas.samples]
-    return [deltas, figure(f"{name}, in bytes", "MB/s", megabytes, condition=condition, at_least=way.fold_mb_at_least)]
+    in_bytes = figure(f"{name}, in bytes", "MB/s", megabytes, condition=condition, at_least=way.fold_mb_at_least)
+    return [deltas, *show(in_bytes)]

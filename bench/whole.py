@@ -123,7 +123,7 @@ def compiled() -> Way:
         ],
         intents=1_000_000,
         accounts=100_000,
-        texts=10_000,
+        texts=1_000_000,
         folded=20_000,
         packed_at_least=3e6,
         texts_at_least=2.5e6,
