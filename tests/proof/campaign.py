@@ -1,7 +1,7 @@
 """More seeds than the suite has time for: `python -m tests.proof.campaign FIRST LAST [WHAT]`.
 
-WHAT is `agreement` (the default), `compiled`, `interleavings`, `compiled-interleavings`, `forgeries`, `decoders` or
-`deltas`. Compiled campaigns run generated code as plain Python, at thousands of seeds in the time that compiling takes
+WHAT is `agreement` (the default), `compiled`, `interleavings`, `compiled-interleavings`, `forgeries`, `folded` (forgeries
+for compiled folding), `decoders` or `deltas`. Compiled campaigns run generated code as plain Python, at thousands of seeds in the time that compiling takes
 for ten; NUMBA_DISABLE_JIT=0 compiles nevertheless.
 """
 
@@ -16,7 +16,7 @@ from tests.proof.decoders import check_decoders
 from tests.proof.deltas import check_bad_deltas
 from tests.proof.forgeries import check_forgeries
 from tests.proof.interleavings import check_interleaving
-from tests.proof.ways import CompiledWay
+from tests.proof.ways import FOLDED, CompiledWay
 
 COMPILED = CompiledWay()
 
@@ -26,6 +26,7 @@ CHECKS: dict[str, Callable[[int], object]] = {
     "compiled-interleavings": lambda seed: check_interleaving(seed, way=COMPILED),
     "interleavings": check_interleaving,
     "forgeries": lambda seed: check_forgeries(seed, 20),
+    "folded": lambda seed: check_forgeries(seed, 20, FOLDED),
     "decoders": lambda seed: check_decoders(seed, 300),
     "deltas": lambda seed: check_bad_deltas(seed, 20_000),
 }

@@ -29,7 +29,6 @@ LONG = PAGES[1]
 REFUSALS = (
     "a canonical row",
     "a clock that does not rise",
-    "a code",
     "a delta of an unknown page",
     "a delta on epoch",
     "a delta that no encoder writes",
