@@ -1,6 +1,7 @@
 """The bank, the whole way: transfers and deposits from raw batches to blocks, and the same rules in plain Python dicts.
 
-Both start from the same batches and take turns, so that the ratio between them means something. What the dicts do and leave out stands in bench/plain.py.
+Both start from the same batches and take turns, so that the ratio between them means something. What the dicts do and
+leave out stands in bench/plain.py.
 """
 
 from collections.abc import Callable
