@@ -1,8 +1,8 @@
 """More seeds than the suite has time for: `python -m tests.proof.campaign FIRST LAST [WHAT]`.
 
-WHAT is `agreement` (the default), `compiled`, `interleavings`, `compiled-interleavings`, `forgeries`, `folded` (forgeries
-for compiled folding), `decoders` or `deltas`. Compiled campaigns run generated code as plain Python, at thousands of seeds in the time that compiling takes
-for ten; NUMBA_DISABLE_JIT=0 compiles nevertheless.
+WHAT is `agreement` (the default), `compiled`, `interleavings`, `compiled-interleavings`, `forgeries`, `folded`
+(forgeries that compiled code folds), `decoders` or `deltas`. Compiled campaigns run generated code as plain Python, at
+thousands of seeds in the time that compiling takes for ten; NUMBA_DISABLE_JIT=0 compiles nevertheless.
 """
 
 import os
