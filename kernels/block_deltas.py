@@ -22,10 +22,11 @@ from mmsb.kernels.block_sections import (
     USED_BY_INTENT,
     USES,
     Plan,
+    check_columns,
     flags_of,
 )
 from mmsb.kernels.changes import DELETE
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Int, Words
 from mmsb.schemas.limits import PAGES_PER_INTENT_MAX
 from mmsb.schemas.tlog.blocks import STATUS_BITS
@@ -87,10 +88,23 @@ def payload_words_of(words: Words, row: Int) -> Int:
     return np.int64(words[row + 2] >> _U35)
 
 
-@kernel
-def check_rows(words: Words, value8: Bytes, plan: Plan, types: Any, columns: Columns, groups: Columns) -> bool:
-    """Whether the rows are right, together with their payload and the block's types; fills `columns` and `groups`."""
+@branching
+def check_block(
+    words: Words,
+    value8: Bytes,
+    plan: Plan,
+    types: Any,
+    intents: Words,
+    pages: Words,
+    messages: Int,
+    clock: Int,
+    columns: Columns,
+    groups: Columns,
+) -> bool:
+    """Whether all but pages and follow-ups is right (see `check_columns`); fills `types`, `columns` and `groups`."""
     groups[:] = 0
+    if not check_columns(words, value8, plan, types, intents, pages, messages, clock):
+        return False
     if not _check_rows(words, value8, plan, types, columns, groups):
         return False
     for number in range(plan[TYPES_N]):

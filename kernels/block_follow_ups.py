@@ -29,7 +29,7 @@ from mmsb.kernels.block_sections import (
 )
 from mmsb.kernels.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT
 from mmsb.kernels.follow_ups import ARGUMENTS, hops_of, put_metadata
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Int, Words
 from mmsb.kernels.mixing import SENT as SENT_TAG
 from mmsb.kernels.mixing import mix, seed_with
@@ -47,7 +47,7 @@ _U32: Final = np.uint64(32)
 _U48: Final = np.uint64(48)
 
 
-@kernel
+@branching
 def count_follow_ups(
     words: Words,
     value8: Bytes,
@@ -169,7 +169,7 @@ def _count(target: Int, sent: Any, digest: Words) -> None:
     digest[1] += b
 
 
-@kernel
+@branching
 def take_back_follow_ups(words: Words, plan: Plan, sent: Any) -> None:
     for number in range(plan[SENT_DONE]):
         sent[np.int64(words[plan[SENT] + SENT_W * number] >> _U32)] -= 1

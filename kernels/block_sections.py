@@ -1,4 +1,4 @@
-"""Where a block's sections are, and whether everything in them but deltas and follow-ups is what an encoder writes.
+"""A block's sections, and whether all but deltas and follow-ups is what an encoder writes.
 
 mmsb.schemas.tlog.block_reader says the same slowly, and says what is wrong. Blocks come as an array of words and, for
 what is smaller, as one of bytes over the same memory.
@@ -9,14 +9,13 @@ from typing import Any, Final
 import numpy as np
 
 from mmsb.kernels.envelopes import find_type
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import inlined
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u32
 from mmsb.kernels.metadata import metadata_problem
-from mmsb.schemas.limits import BLOCK_INTENTS_MAX
 from mmsb.schemas.rejections import Code, Op
 from mmsb.schemas.sources import FOLLOW_UP, OUTSIDE
 from mmsb.schemas.statuses import Status
-from mmsb.schemas.tlog.blocks import HAS_ID, HAS_METADATA, HAS_SOURCE, HEADER_BYTES, NO_TYPE, STATUS_BITS
+from mmsb.schemas.tlog.blocks import HAS_ID, HAS_METADATA, HAS_SOURCE, NO_TYPE, STATUS_BITS
 from mmsb.schemas.tlog.records import TlogKind
 
 Plan = Any  # an i64 array: what is known of a block, by the names below; places and sizes are in words
@@ -51,6 +50,7 @@ METADATA_W: Final = COUNTS + 8
 PAYLOAD_W: Final = COUNTS + 9
 FOLLOW_UPS_W: Final = COUNTS + 10
 
+PLANNED: Final = COUNTS + 11  # so much is known before a block is looked into
 DONE: Final = 30  # how much of what comes in order was done, for who takes it back
 JOURNAL: Final = 31  # where its free part begins
 MARKS_DONE: Final = 32
@@ -71,6 +71,7 @@ SOURCE_W: Final = 4
 REJECTION_W: Final = 4
 DELTA_W: Final = 3
 SENT_W: Final = 3
+ROW_WORDS: Final = (RISE_W, ID_W, SOURCE_W, 1, REJECTION_W, DELTA_W, SENT_W, 1, 1, 1)  # of the sections from RISES on
 
 APPLIED: Final = int(Status.APPLIED)
 REJECTED: Final = int(Status.REJECTED)
@@ -78,11 +79,7 @@ DUPLICATE: Final = int(Status.DUPLICATE)
 NOOP: Final = int(Status.NOOP)
 QUARANTINED: Final = int(Status.QUARANTINED)
 
-_HEADER: Final = HEADER_BYTES // 8
-_FIRST_AT: Final = 7  # in words, as the others
-_LAST_AT: Final = 8
-_CLOCK_AT: Final = 9
-_COUNTS_AT: Final = 13
+_CLOCK_AT: Final = 9  # in words
 _QUARANTINE: Final = int(TlogKind.QUARANTINE)
 _FLAGS_END: Final = 2 * HAS_METADATA
 _REFUSED: Final = int(Code.REFUSED)
@@ -96,57 +93,10 @@ _UNSIGNED: Final = 2
 _ZERO: Final = np.uint64(0)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _U32: Final = np.uint64(32)
-_U48: Final = np.uint64(48)
 _U63: Final = np.uint64(63)
 
 
 @inlined
-def _half(words: Words, index: Int) -> Int:
-    """One of the header's counts."""
-    word = words[_COUNTS_AT + (index >> 1)]
-    return np.int64(word >> _U32) if index & 1 else np.int64(word & _LOW)
-
-
-@kernel
-def locate_sections(words: Words, plan: Plan) -> bool:
-    """Read the counts; whether the sections have whole words and fill the block."""
-    first, last = np.int64(words[_FIRST_AT]), np.int64(words[_LAST_AT])
-    if first < 0 or last < first or last - first >= BLOCK_INTENTS_MAX:
-        return False
-    if words[0] >> _U48 != _ZERO or _half(words, 11) != 0:
-        return False
-    intents = last - first + 1
-    plan[FIRST], plan[INTENTS] = first, intents
-    for index in range(8):
-        plan[COUNTS + index] = _half(words, index)
-    for index in range(8, 11):
-        size = _half(words, index)
-        if size % 8 != 0:
-            return False
-        plan[COUNTS + index] = size // 8
-    at: Int = _HEADER
-    for section, size in (
-        (TYPES, plan[TYPES_N]),
-        (OUTCOMES, (intents + 7) // 8),
-        (INTENT_TYPES, (intents + 3) // 4),
-        (RISES, RISE_W * plan[RISES_N]),
-        (IDS, ID_W * plan[IDS_N]),
-        (SOURCES, SOURCE_W * plan[SOURCES_N]),
-        (DUPLICATES, plan[DUPLICATES_N]),
-        (REJECTIONS, REJECTION_W * plan[REJECTIONS_N]),
-        (DELTAS, DELTA_W * plan[DELTAS_N]),
-        (SENT, SENT_W * plan[SENT_N]),
-        (METADATA, plan[METADATA_W]),
-        (PAYLOAD, plan[PAYLOAD_W]),
-        (FOLLOW_UPS, plan[FOLLOW_UPS_W]),
-    ):
-        plan[section] = at
-        at += size
-    plan[END] = at
-    return bool(at == words.shape[0])
-
-
-@kernel
 def check_columns(
     words: Words, value8: Bytes, plan: Plan, types: Any, intents: Words, pages: Words, messages: Int, clock: Int
 ) -> bool:

@@ -20,9 +20,9 @@ from mmsb.kernels.block_sections import (
     flags_of,
 )
 from mmsb.kernels.id_window import ABSENT, END, FLOOR, SIZE, first_offset, hash_id, prefetch_id, remember, remembered
-from mmsb.kernels.jit import inlined, kernel
+from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Int, Word, Words
-from mmsb.kernels.mixing import CLOCK, ID, MARK, mix, seed_with
+from mmsb.kernels.mixing import ID, MARK, mix, seed_with
 from mmsb.kernels.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
 from mmsb.schemas.limits import SOURCES_MAX
 from mmsb.schemas.tlog.blocks import HAS_ID, HAS_SOURCE, STATUS_BITS
@@ -33,15 +33,6 @@ _LIMIT: Final = np.uint64(SOURCES_MAX)
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _U32: Final = np.uint64(32)
-
-
-@kernel
-def settle_clock(before: Int, after: Int, digest: Words) -> None:
-    """The clock's term; there is none for the clock 0."""
-    if before != after:
-        if before > 0:
-            _take(digest, np.uint64(before), 0, CLOCK)
-        _add(digest, np.uint64(after), 0, CLOCK)
 
 
 @inlined
@@ -58,7 +49,7 @@ def _take(digest: Words, word: Word, index: Int, start: Word) -> None:
     digest[1] -= b
 
 
-@kernel
+@branching
 def settle_ids(words: Words, value8: Bytes, plan: Plan, window: Words, hashes: Words, digest: Words) -> None:
     """Remember what ids are new, and forget those that the window leaves behind."""
     first, size = plan[FIRST], np.int64(window[SIZE])
@@ -110,7 +101,7 @@ def _forget(window: Words, offset: Int, digest: Words) -> None:
         window[FLOOR] = np.uint64(offset + 1)
 
 
-@kernel
+@branching
 def take_back_ids(plan: Plan, window: Words) -> None:
     """Empty the rows of the block's offsets; what came before is what its owner makes of the rest (`go_back`)."""
     for offset in range(plan[FIRST], plan[FIRST] + plan[INTENTS]):
@@ -119,7 +110,7 @@ def take_back_ids(plan: Plan, window: Words) -> None:
             window[row] = _ZERO
 
 
-@kernel
+@branching
 def settle_sources(words: Words, value8: Bytes, plan: Plan, marks: Words, undone: Any, digest: Words) -> bool:
     """Raise marks; whether there was room for all new sources. `undone` keeps what `take_back_sources` needs."""
     row = plan[SOURCES]
@@ -157,7 +148,7 @@ def _raise_mark(words: Words, row: Int, plan: Plan, marks: Words, undone: Any, d
     return True
 
 
-@kernel
+@branching
 def take_back_sources(plan: Plan, marks: Words, undone: Any) -> None:
     for at in range(2 * plan[MARKS_DONE] - 2, -1, -2):
         if undone[at + 1] == 0:

@@ -21,7 +21,7 @@ class ArrayFold(Fold):
         self._folder = block_folder.BlockFolder(cast(ArrayState, self.state))
 
     def _fold_block(self, header: BlockHeader, value: bytes) -> None:
-        why = self._folder.fold(self.claim, value)
+        why = self._folder.fold(self.claim, header, value)
         if why == block_folder.APPLIED:
             return
         block = unpack_block(value)

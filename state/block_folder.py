@@ -6,6 +6,8 @@ Each is a kernel that refuses what mmsb.schemas.tlog.block_reader and mmsb.state
 whoever asks them about the same block is told.
 """
 
+from itertools import accumulate
+from operator import mul
 from typing import Any, Final
 
 import numpy as np
@@ -19,12 +21,12 @@ from mmsb.kernels import (
     envelopes,
     unfolding,
 )
-from mmsb.kernels.digest import Digest
+from mmsb.kernels.digest import Digest, clock_term
 from mmsb.kernels.memory import Words
 from mmsb.schemas.layouts import IntentLayout, PageLayout
-from mmsb.schemas.limits import BLOCK_BYTES_MAX, PAGE_BYTES_MAX
+from mmsb.schemas.limits import BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX, PAGE_BYTES_MAX
 from mmsb.schemas.sources import SOURCE_BYTES
-from mmsb.schemas.tlog.blocks import DELTA_ROW
+from mmsb.schemas.tlog.blocks import COUNTS, DELTA_ROW, FIXED, HEADER_BYTES, BlockHeader
 from mmsb.schemas.tlog.claims import Claim
 from mmsb.schemas.upserts import BUILT_IN_TYPES
 from mmsb.state.arrays import ArrayPageType, ArrayState, words_in
@@ -40,8 +42,8 @@ DELTAS_MAX: Final = BLOCK_BYTES_MAX // DELTA_ROW.size
 MARKS_MAX: Final = BLOCK_BYTES_MAX // SOURCE_BYTES
 JOURNAL_FIRST: Final = 1 << 17  # words: room for all that a block says, unless it deletes much or fills long runs
 
-_DIGEST_AT: Final = 10  # in a block, in words
-_CLOCK_AT: Final = 9
+_ZERO_AT: Final = slice(6, 8)  # in a block
+_BYTES_FROM: Final = 8  # from here, counts are of bytes
 
 
 class BlockFolder:
@@ -62,19 +64,34 @@ class BlockFolder:
         self._digest: Words = np.zeros(2, np.uint64)
         self._known: tuple[Claim | None, int] | None = None
 
-    def fold(self, claim: Claim | None, value: bytes) -> int:
+    def fold(self, claim: Claim | None, header: BlockHeader, value: bytes) -> int:
         """Apply a block whose header is that of the next one; after anything but APPLIED the state is as before."""
-        if len(value) % 8 or len(value) > BLOCK_BYTES_MAX:
+        if not self._locate(header, value):
             return REFUSED
         self._get_to_know(claim)
         words, value8 = np.frombuffer(value, np.uint64), np.frombuffer(value, np.uint8)
         if not self._is_well_formed(words, value8, len(claim.descriptor.messages) if claim else 0):
             return REFUSED
-        why = self._try(words, value8)
+        why = self._try(header, words, value8)
         while why == FULL:
             self._journal = np.zeros(2 * len(self._journal), np.uint64)
-            why = self._try(words, value8)
+            why = self._try(header, words, value8)
         return why
+
+    def _locate(self, header: BlockHeader, value: bytes) -> bool:
+        """Plan where the sections are; whether they have whole words and fill the block."""
+        count = header.last - header.first + 1
+        if not 1 <= count <= BLOCK_INTENTS_MAX or len(value) > BLOCK_BYTES_MAX or header.first < 0:
+            return False
+        *counts, zero = COUNTS.unpack_from(value, FIXED.size)
+        if zero or any(value[_ZERO_AT]) or any(size % 8 for size in (*counts[_BYTES_FROM:], len(value))):
+            return False
+        counts[_BYTES_FROM:] = [size // 8 for size in counts[_BYTES_FROM:]]
+        types, *rows = counts
+        sizes = (types, -(-count // 8), -(-count // 4), *map(mul, rows, block_sections.ROW_WORDS))
+        *starts, end = accumulate(sizes, initial=HEADER_BYTES // 8)
+        self._plan[: block_sections.PLANNED] = header.first, count, *starts, end, *counts
+        return bool(8 * end == len(value))
 
     def _get_to_know(self, claim: Claim | None) -> None:
         known = claim, self._state.layout_changes
@@ -92,15 +109,12 @@ class BlockFolder:
 
     def _is_well_formed(self, words: Words, value8: Any, messages: int) -> bool:
         plan, types, clock = self._plan, self._types, self._state.clock
-        return bool(
-            block_sections.locate_sections(words, plan)
-            and block_sections.check_columns(
-                words, value8, plan, types, self._intents, self._pages, messages, clock
-            )
-            and block_deltas.check_rows(words, value8, plan, types, self._columns, self._groups)
-        )  # fmt: skip
+        checked = block_deltas.check_block(
+            words, value8, plan, types, self._intents, self._pages, messages, clock, self._columns, self._groups
+        )
+        return bool(checked)
 
-    def _try(self, words: Words, value8: Any) -> int:
+    def _try(self, header: BlockHeader, words: Words, value8: Any) -> int:
         """Apply all, or nothing."""
         state = self._state
         span = state.array_ids.span
@@ -108,12 +122,14 @@ class BlockFolder:
         self._plan[[block_sections.JOURNAL, block_sections.MARKS_DONE, block_sections.SENT_DONE]] = 0
         done: list[tuple[int, int]] = []
         why = self._apply(words, value8, done)
-        if why != APPLIED:
+        digest = Digest(*self._digest.tolist()) + clock_term(header.clock) - clock_term(state.clock)
+        if why == APPLIED and digest.pack() != header.digest:
+            why = REFUSED
+        if why == APPLIED:
+            state.clock, state.digest = header.clock, digest
+        else:
             self._take_back(words, value8, done, span)
-            return why
-        state.clock = int(words[_CLOCK_AT])
-        state.digest = Digest(int(self._digest[0]), int(self._digest[1]))
-        return APPLIED
+        return why
 
     def _apply(self, words: Words, value8: Any, done: list[tuple[int, int]]) -> int:
         """Apply what comes; `done` gets how much of each page type's deltas was."""
@@ -131,8 +147,7 @@ class BlockFolder:
         ):
             return REFUSED
         block_settling.settle_ids(words, value8, plan, state.array_ids.window, self._hashes, digest)
-        block_settling.settle_clock(state.clock, int(words[_CLOCK_AT]), digest)
-        return APPLIED if bool((digest == words[_DIGEST_AT : _DIGEST_AT + 2]).all()) else REFUSED
+        return APPLIED
 
     def _apply_deltas(self, words: Words, value8: Any, page: int) -> int:
         start, stop, creations = self._groups[:, page].tolist()

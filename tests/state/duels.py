@@ -16,7 +16,7 @@ from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import MmsbError
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.tlog.block_reader import unpack_block
-from mmsb.schemas.tlog.blocks import Block
+from mmsb.schemas.tlog.blocks import Block, BlockHeader, unpack_block_header
 from mmsb.schemas.tlog.claims import Claim, Durability
 from mmsb.state.applying import apply_block
 from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
@@ -46,7 +46,7 @@ class Duel(WrongBlocks):
         before = contents(self.state)
         error, after = self.plainly(value)
         assert contents(self.state) == before
-        why = self.folder.fold(self.claim, value)
+        why = self.folder.fold(self.claim, header_of(value), value)
         assert (why == APPLIED) == (error is None), (error, why, value.hex())
         assert why in (APPLIED, REFUSED)
         assert contents(self.state) == (before if error else after)
@@ -76,6 +76,12 @@ class Duel(WrongBlocks):
         digest = self.state.digest.pack()
         self.state.rollback()
         return replace(block, header=replace(block.header, digest=digest)).pack()
+
+
+def header_of(value: bytes) -> BlockHeader:
+    header = unpack_block_header(value)
+    assert header is not None, "only what is looked at is folded"
+    return header
 
 
 def force(state: PartitionState, block: Block) -> None:

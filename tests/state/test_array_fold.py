@@ -20,7 +20,7 @@ from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from tests.state import logs
 from tests.state.blocks import PAGES
-from tests.state.duels import Duel, contents
+from tests.state.duels import Duel, contents, header_of
 from tests.state.logs import ACCOUNT, ALICE, APPLIED, BUNDLE, KEY, NOOP, Author, body, put, snapshot
 
 LONG = PAGES[1]
@@ -143,7 +143,7 @@ def test_a_source_more_than_there_may_be_is_refused_before_it_does_harm() -> Non
         OutcomeRow(Status.APPLIED, source=Source(OUTSIDE, name, 2, 0)) for name in (bytes(16), b"one source more!")
     ]
     value = duel.with_digest(Block(header(duel, 2), outcomes, [], [], []))
-    assert duel.folder.fold(duel.claim, value) == block_folder.LEFT
+    assert duel.folder.fold(duel.claim, header_of(value), value) == block_folder.LEFT
     assert contents(duel.state) == before
     error, _ = duel.plainly(value)
     assert "one source more" in str(error)
