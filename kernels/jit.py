@@ -200,8 +200,27 @@ class _Implementation(caching.CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = (_Locator,)
 
 
+class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
+    """The files of one function's code, an index and one for each signature.
+
+    Numba numbers the latter. Two processes that compile two signatures at once then write both under one number, and
+    whoever loads that calls code for other arguments. Names that say the signature cannot meet so.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        overloads = self._load_index()
+        overloads[key] = self._data_name(int.from_bytes(blake3(repr(key).encode()).digest()[:7], "little"))
+        self._save_data(overloads[key], data)
+        self._save_index(overloads)
+
+
 class _Cache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _Implementation
+
+    def __init__(self, function: Any) -> None:
+        parent: Any = super()
+        parent.__init__(function)
+        self._cache_file.__class__ = _Files
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """As Numba's own, which first loads all that compiling needs: 40 MB that code found ready does without."""
