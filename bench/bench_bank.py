@@ -32,8 +32,8 @@ def main() -> None:
         times("compiled beside plain dicts, JSON", found[2], found[3]),
     )
     found += measure_all(*easier_starts(packed, texts), repeats=EASIER_REPEATS)
-    found += measure_fold(way)
-    report("bank", DESCRIPTION, found, [cut_into_stages(way, form) for form in (packed, texts)])
+    folded, table = measure_fold(way)
+    report("bank", DESCRIPTION, [*found, *folded], [*(cut_into_stages(way, form) for form in (packed, texts)), table])
 
 
 def settle_packed(batches: list[bytes]) -> Callable[[Bank], None]:

@@ -17,8 +17,9 @@ def main() -> None:
         *(envelopes(form) for form in (packed, texts, long)),
         *(whole(INTERPRETED, form) for form in (packed, texts, long)),
     )
-    figures += measure_fold(INTERPRETED)
-    report("core", DESCRIPTION, figures, [cut_into_stages(INTERPRETED, form) for form in (packed, texts)])
+    folded, table = measure_fold(INTERPRETED)
+    tables = [*(cut_into_stages(INTERPRETED, form) for form in (packed, texts)), table]
+    report("core", DESCRIPTION, [*figures, *folded], tables)
 
 
 def envelopes(form: Form) -> Case[list[bytes]]:

@@ -73,7 +73,8 @@ def disagreements(before: Sequence[Figure], after: Sequence[Figure]) -> list[str
 
 @dataclass(frozen=True)
 class StageTable:
-    """Where the time of `amount` units goes. The total was measured without the stopwatch that gave the parts."""
+    """Where the time of `amount` units goes. Both are the fastest of their repeats, and the
+    total was measured without the stopwatch that gave the parts."""
 
     name: str
     unit: str

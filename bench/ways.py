@@ -65,9 +65,9 @@ def cut_into_stages(way: Way, form: Form) -> StageTable:
     return stage_table(name, "intents", amount, lambda log: log.settle(form.batches), form.ready(way), way.stages)
 
 
-def measure_fold(way: Way) -> list[Figure]:
+def measure_fold(way: Way) -> tuple[list[Figure], StageTable]:
     """What another reader does with the blocks, in deltas and in bytes: decode, check, apply, digest."""
-    asked = traffic(way.folded, way.folded // 10)
+    asked = traffic(way.intents, way.accounts)
     log = Log(way, asked.opening, keep=True)
     start = len(log.entries)
     log.settle(asked.packed())
@@ -84,4 +84,4 @@ def measure_fold(way: Way) -> list[Figure]:
     [deltas] = measure_all(Case(name, "deltas", asked.deltas, run, opened, condition, way.deltas_at_least))
     megabytes = [sample * size / asked.deltas / 1e6 for sample in deltas.samples]
     in_bytes = figure(f"{name}, in bytes", "MB/s", megabytes, condition=condition, at_least=way.fold_mb_at_least)
-    return [deltas, *show(in_bytes)]
+    return [deltas, *show(in_bytes)], stage_table(name, "deltas", asked.deltas, run, opened, way.fold_stages)

@@ -13,13 +13,21 @@ from typing import Final
 import mmsb
 from bench.bank import app
 from bench.stages import Stage
-from mmsb.kernels import envelopes, settling
+from mmsb.kernels import (
+    block_changes,
+    block_deltas,
+    block_sections,
+    block_settling,
+    envelopes,
+    json_scan,
+    settling,
+)
 from mmsb.processors import judging, lowering, machine, writer
 from mmsb.processors.compiled import Compiled, Stepper
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.tlog.blocks import Block
-from mmsb.state import fold
-from mmsb.state.arrays import ArrayState
+from mmsb.state import applying, fold
+from mmsb.state.array_fold import ArrayFold
 from mmsb.state.partition import PartitionState
 from mmsb.streams.building import build
 
@@ -36,10 +44,10 @@ class Way:
     make_fold: Callable[[], mmsb.Fold]
     make_writer: Callable[[mmsb.Fold], mmsb.Writer]
     stages: Sequence[Stage]
+    fold_stages: Sequence[Stage]
     intents: int
     accounts: int
     texts: int  # how many of the intents come as JSON
-    folded: int  # intents whose blocks are folded and read back, after a tenth as many accounts were opened
     packed_at_least: float | None = None  # intents a second
     texts_at_least: float | None = None
     times_plain: float | None = None
@@ -104,10 +112,11 @@ def compiled() -> Way:
     return Way(
         "compiled",
         lambda batch: [read_batches(batch)],
-        lambda: mmsb.Fold(GENESIS, make_state=ArrayState),
+        lambda: ArrayFold(GENESIS),
         _compiled,
         [
             Stage("decode the batch", Log, "decode"),
+            Stage("scan JSON", json_scan, "transcode"),
             Stage("read envelopes", envelopes, "read_envelopes"),
             Stage("clock", settling, "advance_clock"),
             Stage("ids and sources", settling, "settle"),
@@ -121,10 +130,19 @@ def compiled() -> Way:
             Stage("chain", writer, "chain"),
             Stage("read the block back", fold.Fold, "acknowledge"),
         ],
+        [
+            Stage("find sections", block_sections, "locate_sections"),
+            Stage("check columns", block_sections, "check_columns"),
+            Stage("check rows of deltas", block_deltas, "check_rows"),
+            Stage("check and apply deltas", block_changes, "apply_deltas"),
+            Stage("sources", block_settling, "settle_sources"),
+            Stage("ids", block_settling, "settle_ids"),
+            Stage("chain", fold, "chain"),
+            Stage("fold, in all else", fold.Fold, "read"),
+        ],
         intents=1_000_000,
         accounts=100_000,
         texts=1_000_000,
-        folded=20_000,
         packed_at_least=3e6,
         texts_at_least=2.5e6,
         times_plain=10,
@@ -159,8 +177,14 @@ INTERPRETED: Final = Way(
         Stage("read the block back", fold.Fold, "acknowledge"),
         Stage("step, in all else", machine.Machine, "step"),
     ],
+    [
+        Stage("read the block", fold, "unpack_block"),
+        Stage("check and apply deltas", applying, "_apply_delta"),
+        Stage("ids, marks, digest", PartitionState, "settle"),
+        Stage("chain", fold, "chain"),
+        Stage("fold, in all else", fold.Fold, "read"),
+    ],
     intents=4_000,
     accounts=1_000,
     texts=4_000,
-    folded=4_000,
 )
