@@ -42,9 +42,6 @@ from mmsb.kernels.json_texts import QUOTE, end_of_text, read_id, skip_blanks, st
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
 from mmsb.kernels.swar import ZERO, load_word, low_bytes
 
-OTHER_TYPE: Final = -3
-"""The text is another type's than was thought, and is to be read again."""
-
 _COMMA: Final = ord(",")
 _OPEN: Final = ord("[")
 _CLOSE: Final = ord("]")
@@ -81,7 +78,7 @@ def read_type_again(buffer: Bytes, at: Int, end: Int, words: Words) -> tuple[Wor
 
 @inlined
 def read_value(buffer: Bytes, at: Int, end: Int, words: Words, row: Word, out: Bytes, body: Int) -> Int:
-    """Read a member's value; gives where it ends, or REFUSED, or OTHER_TYPE."""
+    """Read a member's value; gives where it ends, or REFUSED."""
     kind = np.int64(words[row + KIND])
     if kind == INTEGER:
         bits, stop = read_integer(buffer, at, words[row + HIGH], words[row + LOW])
@@ -133,24 +130,13 @@ def _read_rare(buffer: Bytes, at: Int, end: Int, words: Words, row: Word, kind: 
         return stop if words[offset] != ZERO else REFUSED
     if kind == TYPE:
         layout, stop = read_type_again(buffer, at, end, words)
-        return _check_type(words, layout, stop)
+        return stop if layout == words[GUESS] else REFUSED
     if byte_at(buffer, at) != QUOTE:
         return REFUSED
     stop = end_of_text(buffer, at + 1, end)
     if stop == REFUSED:
         return REFUSED
     return _read_word(buffer, at + 1, stop, words, row, kind, out, body)
-
-
-@inlined
-def _check_type(words: Words, layout: Word, stop: Int) -> Int:
-    """Whether a type that comes after other members is the one that was thought."""
-    if layout == words[GUESS]:
-        return stop
-    if layout == NOT_FOUND:
-        return REFUSED
-    words[GUESS] = layout
-    return OTHER_TYPE
 
 
 @inlined

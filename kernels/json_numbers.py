@@ -1,4 +1,4 @@
-"""Numbers in JSON text: all integers, and those floats whose nearest f64 one multiplication or division gives.
+"""Numbers in JSON text: all integers, and floats of up to 19 digits.
 
 A reader gives what it read and where that ended, or REFUSED where the exact reader has to look.
 """
@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.decimals import UNDECIDED, nearest_f64
 from mmsb.kernels.jit import inlined, inner
-from mmsb.kernels.memory import Bytes, Int, Word, bits_of
+from mmsb.kernels.memory import Bytes, Int, Word
 from mmsb.kernels.swar import ZERO, digits_in, first_of, load_word, number_of, other_bytes
 
 REFUSED: Final = -1
@@ -20,8 +21,7 @@ _E: Final = ord("e")
 _SMALL: Final = 0x20  # what an ASCII letter has more than its capital
 
 _TENS: Final[Any] = np.array([10**power for power in range(20)], np.uint64)
-_EXACT_TENS: Final[Any] = np.array([float(10**power) for power in range(23)])
-_EXACT: Final = np.uint64(2**53)
+_EXPONENT_MAX: Final = np.uint64(10_000)
 _SIGN: Final = np.uint64(2**63)
 
 # The highest number of twenty digits, cut behind the sixteenth.
@@ -90,12 +90,11 @@ def read_float(buffer: Bytes, at: Int) -> tuple[Word, Int]:
     value, scale, end = _read_fraction(buffer, start, value, end)
     if end != REFUSED:
         scale, end = _read_exponent(buffer, scale, end)
-    if end == REFUSED or value > _EXACT or abs(scale) >= _EXACT_TENS.shape[0]:
+    bits = nearest_f64(value, scale)
+    if end == REFUSED or bits == UNDECIDED or (negative and end == whole and value > _SIGN):  # below every i64
         return ZERO, REFUSED
-    number = np.float64(value)
-    number = number / _EXACT_TENS[-scale] if scale < 0 else number * _EXACT_TENS[scale]
-    zero = end == whole and value == ZERO  # as an integer, which has no sign then
-    return bits_of(number) | (_SIGN if negative and not zero else ZERO), end
+    signed = negative and (value != ZERO or end != whole)  # an integer has no sign if it is zero
+    return bits | (_SIGN if signed else ZERO), end
 
 
 @inlined
@@ -105,9 +104,9 @@ def _read_fraction(buffer: Bytes, start: Int, value: Word, end: Int) -> tuple[Wo
         return value, 0, end
     fraction, stop = read_digits(buffer, end + 1)
     count = stop - end - 1
-    if count < 1 or stop - start - 1 > _DIGITS_MAX:
+    if count < 1 or (value != ZERO and stop - start - 1 > _DIGITS_MAX):
         return ZERO, 0, REFUSED
-    return value * _TENS[count] + fraction, -count, stop
+    return value * _TENS[min(count, _DIGITS_MAX)] + fraction, -count, stop
 
 
 @inlined
@@ -117,7 +116,7 @@ def _read_exponent(buffer: Bytes, scale: Int, at: Int) -> tuple[Int, Int]:
     sign = byte_at(buffer, at + 1)
     start = at + 2 if sign in (_MINUS, _PLUS) else at + 1
     value, end = read_digits(buffer, start)
-    if end <= start or value > _EXACT:
+    if end <= start or value > _EXPONENT_MAX:
         return 0, REFUSED
     exponent = np.int64(value)
     return scale - exponent if sign == _MINUS else scale + exponent, end

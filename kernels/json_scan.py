@@ -6,13 +6,13 @@ are left to whoever judges packed arguments. All that is not plain and right is 
 No member is searched for as long as members come in the order in which they came the last time.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from mmsb.kernels.jit import branching, inlined, inner
 from mmsb.kernels.json_envelope import BODY, write_envelope
-from mmsb.kernels.json_members import OTHER_TYPE, read_type, read_type_again, read_value
+from mmsb.kernels.json_members import read_type, read_type_again, read_value
 from mmsb.kernels.json_numbers import REFUSED, byte_at
 from mmsb.kernels.json_table import (
     ARGUMENT_WORDS,
@@ -98,18 +98,15 @@ def _transcode(buffer: Bytes, start: Int, end: Int, words: Words, out: Bytes, to
     if byte_at(buffer, end - 1) != _CLOSE:  # no text goes on behind it, and that ends every search for something else
         return SLOW
     parts = _read_members(buffer, start + 1, end, words, out, to + BODY)
-    if parts == OTHER_TYPE:
+    if parts == REFUSED and _is_other_type(buffer, start + 1, end, words):
         parts = _read_members(buffer, start + 1, end, words, out, to + BODY)
-    if parts < 0:
-        return SLOW
-    return write_envelope(buffer, words, parts, out, to)
+    return write_envelope(buffer, words, parts, out, to) if parts != REFUSED else SLOW
 
 
 @inner
 def _read_members(buffer: Bytes, at: Int, end: Int, words: Words, out: Bytes, body: Int) -> Int:
-    """Put a text's members where they belong; gives the bits of those of the envelope, or REFUSED, or OTHER_TYPE."""
+    """Put a text's members where they belong; gives the bits of those of the envelope, or REFUSED."""
     layout = words[GUESS]
-    start = at
     at = skip_blanks(buffer, at)
     row = layout + NAME_ROW  # nothing yet
     stamp = words[STAMP] + _ONE
@@ -134,7 +131,7 @@ def _read_members(buffer: Bytes, at: Int, end: Int, words: Words, out: Bytes, bo
         else:
             row, at = _find_member(buffer, at, end, words, layout)
             if at == REFUSED:
-                return _other_type(buffer, start, end, words, layout)
+                return REFUSED
             words[before + NEXT] = row
         if words[row + SEEN] == stamp:
             return REFUSED
@@ -142,8 +139,8 @@ def _read_members(buffer: Bytes, at: Int, end: Int, words: Words, out: Bytes, bo
         parts |= words[row + PART]
         needed -= words[row + NEEDED]
         at = read_value(buffer, skip_blanks(buffer, at), end, words, row, out, body)
-        if at < 0:
-            return at
+        if at == REFUSED:
+            return REFUSED
         at = _after_value(buffer, at, end)
     numbered = (parts & _SOURCE_AND_NUMBER) % _SOURCE_AND_NUMBER == ZERO  # both or neither
     return np.int64(parts) if at == end and needed == ZERO and numbered else REFUSED
@@ -181,13 +178,13 @@ def _find_member(buffer: Bytes, at: Int, end: Int, words: Words, layout: Word) -
 
 
 @inner
-def _other_type(buffer: Bytes, at: Int, end: Int, words: Words, layout: Word) -> Int:
-    """OTHER_TYPE if the text names another type than was thought, which is then thought; else REFUSED."""
+def _is_other_type(buffer: Bytes, at: Int, end: Int, words: Words) -> Any:
+    """Whether the text names another type than was thought before it came, and is to be read as that."""
     found = _find_type(buffer, at, end, words)
-    if found in (NOT_FOUND, layout):
-        return REFUSED
+    if found in (NOT_FOUND, words[GUESS]):
+        return False
     words[GUESS] = found
-    return OTHER_TYPE
+    return True
 
 
 @inlined

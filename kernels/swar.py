@@ -41,6 +41,7 @@ _HUNDRED_AND_ONE: Final = np.uint64((100 << 16) + 1)
 _TEN_THOUSAND_AND_ONE: Final = np.uint64((10_000 << 32) + 1)
 
 _trailing_zeros: Any = numbers.trailing_zeros  # pyright: ignore
+_leading_zeros: Any = numbers.leading_zeros  # pyright: ignore
 
 if COMPILED:
 
@@ -49,12 +50,21 @@ if COMPILED:
         """How many bytes come before the first one that is meant; 8 if none is."""
         return np.int64(_trailing_zeros(mask) >> np.uint64(3))
 
+    @inlined
+    def leading_zeros(word: Word) -> Int:
+        """How many bits come before the highest one."""
+        return np.int64(_leading_zeros(word))
+
 else:
 
     def first_of(mask: Word) -> Int:
         """How many bytes come before the first one that is meant; 8 if none is."""
         bits = int(mask)
         return np.int64(((bits & -bits).bit_length() - 1) // 8 if bits else 8)
+
+    def leading_zeros(word: Word) -> Int:
+        """How many bits come before the highest one."""
+        return np.int64(64 - int(word).bit_length())
 
 
 @inlined
