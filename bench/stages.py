@@ -167,4 +167,5 @@ def stage_table(
     prepared = prepare()
     counts, missing = counted(lambda: run(prepared))
     fastest = min(watched, key=lambda seconds: sum(seconds.values()))
-    return StageTable(name, unit, amount, min(totals), fastest, counts, missing)
+    happened = {stage: seconds for stage, seconds in fastest.items() if seconds}
+    return StageTable(name, unit, amount, min(totals), happened, counts, missing)
