@@ -1,20 +1,23 @@
 """How kernels are compiled: once for each machine, and kept for every process after that.
 
 Numba's own cache asks only whether the file of a function has changed. Here the folder's name says everything that
-compiled code depends on (all kernel sources, versions, and flags such as NUMBA_BOUNDSCHECK), so nothing in it is ever
-stale, and code that was compiled without checks never runs where checks were asked for.
+compiled code depends on (all sources of kernels and schemas, versions, and flags such as NUMBA_BOUNDSCHECK), so nothing
+in it is ever stale, and code that was compiled without checks never runs where checks were asked for.
 """
 
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
 from blake3 import blake3
+
+from mmsb import schemas
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,7 +51,7 @@ def branching(function: F) -> F:
 def _compiled_for_all(function: F, library: Any) -> F:
     dispatcher = _compiled(function, no_cfunc_wrapper=True)
     if COMPILED:
-        dispatcher._cache = _Cache(function)
+        dispatcher._cache = _Cache(function, library)
         _compile_into(dispatcher, library)
     return dispatcher  # type: ignore[no-any-return]
 
@@ -135,17 +138,24 @@ class _NowhereToSet:
 
 def _compile_into(dispatcher: Any, library: Any) -> None:
     """Say what becomes of a function's code. Compiling one compiles those that it calls on the way."""
-    compile_it, target = dispatcher._compiler.compile, registry.cpu_target.target_context.codegen()
+    compile_it = dispatcher._compiler.compile
 
     def compile_there(args: Any, return_type: Any) -> Any:
-        before = target._library_class
-        target._library_class = library
-        try:
+        with _code_goes_into(library):
             return compile_it(args, return_type)
-        finally:
-            target._library_class = before
 
     dispatcher._compiler.compile = compile_there
+
+
+@contextmanager
+def _code_goes_into(library: Any) -> Iterator[None]:
+    target = registry.cpu_target.target_context.codegen()
+    before = target._library_class
+    target._library_class = library
+    try:
+        yield
+    finally:
+        target._library_class = before
 
 
 def _compile_once(dispatcher: Any) -> None:
@@ -168,11 +178,15 @@ def cache_folder() -> Path:
 
 
 def _fingerprint() -> str:
-    """A hash of all that decides what comes out of the compiler, besides the functions of generated modules."""
+    """A hash of all that decides what comes out of the compiler, besides the functions of generated modules.
+
+    Constants of schemas are written into code.
+    """
     flags = {name: str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "DEBUG", "CPU_NAME", "CPU_FEATURES")}
     digest = blake3(repr((numba.__version__, np.__version__, sys.version_info[:2], flags)).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in (Path(__file__).parent, Path(schemas.__path__[0])):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -217,11 +231,16 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
 class _Cache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _Implementation
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Any, library: Any) -> None:
         parent: Any = super()
         parent.__init__(function)
         self._cache_file.__class__ = _Files
+        self._library = library
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """As Numba's own, which first loads all that compiling needs: 40 MB that code found ready does without."""
-        return self._load_overload(sig, target_context)
+        """As Numba's own, which first loads all that compiling needs: 40 MB that code found ready does without.
+
+        Code may be loaded while something that calls it is compiled, and is a kernel's even if that is only a part.
+        """
+        with _code_goes_into(self._library):
+            return self._load_overload(sig, target_context)

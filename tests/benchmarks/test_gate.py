@@ -1,6 +1,7 @@
 """The gate lets noise pass and names what got 30 % slower."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -145,13 +146,17 @@ def test_a_baseline_of_another_machine_is_compared_and_said_to_be_one(known, cap
 def test_a_stage_of_the_machine_slowed_by_30_per_cent_fails_the_gate_and_without_it_passes(
     tmp_path, capsys, monkeypatch
 ):
-    asked = [watched(INTERPRETED, "packed", traffic(200, 100))]
+    """One stage alone: the suite's other workers are noise enough for one of sixteen to seem slower."""
+    name = "check and make deltas"
+    way = watched(INTERPRETED, "packed", traffic(200, 100))
+    asked = [replace(way, stages=[stage for stage in way.stages if stage.name == name])]
     path = tmp_path / "baseline.json"
-    save(path, baseline([measure_ratios(asked, repeats=9) for _ in range(3)]))
+    known = baseline([measure_ratios(asked, repeats=9) for _ in range(3)])
+    save(path, {key: found for key, found in known.items() if key.endswith(name)})
 
     assert check(asked, path, repeats=9) == 0
-    monkeypatch.setenv(SLOW, "check and make deltas=1.3")
+    monkeypatch.setenv(SLOW, f"{name}=1.3")
     capsys.readouterr()
     assert check(asked, path, repeats=9) == 1
 
-    assert "gate: interpreted, packed: check and make deltas got" in capsys.readouterr().out
+    assert f"gate: interpreted, packed: {name} got" in capsys.readouterr().out
