@@ -57,8 +57,9 @@ def starting(cold: list[dict[str, Any]], warm: list[dict[str, Any]]) -> list[Fig
     return show(
         figure(
             "compile the bank's bundle", "s", [found["build"] for found in cold], at_most=10,
-            condition="empty cache, two child processes side by side",
+            condition="empty cache, with all that bundles share, in child processes side by side",
         ),
+        figure("first block after compiling", "s", [found["first block"] for found in cold], condition="same process"),
         figure("ready in the next process", "s", ready, at_most=0.5, condition="from the cache, and a first block"),
         figure("imports", "s", [found["import"] for found in warm], condition="with NumPy and Numba"),
         figure("a process, from its start to its end", "s", [found["all"] for found in warm], condition="one block"),

@@ -16,7 +16,6 @@ from bench.stages import Stage
 from mmsb.kernels import (
     block_changes,
     block_deltas,
-    block_sections,
     block_settling,
     envelopes,
     json_scan,
@@ -28,6 +27,7 @@ from mmsb.processors.intake import read_batches
 from mmsb.schemas.tlog.blocks import Block
 from mmsb.state import applying, fold
 from mmsb.state.array_fold import ArrayFold
+from mmsb.state.block_folder import BlockFolder
 from mmsb.state.partition import PartitionState
 from mmsb.streams.building import build
 
@@ -131,9 +131,8 @@ def compiled() -> Way:
             Stage("read the block back", fold.Fold, "acknowledge"),
         ],
         [
-            Stage("find sections", block_sections, "locate_sections"),
-            Stage("check columns", block_sections, "check_columns"),
-            Stage("check rows of deltas", block_deltas, "check_rows"),
+            Stage("find sections", BlockFolder, "_locate"),
+            Stage("check columns and rows", block_deltas, "check_block"),
             Stage("check and apply deltas", block_changes, "apply_deltas"),
             Stage("sources", block_settling, "settle_sources"),
             Stage("ids", block_settling, "settle_ids"),

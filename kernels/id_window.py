@@ -68,8 +68,9 @@ def _next(window: Words, generation: Int, place: Int) -> Int:
 
 @inlined
 def prefetch_id(window: Words, hashed: Word) -> None:
-    prefetch(window, _place(window, 0, hashed))
-    prefetch(window, _place(window, 1, hashed))
+    for table in range(2):
+        if window[ENTERED + table] != _EMPTY:
+            prefetch(window, _place(window, table, hashed))
 
 
 @inlined
@@ -92,8 +93,12 @@ def _search(window: Words, generation: Int, hashed: Word, a: Word, b: Word, floo
 @inlined
 def first_offset(window: Words, hashed: Word, a: Word, b: Word, floor: Int) -> Int:
     """Where an id was first seen; ABSENT if that was below `floor` or never."""
-    found = _search(window, 0, hashed, a, b, floor)
-    return found if found != ABSENT else _search(window, 1, hashed, a, b, floor)
+    for table in range(2):
+        if window[ENTERED + table] != _EMPTY:  # a young partition has one table's worth of ids: half the misses
+            found = _search(window, table, hashed, a, b, floor)
+            if found != ABSENT:
+                return found
+    return ABSENT
 
 
 @inlined

@@ -8,7 +8,7 @@ in it is ever stale, and code that was compiled without checks never runs where 
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -148,7 +148,7 @@ def _compile_into(dispatcher: Any, library: Any) -> None:
 
 
 @contextmanager
-def _code_goes_into(library: Any) -> Iterator[None]:
+def _code_goes_into(library: Any) -> Generator[None]:
     target = registry.cpu_target.target_context.codegen()
     before = target._library_class
     target._library_class = library

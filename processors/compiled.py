@@ -28,7 +28,7 @@ from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.blocks import COUNTS, FIXED, FOLLOW_UP_ROW
 from mmsb.state.arrays import ArrayState, words_in
 
-CHUNK: Final = 2048  # what a pass leaves for the next stays in a core's second cache
+CHUNK: Final = 1024  # what a pass leaves for the next, and the pages that were fetched ahead, stay in a core's caches
 CHUNK_MIN: Final = 16  # where much is left to the interpreter, less is prepared for nothing
 KEY_WORDS_MAX: Final = PAGES_PER_INTENT_MAX * KEY_BYTES_MAX // 8
 PACKED: Final = 1 << 20  # bytes into which JSON intents are transcoded at a time
@@ -84,14 +84,19 @@ class Stepper:
     def run(self, records: Records, index: int) -> tuple[int, bool]:
         """Step from a record on: up to which, and whether the block was full; if not, that one is to be interpreted."""
         why = outcomes.GO_ON
+        data = bytes_of(records.buffer)
+        columns, start = find_columns(records)
         while index < len(records) and why == outcomes.GO_ON:
-            done, why = self._run_chunk(records, index)
+            first = records.first + index
+            count = min(self._chunk, len(records) - index, self._generation_end(first) - first)
+            self._columns[:, :count] = columns[:, start + index : start + index + count]
+            done, why = self._run_chunk(data, first, count)
             index += done
         return index, why == outcomes.CUT
 
-    def _run_chunk(self, records: Records, index: int) -> tuple[int, int]:
-        buffer, count, ready = self.prepare(records, index)
-        at, why = self._step_ready(buffer, records.first + index, ready)
+    def _run_chunk(self, data: Any, first: int, count: int) -> tuple[int, int]:
+        buffer, count, ready = self._prepare(data, count)
+        at, why = self._step_ready(buffer, first, ready)
         if at < count and why == outcomes.GO_ON:
             why = outcomes.SLOW
         self._chunk = min(2 * self._chunk, CHUNK) if why != outcomes.SLOW else max(self._chunk // 2, CHUNK_MIN)
@@ -100,16 +105,11 @@ class Stepper:
             why = outcomes.GO_ON
         return at, why
 
-    def prepare(self, records: Records, index: int) -> tuple[Any, int, int]:
+    def _prepare(self, buffer: Any, count: int) -> tuple[Any, int, int]:
         """The envelopes of a chunk: the bytes they lie in, how many there are, and how many compiled code takes.
 
         Batches rarely mix JSON with packed intents, so the chunk before says what to expect of this one.
         """
-        first = records.first + index
-        count = min(self._chunk, len(records) - index, self._generation_end(first) - first)
-        columns, start = find_columns(records)
-        self._columns[:, :count] = columns[:, start + index : start + index + count]
-        buffer = bytes_of(records.buffer)
         if not self._is_json:
             ready = self._read_envelopes(buffer, count)
             self._is_json = ready < count and int(self._envelopes[envelope.VERDICT, ready]) == envelope.SLOW
@@ -236,8 +236,8 @@ class Stepper:
     def _number(self, type_id: int | None) -> int:
         return -1 if type_id is None else self.compiled.module.types.index(type_id)
 
-    def sections(self) -> bytes:
-        """The block's bytes behind the fixed part of its header."""
+    def sections(self) -> memoryview:
+        """The block's bytes behind the fixed part of its header; not copied, as whoever joins them to it copies."""
         size = block.size_of(self.counts)
         value: Any = np.empty(size // 8, np.uint64)
         block.finish(self.block, self.block8, self.counts, self._types, self._ranks, value)
@@ -246,7 +246,7 @@ class Stepper:
         sizes = (8 * counts[block.METADATA_W : block.FOLLOW_UPS_W + 1]).tolist()
         data = value.view(np.uint8)
         data[FIXED.size : block.HEADER_BYTES] = np.frombuffer(COUNTS.pack(*rows, *sizes, 0), np.uint8)
-        return bytes(data[FIXED.size :])
+        return memoryview(data)[FIXED.size :]
 
     def checksum(self, records: Records, count: int) -> int:
         """The checksum of the first records of a batch."""

@@ -42,7 +42,7 @@ class Outcome:
     digest: Digest
     clock: int
     checksum: int
-    sections: bytes  # the block's bytes behind the fixed part of its header
+    sections: bytes | memoryview  # the block's bytes behind the fixed part of its header
     kind: TlogKind = TlogKind.BLOCK
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ class Outcome:
 
     def block(self, reign: bytes, prev: bytes) -> bytes:
         """The TLog record that says so."""
-        return self.header(reign, prev).pack() + self.sections
+        return b"".join((self.header(reign, prev).pack(), self.sections))
 
     def header(self, reign: bytes, prev: bytes) -> BlockHeader:
         digest = self.digest.pack()

@@ -59,7 +59,7 @@ class Writer:
         self._reigned = False
         self._machine: Machine | None = None
         self._head = fold.head  # after the last stepped block
-        self._stepped: deque[tuple[Entry, Outcome]] = deque()
+        self._stepped: deque[tuple[Entry, Outcome, bytes]] = deque()  # each with the head after it
 
     @property
     def reigns(self) -> bool:
@@ -81,7 +81,7 @@ class Writer:
     @property
     def pending(self) -> list[Entry]:
         """Entries that were stepped and not read back yet, in order."""
-        return [entry for entry, _ in self._stepped]
+        return [entry for entry, _, _ in self._stepped]
 
     def claim(self) -> Entry:
         """The claim that opens this reign; to claim again after losing one takes a new writer with a new nonce."""
@@ -106,7 +106,7 @@ class Writer:
         prev = self._head if self._stepped else self.fold.head
         entry = Entry(outcome.kind.key, outcome.block(self._nonce, prev))
         self._head = chain(prev, entry.key, entry.value)
-        self._stepped.append((entry, outcome))
+        self._stepped.append((entry, outcome, self._head))
         return entry, outcome
 
     def migrate(self, migrations: Sequence[Migration]) -> Entry:
@@ -121,8 +121,8 @@ class Writer:
         """Read the next TLog record; gives the outcome if it is an accepted block of this writer."""
         self._check_not_superseded()
         if self._stepped and self._stepped[0][0] == Entry(key or b"", value or b""):
-            entry, outcome = self._stepped[0]
-            verdict = self.fold.acknowledge(offset, entry.key, entry.value, outcome.digest)
+            entry, outcome, head = self._stepped[0]
+            verdict = self.fold.acknowledge(offset, entry.key, entry.value, outcome.digest, head)
             return verdict, self._stepped.popleft()[1] if verdict.accepted else None
         verdict = self.fold.read(offset, key, value)
         self._reigned |= self.reigns

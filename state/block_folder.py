@@ -142,7 +142,7 @@ class BlockFolder:
         marks, sent = state.array_marks.marks, state.array_sent.counts
         if not block_settling.settle_sources(words, value8, plan, marks, self._undone, digest):
             return LEFT
-        if plan[block_sections.SENT_N] + plan[block_sections.FOLLOW_UPS_W] and not block_follow_ups.count_follow_ups(
+        if not block_follow_ups.count_follow_ups(
             words, value8, plan, self._log, state.genesis.partition, sent, self._cause, self._expected, digest
         ):
             return REFUSED

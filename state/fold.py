@@ -140,15 +140,21 @@ class Fold:
         """Fold the next record, applying it if it counts."""
         return self._next(offset, key, value, self._fold_block)
 
-    def acknowledge(self, offset: int, key: bytes | None, value: bytes, digest: Digest) -> Verdict:
-        """Fold a block whose effects the state has; `digest` is that of the state when it had been stepped."""
+    def acknowledge(self, offset: int, key: bytes | None, value: bytes, digest: Digest, head: bytes) -> Verdict:
+        """Fold a block whose effects the state has, by whoever stepped it.
+
+        `digest` is that of the state when it had been stepped, `head` what chained it to the block's own `prev`: only a
+        block whose `prev` is our head counts, so nobody need hash it again.
+        """
 
         def same(header: BlockHeader, _: bytes) -> None:
             self._check_digest(header, digest)
 
-        return self._next(offset, key, value, same)
+        return self._next(offset, key, value, same, head)
 
-    def _next(self, offset: int, key: bytes | None, value: bytes | None, apply: Apply) -> Verdict:
+    def _next(
+        self, offset: int, key: bytes | None, value: bytes | None, apply: Apply, head: bytes | None = None
+    ) -> Verdict:
         if offset != self.next:
             raise InvalidValue(f"expected TLog offset {self.next}, found {offset}: offsets are dense")
         if self._stopped:
@@ -161,7 +167,7 @@ class Fold:
         if verdict.discarded is not None:
             self.discarded[verdict.discarded] += 1
         elif value is not None:
-            self.head_prev, self.head = self.head, chain(self.head, key, value)
+            self.head_prev, self.head = self.head, head or chain(self.head, key, value)
             self.accepted_at = offset
         self.next = offset + 1
         return verdict

@@ -23,8 +23,11 @@ from mmsb.processors.compiling.modules import Module, make_module
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.generated import load_module
 
-PARTS: Final = ("bundle", "kernels")
-"""What is compiled side by side: the bundle's own loops, and the kernels that all bundles share."""
+STEPPING: Final = ("bundle", "stepping", "json")
+"""What stepping needs, compiled side by side: the bundle's own loops, and the kernels that all bundles share."""
+
+FOLDING: Final = ("folding",)
+"""What reading a TLog needs, whoever wrote it."""
 
 PROGRESS_SECONDS: Final = 0.25  # how often a terminal hears that compiling goes on
 
@@ -42,6 +45,13 @@ def build(bundle: Bundle, tell: Tell | None = None) -> Compiled:
     return Compiled(module, loaded.find_pages, loaded.lower)
 
 
+def build_folding(tell: Tell | None = None) -> None:
+    """Have the kernels that fold blocks in the cache: a log worth folding should not wait for the first of them."""
+    failure = _make_ready("what folds blocks", FOLDING, None, tell or _tell_terminal) if COMPILED else None
+    if failure is not None:
+        raise EnvironmentFailed(f"kernels cannot be compiled here: {failure}")
+
+
 def _where(bundle: Bundle, name: str) -> str:
     place = bundle.program_named(name).place
     line = f"{place.file}:{place.line}: " if place is not None and place.line is not None else ""
@@ -50,7 +60,7 @@ def _where(bundle: Bundle, name: str) -> str:
 
 def _compile(bundle: Bundle, module: Module, tell: Tell) -> Module:
     """Have everything in the cache; gives the module without what the compiler refused."""
-    failure = _make_ready(bundle.app, module, tell)
+    failure = _make_ready(bundle.app, STEPPING, module, tell)
     if failure is None:
         return module
     names = [program.layout.name for program in bundle.programs if program.layout.name not in module.left_out]
@@ -58,23 +68,23 @@ def _compile(bundle: Bundle, module: Module, tell: Tell) -> Module:
     if not failing:
         raise EnvironmentFailed(f"{bundle.app}: its code cannot be compiled here: {failure}")
     rest = make_module(bundle, failing)
-    failure = _make_ready(bundle.app, rest, tell)
+    failure = _make_ready(bundle.app, STEPPING, rest, tell)
     if failure is not None:
         raise EnvironmentFailed(f"{bundle.app}: its code cannot be compiled here: {failure}")
     return rest
 
 
 def _fails(bundle: Bundle, name: str, others: Sequence[str], tell: Tell) -> bool:
-    return _make_ready(f"{bundle.app}: {name} alone", make_module(bundle, others), tell) is not None
+    return _make_ready(f"{bundle.app}: {name} alone", STEPPING, make_module(bundle, others), tell) is not None
 
 
-def _make_ready(title: str, module: Module, tell: Tell) -> str | None:
+def _make_ready(title: str, parts: Sequence[str], module: Module | None, tell: Tell) -> str | None:
     """Compile what the cache lacks, all parts side by side; gives what the compiler said if it failed."""
-    path = _write(module)
-    missing = [part for part in PARTS if not _marker(module, part).exists()]
+    arguments = [str(_write(module))] if module else []
+    missing = [part for part in parts if not _marker(module, part).exists()]
     if not missing:
         return None
-    children = [_start(part, path) for part in missing]
+    children = [_start(part, *arguments) for part in missing]
     _wait(title, children, tell)
     failed = [child for child in children if child.returncode]
     for part, child in zip(missing, children, strict=True):
@@ -91,9 +101,9 @@ def module_path(module: Module) -> Path:
     return cache_folder() / f"{module.name}.py"
 
 
-def _marker(module: Module, part: str) -> Path:
+def _marker(module: Module | None, part: str) -> Path:
     """Says that a part is in the cache; kernels are there for every bundle."""
-    return cache_folder() / f"{module.name if part == 'bundle' else part}.compiled"
+    return cache_folder() / f"{module.name if module and part == 'bundle' else part}.compiled"
 
 
 def _write(module: Module) -> Path:
@@ -112,8 +122,8 @@ def _write(module: Module) -> Path:
     return path
 
 
-def _start(part: str, path: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mmsb.streams.warming", part, str(path)]
+def _start(part: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mmsb.streams.warming", part, *arguments]
     source = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - read when the child has ended
     child = subprocess.Popen(command, env={**os.environ, **source}, stdout=output, stderr=output, text=True)

@@ -1,30 +1,44 @@
-"""What a child process of mmsb.streams.building runs: `python -m mmsb.streams.warming PART MODULE_FILE`.
+"""What a child process of mmsb.streams.building runs: `python -m mmsb.streams.warming PART [MODULE_FILE]`.
 
 A kernel is compiled by its first call, so each is called once with nothing to do, through the code that calls it in
 earnest: then the types of all arguments are right. What is compiled goes into the cache folder.
 """
 
+import gc
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import block_builder, envelopes, outcomes, record_batches, settling
+from mmsb.kernels import block_builder, envelopes, json_scan, outcomes, record_batches, settling
 from mmsb.processors.bundle import make_bundle
 from mmsb.processors.compiled import Compiled, Stepper
-from mmsb.processors.compiling.modules import make_module
+from mmsb.processors.compiling.modules import Module, make_module
 from mmsb.processors.intake import read_batches
+from mmsb.processors.json_tables import json_tables
 from mmsb.processors.judging import Judgement
-from mmsb.schemas.batches import Record, encode_batch
+from mmsb.processors.machine import Machine
+from mmsb.schemas.batches import Record, decode_batches, encode_batch
+from mmsb.schemas.classes import Page
+from mmsb.schemas.declaring import page_layout
 from mmsb.schemas.intents import pack_intent
+from mmsb.schemas.markers import i64, u64
 from mmsb.schemas.sources import OUTSIDE, Source
 from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.state.arrays import ArrayState
+from mmsb.schemas.tlog.records import ZERO_HEAD
+from mmsb.schemas.upserts import UPSERT, make_upsert
+from mmsb.state.arrays import ArrayState, words_in
+from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
+from mmsb.state.partition import PartitionState
 from mmsb.streams.generated import load_module
+
+GENESIS: Final = Genesis(bytes(range(16)), "warming", window=16)
 
 
 def _read_only(size: int) -> Any:
@@ -47,15 +61,20 @@ _SAMPLES: Final[dict[str, Any]] = {
     "slots": np.zeros(8, np.int64),
     "sent": np.zeros(8, np.int64),
     "counts": np.zeros(64, np.int64),
+    "log": words_in(GENESIS.log_id),
     "text8": np.zeros(64, np.uint8),
     "block8": np.zeros(64, np.uint8),
 }
 """By name of parameter; all others are arrays of words."""
 
 
-def warm_bundle(path: str) -> None:
+class Sample(Page):
+    number: i64
+
+
+def warm_bundle(path: Path) -> None:
     """Compile a bundle's two loops."""
-    module = load_module(Path(path))
+    module = load_module(path)
     for loop in (module.find_pages, module.lower):
         call_idle(loop)
 
@@ -65,21 +84,44 @@ def call_idle(loop: Callable[..., Any]) -> None:
     loop(*(_SAMPLES.get(name, _WORDS) for name in inspect.signature(loop).parameters))
 
 
-def warm_kernels() -> None:
-    """Compile what all bundles share."""
-    state = ArrayState(Genesis(bytes(range(16)), "warming", window=16))
+def warm_stepping() -> None:
+    """Compile what steps packed intents of any bundle."""
+    state = ArrayState(GENESIS)
     _warm_state(state)
-    module = make_module(make_bundle("warming", 1, 1, (), ()))
-    stepper = Stepper(Compiled(module, lambda *_: None, lambda *_: (0, outcomes.CUT)), state)
-    records = read_batches(
-        encode_batch(0, [Record(None, pack_intent(1, b"", id=bytes(16))), Record(None, b'{"@type":"None"}')])
-    )
+    stepper = Stepper(Compiled(_no_module(), lambda *_: None, lambda *_: (0, outcomes.CUT)), state)
+    records = read_batches(encode_batch(0, [Record(None, pack_intent(1, b"", id=bytes(16)))]))
     stepper.open()
     stepper.run(records, 0)
     stepper.add(Judgement(Status.NOOP, 1), rises=True)
     block_builder.add_delta(stepper.block, stepper.counts, 0, 0, np.uint64(0), 0, 0)
     stepper.checksum(records, 1)
     stepper.sections()
+
+
+def warm_json() -> None:
+    """Compile what packs flat JSON."""
+    columns, places = np.zeros((record_batches.ROWS, 1), np.int64), np.zeros((2, 1), np.int64)
+    tables = json_tables(_no_module().layouts)
+    json_scan.transcode(_read_only(64), columns, 0, 0, tables.words, np.zeros(64, np.uint8), 0, places)
+
+
+def _no_module() -> Module:
+    return make_module(make_bundle("warming", 1, 1, (), ()))
+
+
+def warm_folding() -> None:
+    """Compile what folds blocks: one that counts, and the same with another digest, which is taken back."""
+    page = page_layout(Sample, u64, None, globals())
+    upsert = make_upsert(page, bytes(page.key_size), (), {"number": 1}, {}).pack()
+    records = decode_batches(encode_batch(0, [Record(None, pack_intent(UPSERT.type_id, upsert, id=bytes(range(16))))]))
+    machine = Machine(make_bundle("warming", 1, 1, (page,), ()), PartitionState(GENESIS))
+    entry = machine.step(records[0]).block(bytes(16), ZERO_HEAD)
+    header = unpack_block(entry).header
+    state = ArrayState(GENESIS)
+    state.add_layout(page)
+    folder = BlockFolder(state)
+    assert folder.fold(None, replace(header, digest=bytes(16)), entry) == REFUSED
+    assert folder.fold(None, header, entry) == APPLIED
 
 
 def _warm_state(state: ArrayState) -> None:
@@ -92,11 +134,17 @@ def _warm_state(state: ArrayState) -> None:
     state.rollback()
 
 
-def main(part: str, path: str) -> None:
-    if part == "bundle":
-        warm_bundle(path)
-    else:
-        warm_kernels()
+PARTS: Final[dict[str, Callable[[Path], None]]] = {
+    "bundle": warm_bundle,
+    "stepping": lambda _: warm_stepping(),
+    "json": lambda _: warm_json(),
+    "folding": lambda _: warm_folding(),
+}
+
+
+def main(part: str, path: str = "") -> None:
+    gc.disable()  # compiling makes millions of objects that all live until the end: an eighth of its time
+    PARTS[part](Path(path))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from mmsb.schemas.sources import OUTSIDE, Source
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.blocks import Block, BlockHeader, DeltaRow, OutcomeRow
+from mmsb.schemas.tlog.records import chain
 from mmsb.state import block_folder
 from mmsb.state import fold as folding
 from mmsb.state.array_fold import ArrayFold
@@ -236,10 +237,10 @@ def test_a_block_of_ones_own_is_acknowledged_by_its_header(
     log.claim(ALICE, 1, BUNDLE)
     block = log.write(NOOP)
     seen = count_unpacking(monkeypatch)
-    assert log.fold.acknowledge(2, b"block", block, log.fold.digest).settles
+    assert log.fold.acknowledge(2, b"block", block, log.fold.digest, chain(log.fold.head, b"block", block)).settles
     assert seen == []
     with pytest.raises(CorruptState, match="the digest is"):
-        log.fold.acknowledge(3, b"block", log.write(NOOP, digest=bytes(15) + b"\1"), log.fold.digest)
+        log.fold.acknowledge(3, b"block", log.write(NOOP, digest=bytes(15) + b"\1"), log.fold.digest, bytes(32))
 
 
 def test_the_state_of_an_array_fold_is_in_arrays() -> None:

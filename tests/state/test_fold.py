@@ -18,7 +18,7 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import DeltaRow, OutcomeRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.migrations import Migration, Step, pack_migrate, unpack_migrate
-from mmsb.schemas.tlog.records import TlogKind
+from mmsb.schemas.tlog.records import TlogKind, chain
 from mmsb.schemas.types import Enumeration
 from mmsb.schemas.upserts import MUTATE, UPSERT
 from mmsb.state.array_fold import ArrayFold
@@ -742,7 +742,7 @@ def test_acknowledging_advances_the_fold_and_leaves_the_state_alone():
     block, digest = stepped(log, replace(APPLIED, id=ID), NOOP)
     log.fold.state.settle(2, Status.APPLIED, b"j" * 16, None)  # the machine is ahead
     ahead = log.fold.digest
-    assert log.fold.acknowledge(2, b"block", block, digest).accepted
+    assert log.fold.acknowledge(2, b"block", block, digest, chain(log.fold.head, b"block", block)).accepted
     assert other.fold.read(2, b"block", block).accepted
     for name in ("settled", "next", "head", "head_prev", "accepted_at", "last_block"):
         assert getattr(log.fold, name) == getattr(other.fold, name)
@@ -753,7 +753,7 @@ def test_acknowledging_judges_the_header():
     log = author()
     block, digest = stepped(log, NOOP)
     log.claim(BOB, 2)
-    verdict = log.fold.acknowledge(3, b"block", block, digest)
+    verdict = log.fold.acknowledge(3, b"block", block, digest, chain(log.fold.head, b"block", block))
     assert verdict.discarded == Discarded.OTHER_REIGN
 
 
@@ -762,7 +762,7 @@ def test_acknowledging_a_block_of_another_digest_stops():
     block, _ = stepped(log, replace(APPLIED, id=ID))
     before = snapshot(log.fold)
     with pytest.raises(CorruptState, match="the digest is"):
-        log.fold.acknowledge(2, b"block", block, Digest(1, 2))
+        log.fold.acknowledge(2, b"block", block, Digest(1, 2), chain(log.fold.head, b"block", block))
     assert snapshot(log.fold) == before
 
 
