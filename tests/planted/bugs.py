@@ -802,7 +802,7 @@ BUGS: Final = (
         "return self.intents <= BLOCK_INTENTS_MAX and self.size <= BLOCK_BYTES_MAX",
         "return self.intents <= BLOCK_INTENTS_MAX",
         ("pytest", f"{BORDERS}::test_a_block_ends_before_it_is_too_large"),
-        "[block is within its limits]",
+        "the machine cuts blocks before the limit",
         "a block fits into a message",
     ),
     Bug(
@@ -811,7 +811,7 @@ BUGS: Final = (
         "return self.intents <= BLOCK_INTENTS_MAX and self.size <= BLOCK_BYTES_MAX",
         "return self.size <= BLOCK_BYTES_MAX",
         ("pytest", f"{BORDERS}::test_a_block_settles_so_many_intents_and_no_more"),
-        "[block is within its limits]",
+        "an outcome for each offset",
         "columns of a block have a length",
     ),
     Bug(
@@ -820,7 +820,7 @@ BUGS: Final = (
         "        rest += sum(DELTA_ROW.size + len(delta.key) + len(delta.payload) for delta in deltas)\n",
         "",
         ("pytest", f"{BORDERS}::test_a_block_ends_before_it_is_too_large"),
-        "[block is within its limits]",
+        "the machine cuts blocks before the limit",
         "a block fits into a message",
     ),
     Bug(
