@@ -48,8 +48,11 @@ def records_settled(said: str) -> int:
 
 
 def test_random_applications_agree_with_the_model_in_generated_code() -> None:
-    """A floor of records, beyond what each seed asks for: the proof cannot become one about the interpreter."""
-    assert records_settled(child(PLAIN, "tests.proof.campaign", "0", "60", "compiled")) >= 60 * 50
+    """A floor of records, beyond what each seed asks for: the proof cannot become one about the interpreter.
+
+    Each seed's records are stepped at three cuts; about half of them are JSON, most of it flat.
+    """
+    assert records_settled(child(PLAIN, "tests.proof.campaign", "0", "60", "compiled")) >= 60 * 80
 
 
 def test_interleavings_of_compiled_writers_fold_to_what_the_model_says() -> None:
