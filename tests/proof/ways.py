@@ -110,8 +110,10 @@ class CompiledWay(FoldedWay):
         return self.count
 
     def takes(self, bundle: Bundle, value: bytes | None, out: Outcome) -> bool:
-        """All but built-in intents, compensations, what could not be compiled, and JSON: some of it is not flat, so that
-        a floor for all records together says how much of it compiled code must take."""
+        """All but built-in intents, compensations, what could not be compiled, and JSON.
+
+        Not all of that is flat: a floor for all records together says how much of it compiled code must take.
+        """
         module = self.code(bundle).module
         left = out.intent_type in module.intents and out.intent_type not in module.compiled
         compensated = out.row is not None and out.source is not None and out.source.kind == FOLLOW_UP
