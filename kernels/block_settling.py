@@ -19,7 +19,18 @@ from mmsb.kernels.block_sections import (
     Plan,
     flags_of,
 )
-from mmsb.kernels.id_window import ABSENT, END, FLOOR, SIZE, first_offset, hash_id, prefetch_id, remember, remembered
+from mmsb.kernels.id_window import (
+    ABSENT,
+    END,
+    FLOOR,
+    SIZE,
+    hash_id,
+    is_remembered,
+    next_row,
+    prefetch_id,
+    row_of,
+    settle_id,
+)
 from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Int, Word, Words
 from mmsb.kernels.mixing import ID, MARK, mix, seed_with
@@ -52,7 +63,8 @@ def _take(digest: Words, word: Word, index: Int, start: Word) -> None:
 @branching
 def settle_ids(words: Words, value8: Bytes, plan: Plan, window: Words, hashes: Words, digest: Words) -> None:
     """Remember what ids are new, and forget those that the window leaves behind."""
-    first, size = plan[FIRST], np.int64(window[SIZE])
+    offset, size = plan[FIRST], np.int64(window[SIZE])
+    generation, ring = offset // size, row_of(window, offset)
     row, index = plan[IDS], 0
     end = row + ID_W * plan[IDS_N]
     while row < end:
@@ -66,11 +78,13 @@ def settle_ids(words: Words, value8: Bytes, plan: Plan, window: Words, hashes: W
             flags = flags_of(value8, plan, index)
             if flags & HAS_ID:
                 if _remembers(flags & STATUS_BITS):
-                    hashed, offset = hashes[(row - start) // ID_W], first + index
-                    _remember(window, offset, hashed, words[row], words[row + 1], offset - size, digest)
+                    hashed = hashes[(row - start) // ID_W]
+                    _remember(window, offset, generation, ring, hashed, words[row], words[row + 1], digest)
                 row += ID_W
             index += 1
-    _forget(window, first + plan[INTENTS] - 1 - size, digest)
+            offset, ring = offset + 1, next_row(window, ring)
+            generation += offset == (generation + 1) * size
+    _forget(window, plan[FIRST] + plan[INTENTS] - 1 - size, digest)
 
 
 @inlined
@@ -79,10 +93,12 @@ def _remembers(status: Int) -> bool:
 
 
 @inlined
-def _remember(window: Words, offset: Int, hashed: Word, a: Word, b: Word, floor: Int, digest: Words) -> None:
-    """Ids below `floor` are forgotten by now."""
-    if first_offset(window, hashed, a, b, floor) == ABSENT:
-        remember(window, offset, hashed, a, b)
+def _remember(
+    window: Words, offset: Int, generation: Int, ring: Int, hashed: Word, a: Word, b: Word, digest: Words
+) -> None:
+    """Ids below the floor are forgotten by now."""
+    found, _ = settle_id(window, offset, generation, ring, hashed, a, b, offset - np.int64(window[SIZE]))
+    if found == ABSENT:
         start = seed_with(ID, np.uint64(offset))
         _add(digest, a, 0, start)
         _add(digest, b, 1, start)
@@ -91,23 +107,27 @@ def _remember(window: Words, offset: Int, hashed: Word, a: Word, b: Word, floor:
 @inlined
 def _forget(window: Words, offset: Int, digest: Words) -> None:
     """Forget up to an offset."""
-    for old in range(np.int64(window[FLOOR]), min(offset + 1, np.int64(window[END]))):
-        row = remembered(window, old)
-        if row != ABSENT:
+    floor = np.int64(window[FLOOR])
+    if offset < floor:
+        return
+    row = row_of(window, floor)
+    for old in range(floor, min(offset + 1, np.int64(window[END]))):
+        if is_remembered(window, old, row):
             start = seed_with(ID, np.uint64(old))
             _take(digest, window[row + 1], 0, start)
             _take(digest, window[row + 2], 1, start)
-    if offset >= np.int64(window[FLOOR]):
-        window[FLOOR] = np.uint64(offset + 1)
+        row = next_row(window, row)
+    window[FLOOR] = np.uint64(offset + 1)
 
 
 @branching
 def take_back_ids(plan: Plan, window: Words) -> None:
     """Empty the rows of the block's offsets; what came before is what its owner makes of the rest (`go_back`)."""
+    row = row_of(window, plan[FIRST])
     for offset in range(plan[FIRST], plan[FIRST] + plan[INTENTS]):
-        row = remembered(window, offset)
-        if row != ABSENT:
+        if is_remembered(window, offset, row):
             window[row] = _ZERO
+        row = next_row(window, row)
 
 
 @branching

@@ -4,6 +4,9 @@ A ring, indexed by offset, holds the ids; two hash tables say where in it an id 
 row) enter one table, those of the next the other, which is emptied first: all that it held has left the window by then.
 Entries are checked against the ring, so stale ones are harmless. The ring is longer than W by the largest block, so
 that whatever a block forgot can be recalled.
+
+Looking up random ids costs what memory costs: so each word has an entry of either table, and one access finds both. An
+entry is where in the ring the id is, and above that as much of its hash as there is room for.
 """
 
 from typing import Final
@@ -23,13 +26,13 @@ SALT: Final = 3
 FLOOR: Final = 4  # the lowest offset whose id may still be remembered
 GENERATION: Final = 5  # whose ids were entered last, + 1
 END: Final = 6  # no id was remembered at this offset or later
+ROW_BITS: Final = 7  # of an entry, that say which row of the ring, + 1
 ENTERED: Final = 8  # for each table: whether anything was entered since it was emptied
 HEADER: Final = 10
 
 ROW: Final = 3  # words in the ring for each offset: offset + 1 (0: none), id
 ABSENT: Final = -1
 
-_HALF: Final = np.uint64(32)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _EMPTY: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
@@ -46,83 +49,124 @@ def table_bits(window: Int) -> Int:
     return (2 * window - 1).bit_length()
 
 
+def row_bits(window: Int) -> Int:
+    """An entry's bits that name a row of the ring, from 1: 0 is no entry."""
+    return ring_size(window).bit_length()
+
+
+def word_count(window: Int) -> Int:
+    """How many words header, ring and tables take."""
+    return HEADER + ROW * ring_size(window) + (1 << table_bits(window))
+
+
 @inlined
 def hash_id(window: Words, a: Word, b: Word) -> Word:
     return seed_with(seed_with(window[SALT], a), b)
 
 
 @inlined
-def _place(window: Words, generation: Int, hashed: Word) -> Int:
-    """Where in the table of a generation a hash belongs, as an index of the whole array."""
-    table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << np.int64(window[BITS]))
-    return table + np.int64(hashed >> (_WHOLE - window[BITS]))
+def _place(window: Words, hashed: Word) -> Int:
+    """Where a hash belongs, in the table of either generation."""
+    return HEADER + ROW * np.int64(window[RING]) + np.int64(hashed >> (_WHOLE - window[BITS]))
 
 
 @inlined
-def _next(window: Words, generation: Int, place: Int) -> Int:
-    """The place after one in its table, which is a ring too."""
-    bits = np.int64(window[BITS])
-    table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << bits)
-    return table + ((place - table + 1) & ((1 << bits) - 1))
+def _next(window: Words, place: Int) -> Int:
+    """The place after one: the table is a ring too."""
+    table = HEADER + ROW * np.int64(window[RING])
+    return table + ((place - table + 1) & ((1 << np.int64(window[BITS])) - 1))
+
+
+@inlined
+def _shift(generation: Int) -> Word:
+    return np.uint64((generation & 1) << 5)
+
+
+@inlined
+def _entry(window: Words, generation: Int, place: Int) -> Word:
+    return (window[place] >> _shift(generation)) & _LOW
+
+
+@inlined
+def _set_entry(window: Words, generation: Int, place: Int, entry: Word) -> None:
+    kept = window[place] & ~(_LOW << _shift(generation))
+    window[place] = kept | (entry << _shift(generation))
+
+
+@inlined
+def _row_mask(window: Words) -> Word:
+    """The part of an entry that says where in the ring; the rest is of the hash."""
+    return (_ONE << window[ROW_BITS]) - _ONE
 
 
 @inlined
 def prefetch_id(window: Words, hashed: Word) -> None:
-    for table in range(2):
-        if window[ENTERED + table] != _EMPTY:
-            prefetch(window, _place(window, table, hashed))
+    prefetch(window, _place(window, hashed))
 
 
 @inlined
-def _search(window: Words, generation: Int, hashed: Word, a: Word, b: Word, floor: Int) -> Int:
-    """The offset of an id in one table, if that is not below the floor; ABSENT otherwise."""
-    place = _place(window, generation, hashed)
-    tag = hashed & _LOW  # the place says the upper bits already
+def row_of(window: Words, offset: Int) -> Int:
+    """Where in the array the ring's row of an offset is. That takes a division, and `next_row` does not."""
+    return HEADER + ROW * (offset % np.int64(window[RING]))
+
+
+@inlined
+def next_row(window: Words, row: Int) -> Int:
+    """The row of the offset after."""
+    row += ROW
+    return row if row < HEADER + ROW * np.int64(window[RING]) else HEADER
+
+
+@inlined
+def is_remembered(window: Words, offset: Int, row: Int) -> bool:
+    """Whether an id was remembered at an offset, whose row this is."""
+    return bool(np.int64(window[row]) == offset + 1)
+
+
+@inlined
+def _search(window: Words, generation: Int, hashed: Word, a: Word, b: Word, floor: Int) -> tuple[Int, Int]:
+    """The offset of an id in one table, if that is not below the floor, or ABSENT; and the place that told it."""
+    place, rows = _place(window, hashed), _row_mask(window)
     while True:
-        entry = window[place]
+        entry = _entry(window, generation, place)
         if entry == _EMPTY:
-            return ABSENT
-        if entry >> _HALF == tag:
-            row = HEADER + ROW * (np.int64(entry & _LOW) - 1)
+            return ABSENT, place
+        if (entry ^ hashed) & _LOW & ~rows == _EMPTY:  # the place says the upper half already
+            row = HEADER + ROW * (np.int64(entry & rows) - 1)
             offset = np.int64(window[row]) - 1
             if offset >= floor and window[row + 1] == a and window[row + 2] == b:
-                return offset
-        place = _next(window, generation, place)
+                return offset, place
+        place = _next(window, place)
 
 
 @inlined
-def first_offset(window: Words, hashed: Word, a: Word, b: Word, floor: Int) -> Int:
-    """Where an id was first seen; ABSENT if that was below `floor` or never."""
-    for table in range(2):
-        if window[ENTERED + table] != _EMPTY:  # a young partition has one table's worth of ids: half the misses
-            found = _search(window, table, hashed, a, b, floor)
-            if found != ABSENT:
-                return found
-    return ABSENT
+def settle_id(
+    window: Words, offset: Int, generation: Int, row: Int, hashed: Word, a: Word, b: Word, floor: Int
+) -> tuple[Int, Int]:
+    """Where an id was first seen; if that was below `floor` or never, ABSENT, and it is remembered for `offset`.
 
-
-@inlined
-def remember(window: Words, offset: Int, hashed: Word, a: Word, b: Word) -> Int:
-    """Enter an id that is not remembered; gives the place of its entry, for `unremember`."""
-    generation = offset // np.int64(window[SIZE])
+    `generation` and `row` are the offset's. Also gives the place of the entry that was made, for `unremember`.
+    """
     _open(window, generation)
-    row = HEADER + ROW * (offset % np.int64(window[RING]))
+    found, _ = _search(window, generation + 1, hashed, a, b, floor)
+    if found != ABSENT:
+        return found, ABSENT
+    found, place = _search(window, generation, hashed, a, b, floor)
+    if found != ABSENT:
+        return found, ABSENT
     window[row] = window[END] = np.uint64(offset + 1)
     window[row + 1] = a
     window[row + 2] = b
-    return _enter(window, offset, hashed)
+    _enter(window, generation, place, row, hashed)
+    return ABSENT, place
 
 
 @inlined
-def _enter(window: Words, offset: Int, hashed: Word) -> Int:
-    """Make an id of the ring findable; gives the place of its entry."""
-    generation = offset // np.int64(window[SIZE])
-    place = _place(window, generation, hashed)
-    while window[place] != _EMPTY:
-        place = _next(window, generation, place)
-    window[place] = ((hashed & _LOW) << _HALF) | np.uint64(offset % np.int64(window[RING]) + 1)
+def _enter(window: Words, generation: Int, place: Int, row: Int, hashed: Word) -> None:
+    """Make an id of the ring findable, at a place that is empty."""
+    number = np.uint64((row - HEADER) // ROW + 1)
+    _set_entry(window, generation, place, (hashed & _LOW & ~_row_mask(window)) | number)
     window[ENTERED + (generation & 1)] = _ONE
-    return place
 
 
 @inlined
@@ -143,48 +187,47 @@ def _clear(window: Words, generation: Int) -> None:
     if window[ENTERED + (generation & 1)] == _EMPTY:
         return
     window[ENTERED + (generation & 1)] = _EMPTY
-    bits = np.int64(window[BITS])
-    table = HEADER + ROW * np.int64(window[RING]) + ((generation & 1) << bits)
-    for place in range(table, table + (1 << bits)):
-        window[place] = _EMPTY
+    table, kept = HEADER + ROW * np.int64(window[RING]), ~(_LOW << _shift(generation))
+    for place in range(table, table + (1 << np.int64(window[BITS]))):
+        window[place] &= kept
 
 
 @inlined
-def unremember(window: Words, offset: Int, place: Int) -> None:
-    """Take back a `remember`; several are taken back in reverse order."""
-    window[place] = _EMPTY
-    window[HEADER + ROW * (offset % np.int64(window[RING]))] = _EMPTY
-
-
-@inlined
-def remembered(window: Words, offset: Int) -> Int:
-    """The row of the id that was remembered at an offset; ABSENT if there is none."""
-    row = HEADER + ROW * (offset % np.int64(window[RING]))
-    return row if np.int64(window[row]) - 1 == offset else ABSENT
+def unremember(window: Words, generation: Int, place: Int, row: Int) -> None:
+    """Take back what `settle_id` remembered; several are taken back in reverse order."""
+    _set_entry(window, generation, place, _EMPTY)
+    window[row] = _EMPTY
 
 
 @kernel
 def first_offset_of(window: Words, a: Word, b: Word) -> Int:
-    """`first_offset` for one id at a time."""
-    return first_offset(window, hash_id(window, a, b), a, b, np.int64(window[FLOOR]))
+    """Where an id was first seen; ABSENT if it is not remembered."""
+    hashed, floor = hash_id(window, a, b), np.int64(window[FLOOR])
+    found, _ = _search(window, 0, hashed, a, b, floor)
+    if found == ABSENT:
+        found, _ = _search(window, 1, hashed, a, b, floor)
+    return found
 
 
 @kernel
 def remember_one(window: Words, offset: Int, a: Word, b: Word) -> None:
-    """`remember` for one id at a time."""
-    remember(window, offset, hash_id(window, a, b), a, b)
+    """`settle_id` for an id that is not remembered."""
+    generation, row = offset // np.int64(window[SIZE]), row_of(window, offset)
+    settle_id(window, offset, generation, row, hash_id(window, a, b), a, b, np.int64(window[FLOOR]))
 
 
 @kernel
 def rebuild(window: Words) -> None:
     """Fill both tables anew from the ring."""
     size, end = np.int64(window[SIZE]), np.int64(window[END])
-    generation = (end - 1) // size
+    last = (end - 1) // size
     _clear(window, 0)
     _clear(window, 1)
-    window[GENERATION] = np.uint64(generation + 1)
-    for offset in range(max(np.int64(window[FLOOR]), (generation - 1) * size), end):
-        row = remembered(window, offset)
-        if row != ABSENT:
+    window[GENERATION] = np.uint64(last + 1)
+    for offset in range(max(np.int64(window[FLOOR]), (last - 1) * size), end):
+        row = row_of(window, offset)
+        if is_remembered(window, offset, row):
             a, b = window[row + 1], window[row + 2]
-            _enter(window, offset, hash_id(window, a, b))
+            hashed = hash_id(window, a, b)
+            _, place = _search(window, offset // size, hashed, a, b, end)  # from the end on there is none
+            _enter(window, offset // size, place, row, hashed)

@@ -25,11 +25,12 @@ from mmsb.kernels.id_window import (
     END,
     FLOOR,
     SIZE,
-    first_offset,
     hash_id,
+    is_remembered,
+    next_row,
     prefetch_id,
-    remember,
-    remembered,
+    row_of,
+    settle_id,
     unremember,
 )
 from mmsb.kernels.jit import branching, inlined, kernel
@@ -90,6 +91,7 @@ def settle(
             hashes[i - start] = hashed
             prefetch_id(window, hashed)
     size = np.int64(window[SIZE])
+    generation, row = (first + start) // size, row_of(window, first + start)
     for i in range(start, stop):
         run[ID_PLACE, i] = ABSENT
         run[MARK_ROW, i] = ABSENT
@@ -98,12 +100,13 @@ def settle(
         if envelopes[VERDICT, i] == GO_ON and envelopes[ID_AT, i] >= 0:
             at = envelopes[ID_AT, i]
             a, b = load_u64(buffer, at), load_u64(buffer, at + 8)
-            found = first_offset(window, hashes[i - start], a, b, first + i - size)
-            if found == ABSENT:
-                run[ID_PLACE, i] = remember(window, first + i, hashes[i - start], a, b)
-            else:
+            offset = first + i
+            found, place = settle_id(window, offset, generation, row, hashes[i - start], a, b, offset - size)
+            run[ID_PLACE, i] = place
+            if found != ABSENT:
                 envelopes[VERDICT, i] = DUPLICATE
                 run[FIRST, i] = found
+        row = next_row(window, row)
 
 
 @inlined
@@ -143,9 +146,10 @@ def _close(envelopes: Words, i: Int) -> None:
 @branching
 def unsettle(run: Words, window: Words, marks: Words, first: Int, start: Int, stop: Int) -> None:
     """Take back what `settle` did for the offsets from `start` on, the last first."""
+    generation = (first + start) // np.int64(window[SIZE])
     for i in range(stop - 1, start - 1, -1):
         if run[ID_PLACE, i] >= 0:
-            unremember(window, first + i, run[ID_PLACE, i])
+            unremember(window, generation, run[ID_PLACE, i], row_of(window, first + i))
         row, before = run[MARK_ROW, i], run[MARK_BEFORE, i]
         if row >= 0 and before == 0:
             drop_last_mark(marks)
@@ -167,15 +171,15 @@ def count_settled(
     digest: Words,
 ) -> None:
     """The digest's terms of ids, marks and clock for a stretch that stays; ids that leave the window are forgotten."""
-    size = np.int64(window[SIZE])
+    row = row_of(window, first + start)
     for i in range(start, stop):
-        offset = first + i
         if run[ID_PLACE, i] >= 0:
-            _add_id(window, offset, digest, _ONE)
+            _add_id(window, first + i, row, digest, _ONE)
         if run[MARK_ROW, i] >= 0:
             _raise_mark(buffer, envelopes, run, marks, i, digest)
-        if offset - size >= np.int64(window[FLOOR]):
-            _forget(window, offset - size, digest)
+        row = next_row(window, row)
+    if stop > start:
+        _forget(window, first + stop - 1 - np.int64(window[SIZE]), digest)
     if stop > start and run[NOW, stop - 1] != clock:
         _add(digest, np.uint64(run[NOW, stop - 1]), seed_clock(), _ONE)
         if clock > 0:
@@ -196,8 +200,7 @@ def _add(digest: Words, word: Word, start: Word, sign: Word) -> None:
 
 
 @inlined
-def _add_id(window: Words, offset: Int, digest: Words, sign: Word) -> None:
-    row = remembered(window, offset)
+def _add_id(window: Words, offset: Int, row: Int, digest: Words, sign: Word) -> None:
     start = seed_with(ID, np.uint64(offset))
     a, b = mix(window[row + 1], 0, start)
     c, d = mix(window[row + 2], 1, start)
@@ -217,9 +220,15 @@ def _raise_mark(buffer: Bytes, envelopes: Words, run: Words, marks: Words, i: In
 
 @inlined
 def _forget(window: Words, offset: Int, digest: Words) -> None:
-    for old in range(np.int64(window[FLOOR]), min(offset + 1, np.int64(window[END]))):
-        if remembered(window, old) != ABSENT:
-            _add_id(window, old, digest, _ZERO - _ONE)
+    """Forget ids up to this offset, which the window has left behind."""
+    floor = np.int64(window[FLOOR])
+    if offset < floor:
+        return
+    row = row_of(window, floor)
+    for old in range(floor, min(offset + 1, np.int64(window[END]))):
+        if is_remembered(window, old, row):
+            _add_id(window, old, row, digest, _ZERO - _ONE)
+        row = next_row(window, row)
     window[FLOOR] = np.uint64(offset + 1)
 
 

@@ -136,12 +136,13 @@ class ArrayIds:
 
     def __init__(self, size: int, salt: Any) -> None:
         self.size = size
-        ring, bits = id_window.ring_size(size), id_window.table_bits(size)
-        self.window: Words = np.zeros(id_window.HEADER + id_window.ROW * ring + 2 * (1 << bits), np.uint64)
+        ring = id_window.ring_size(size)
+        self.window: Words = np.zeros(id_window.word_count(size), np.uint64)
         for at, word in (
             (id_window.SIZE, size),
             (id_window.RING, ring),
-            (id_window.BITS, bits),
+            (id_window.BITS, id_window.table_bits(size)),
+            (id_window.ROW_BITS, id_window.row_bits(size)),
             (id_window.SALT, salt),
         ):
             self.window[at] = word

@@ -33,8 +33,8 @@ COMPILED_BUGS: Final = (
     Bug(
         "compiled: the window ends one early",
         "kernels/settling.py",
-        "a, b, first + i - size)\n",
-        "a, b, first + i - size + 1)\n",
+        "a, b, offset - size)\n",
+        "a, b, offset - size + 1)\n",
         ("compiled", "0", "60"),
         "[outcome]",
         "the window holds W offsets, not one less",
@@ -42,8 +42,8 @@ COMPILED_BUGS: Final = (
     Bug(
         "compiled: the window ends one late",
         "kernels/settling.py",
-        "a, b, first + i - size)\n",
-        "a, b, first + i - size - 1)\n",
+        "a, b, offset - size)\n",
+        "a, b, offset - size - 1)\n",
         ("compiled", "0", "60"),
         "[outcome]",
         "the window holds W offsets, not one more",
