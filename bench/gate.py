@@ -68,7 +68,8 @@ def _once(case: Gated, *, watch: bool) -> Ratios:
     with Stopwatch(case.stages if watch else ()) as stopwatch:
         total = seconds_of(case.run, prepared)
     reference = (before + seconds_of(_call, case.reference)) / 2
-    seconds = {WHOLE: total, **stopwatch.seconds} if watch else {}
+    happened = {stage: seconds for stage, seconds in stopwatch.seconds.items() if seconds}
+    seconds = {WHOLE: total, **happened} if watch else {}
     return {f"{case.name}: {name}": took / reference for name, took in seconds.items()}
 
 
