@@ -13,7 +13,7 @@ from bench.plain import Bank, parsed, values_of
 from bench.traffic import BATCH, DESCRIPTION
 from bench.ways import Form, cut_into_stages, forms_of, in_dicts, measure_fold, whole
 from bench.whole import compiled
-from mmsb.kernels.record_batches import ROWS
+from mmsb.kernels.intake.record_batches import ROWS
 from mmsb.processors.intake import read_batches
 
 EASIER_REPEATS: Final = 3

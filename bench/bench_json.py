@@ -19,7 +19,7 @@ from bench.bank import app
 from bench.figures import times
 from bench.harness import Case, measure_all, report, show
 from bench.traffic import ACTOR, SEED, TRANSFER, Traffic, traffic
-from mmsb.kernels.json_scan import PLACE_SIZE, SLOW, transcode
+from mmsb.kernels.flat_json.json_scan import PLACE_SIZE, SLOW, transcode
 from mmsb.processors.intake import bytes_of, columns_of
 from mmsb.processors.json_tables import json_tables
 from mmsb.schemas.records import Record, Records

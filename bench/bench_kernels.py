@@ -1,7 +1,7 @@
 """The page kernels: copy, zero, compare, merge, apply and allocate, on one core.
 
 Merges are measured at every density, over four pages that stay in the cache and over 400 MB of them in random order;
-from that come the dispatcher's threshold (kernels/merge.py) and docs/figures/merge_density.svg.
+from that come the dispatcher's threshold (kernels/pages/merge.py) and docs/figures/merge_density.svg.
 """
 
 import mmap
@@ -17,8 +17,8 @@ from bench.density_chart import Panel, write_chart
 from bench.figures import Figure, figure, times
 from bench.harness import Case, measure_all, progress, report
 from bench.kernel_loops import allocate, allocate_all, apply_all
-from mmsb.kernels import page_memory
-from mmsb.kernels.merge import DENSE_FROM, merge_dense, merge_pages
+from mmsb.kernels.pages import page_memory
+from mmsb.kernels.pages.merge import DENSE_FROM, merge_dense, merge_pages
 from mmsb.schemas.deltas import DeltaKind, change
 from mmsb.state.arrays import ArrayPageType
 

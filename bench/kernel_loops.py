@@ -4,10 +4,10 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels import page_index
 from mmsb.kernels.jit import inlined, kernel
 from mmsb.kernels.memory import Int, Words
-from mmsb.kernels.merge import Places, apply_payload, prefetch_payload
+from mmsb.kernels.pages.merge import Places, apply_payload, prefetch_payload
+from mmsb.kernels.tables import page_index
 
 _ZERO: Final = np.uint64(0)
 _AHEAD: Final = 8  # changes whose words are brought near meanwhile

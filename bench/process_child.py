@@ -38,7 +38,7 @@ def _resident() -> int:
 def _state_bytes(log: object) -> dict[str, int]:
     """What the dedupe window and the pages take of it."""
     from bench.whole import Log
-    from mmsb.kernels import page_index
+    from mmsb.kernels.tables import page_index
     from mmsb.state.arrays import ArrayState
 
     assert isinstance(log, Log)

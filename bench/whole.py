@@ -15,14 +15,10 @@ import numpy as np
 import mmsb
 from bench.bank import app
 from bench.stages import Stage
-from mmsb.kernels import (
-    block_changes,
-    block_deltas,
-    block_settling,
-    envelopes,
-    json_scan,
-    settling,
-)
+from mmsb.kernels.flat_json import json_scan
+from mmsb.kernels.folding import block_changes, block_deltas, block_settling
+from mmsb.kernels.intake import envelopes
+from mmsb.kernels.stepping import settling
 from mmsb.processors import judging, lowering, machine, writer
 from mmsb.processors.compiled import Compiled, Stepper
 from mmsb.processors.intake import read_batches

@@ -22,6 +22,7 @@ from mmsb import schemas
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Without types: those that Numba has do not know all that it takes, and its configuration's names are made as it runs.
+llvmlite: Any = importlib.import_module("llvmlite")
 numba: Any = importlib.import_module("numba")
 caching: Any = importlib.import_module("numba.core.caching")
 codegen: Any = importlib.import_module("numba.core.codegen")
@@ -183,10 +184,11 @@ def _fingerprint() -> str:
     Constants of schemas are written into code.
     """
     flags = {name: str(getattr(config, name)) for name in ("BOUNDSCHECK", "OPT", "DEBUG", "CPU_NAME", "CPU_FEATURES")}
-    digest = blake3(repr((numba.__version__, np.__version__, sys.version_info[:2], flags)).encode())
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version_info[:2])
+    digest = blake3(repr((versions, flags)).encode())
     for folder in (Path(__file__).parent, Path(schemas.__path__[0])):
         for path in sorted(folder.rglob("*.py")):
-            digest.update(path.read_bytes())
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -14,11 +14,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import block_builder as block
-from mmsb.kernels import envelopes as envelope
-from mmsb.kernels import json_scan, outcomes, record_batches, settling
 from mmsb.kernels.digest import Digest
-from mmsb.kernels.intents_checksum import checksum_intents
+from mmsb.kernels.flat_json import json_scan
+from mmsb.kernels.intake import envelopes as envelope
+from mmsb.kernels.intake import record_batches
+from mmsb.kernels.intake.intents_checksum import checksum_intents
+from mmsb.kernels.stepping import block_builder as block
+from mmsb.kernels.stepping import outcomes, settling
 from mmsb.processors.compiling.modules import Module
 from mmsb.processors.intake import bytes_of, find_columns
 from mmsb.processors.json_tables import json_tables

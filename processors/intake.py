@@ -1,7 +1,7 @@
 """Raw batches to columns: the fast way in. What it refuses, the exact decoder refuses too, and says why.
 
-Kernels take all columns of `Records` as one array with named rows (mmsb.kernels.record_batches), and bytes as an array
-of one type, so that each is compiled once.
+Kernels take all columns of `Records` as one array with named rows (mmsb.kernels.intake.record_batches), and bytes as an
+array of one type, so that each is compiled once.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsb.kernels import record_batches as rows
+from mmsb.kernels.intake import record_batches as rows
 from mmsb.schemas.batches import Frame, decode_batches, read_frame
 from mmsb.schemas.errors import MalformedBytes
 from mmsb.schemas.records import Buffer, Records

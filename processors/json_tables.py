@@ -1,4 +1,4 @@
-"""What the compiled scanner of JSON intents has to know of a bundle, as one array (mmsb.kernels.json_table).
+"""What the compiled scanner of JSON intents has to know of a bundle, as one array (mmsb.kernels.flat_json.json_table).
 
 A default that breaks its own bounds is not put in by the scanner: JSON intents may leave the field out, and get what no
 packed intent may have.
@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmsb.kernels import json_table as table
-from mmsb.kernels.json_envelope import BODY, METADATA_MAX
+from mmsb.kernels.flat_json import json_table as table
+from mmsb.kernels.flat_json.json_envelope import BODY, METADATA_MAX
 from mmsb.schemas.layouts import Field, IntentLayout
 from mmsb.schemas.limits import ACTOR_BYTES_MAX, ID_TEXT_BYTES_MAX, REASON_BYTES_MAX, TRACE_BYTES_MAX
 from mmsb.schemas.metadata import VERSION

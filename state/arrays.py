@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import id_window, page_index, source_marks
 from mmsb.kernels.memory import Words
+from mmsb.kernels.tables import id_window, page_index, source_marks
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.limits import SOURCES_MAX
@@ -26,7 +26,7 @@ def words_in(data: bytes) -> Words:
 
 
 class ArrayPageType:
-    """The pages of one type: an arena of slots and the index of their keys (mmsb.kernels.page_index)."""
+    """The pages of one type: an arena of slots and the index of their keys (mmsb.kernels.tables.page_index)."""
 
     def __init__(self, key_words: int, body_words: int, salt: Any) -> None:
         self.key_words = key_words

@@ -12,16 +12,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import (
+from mmsb.kernels.digest import Digest, clock_term
+from mmsb.kernels.folding import (
     block_changes,
     block_deltas,
     block_follow_ups,
     block_sections,
     block_settling,
-    envelopes,
     unfolding,
 )
-from mmsb.kernels.digest import Digest, clock_term
+from mmsb.kernels.intake import envelopes
 from mmsb.kernels.memory import Words
 from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.limits import BLOCK_BYTES_MAX, BLOCK_INTENTS_MAX, PAGE_BYTES_MAX

@@ -1,10 +1,10 @@
-"""A page layout's rules as one flat array, which compiled code reads (mmsb.kernels.body_rules)."""
+"""A page layout's rules as one flat array, which compiled code reads (mmsb.kernels.folding.body_rules)."""
 
 from typing import Final
 
 import numpy as np
 
-from mmsb.kernels import body_rules
+from mmsb.kernels.folding import body_rules
 from mmsb.kernels.memory import Words
 from mmsb.schemas.layouts import Field, PageLayout
 from mmsb.schemas.types import Array, Boolean, Enumeration, Float, Integer, Text

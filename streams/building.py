@@ -12,9 +12,12 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Final
+
+from blake3 import blake3
 
 from mmsb.kernels.jit import COMPILED, cache_folder
 from mmsb.processors.bundle import Bundle
@@ -103,7 +106,18 @@ def module_path(module: Module) -> Path:
 
 def _marker(module: Module | None, part: str) -> Path:
     """Says that a part is in the cache; kernels are there for every bundle."""
-    return cache_folder() / f"{module.name if module and part == 'bundle' else part}.compiled"
+    name = module.name if module and part == "bundle" else part
+    return cache_folder() / f"{name}-{_callers()}.compiled"
+
+
+@cache
+def _callers() -> str:
+    """A hash of all that calls kernels, and so decides for which types of arguments they are compiled."""
+    digest, here = blake3(), Path(__file__).resolve().parents[1]
+    for pattern in ("processors/**/*.py", "state/*.py", "streams/warming.py"):
+        for path in sorted(here.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def _write(module: Module) -> Path:

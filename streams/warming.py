@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import block_builder, envelopes, json_scan, outcomes, record_batches, settling
+from mmsb.kernels.flat_json import json_scan
+from mmsb.kernels.intake import envelopes, record_batches
+from mmsb.kernels.stepping import block_builder, outcomes, settling
 from mmsb.processors.bundle import make_bundle
 from mmsb.processors.compiled import Compiled, Stepper
 from mmsb.processors.compiling.modules import Module, make_module

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mmsb.kernels.rejections import I64, head
+from mmsb.kernels.intake.rejections import I64, head
 from mmsb.processors.compiling.source import Constants, Source
 from mmsb.processors.compiling.walking import literal_sizes
 from mmsb.schemas.layouts import Field, IntentLayout, Layout, PageLayout

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from mmsb.kernels.rejections import F64, I64
+from mmsb.kernels.intake.rejections import F64, I64
 from mmsb.processors.compiling.accesses import Access, PagePlan
 from mmsb.processors.compiling.bodies import Body, element, literal, number_of
 from mmsb.schemas.layouts import Bound, Field, Layout

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mmsb.kernels.rejections import I64
+from mmsb.kernels.intake.rejections import I64
 from mmsb.processors.compiling.bodies import Body, Value, bits_of_number, in_scratch, words_of
 from mmsb.processors.compiling.expressions import Expressions
 from mmsb.processors.compiling.partitions import write_partition

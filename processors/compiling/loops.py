@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mmsb.kernels.rejections import U64, head
+from mmsb.kernels.intake.rejections import U64, head
 from mmsb.processors.compiling.accesses import PagePlan
 from mmsb.processors.compiling.source import Constants, Source
 from mmsb.processors.compiling.templates import CHECK, LOWER, PARTITION, QUERY

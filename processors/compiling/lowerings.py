@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmsb.kernels.digest import seed
-from mmsb.kernels.rejections import I64
+from mmsb.kernels.intake.rejections import I64
 from mmsb.processors.compiling.accesses import Access, Aliased, PagePlan, same_page
 from mmsb.processors.compiling.bodies import Body
 from mmsb.processors.compiling.checks import check_invariants

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmsb.kernels.rejections import I64
+from mmsb.kernels.intake.rejections import I64
 from mmsb.processors.compiling.bodies import Body, Value
 from mmsb.processors.compiling.partitions import write_partition
 from mmsb.processors.compiling.statements import Statements

@@ -47,13 +47,15 @@ from mmsb.state.partition import PartitionState
 if TYPE_CHECKING:
     from mmsb.processors.compiled import Compiled
     from mmsb.processors.intake import read_batches
+    from mmsb.state.array_fold import ArrayFold
     from mmsb.state.arrays import ArrayState
-    from mmsb.streams.building import build
+    from mmsb.streams.building import build, build_folding
 
 __version__ = "0.1.0"
 
 __all__ = [
     "App",
+    "ArrayFold",
     "ArrayState",
     "Bundle",
     "CallerError",
@@ -102,6 +104,7 @@ __all__ = [
     "array",
     "blob",
     "build",
+    "build_folding",
     "decode_batch",
     "decode_batches",
     "delete",
@@ -133,9 +136,11 @@ __all__ = [
 ]
 
 _HEAVY = {
+    "ArrayFold": "mmsb.state.array_fold",
     "ArrayState": "mmsb.state.arrays",
     "Compiled": "mmsb.processors.compiled",
     "build": "mmsb.streams.building",
+    "build_folding": "mmsb.streams.building",
     "read_batches": "mmsb.processors.intake",
 }
 """What loads NumPy and Numba: a service that only publishes intents never does."""

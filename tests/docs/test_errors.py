@@ -26,6 +26,7 @@ BUILT_IN = {  # what Python's own protocols ask for, and what only a bug of ours
     ("processors/intake.py", "AssertionError"),
     ("processors/language/debugging.py", "AttributeError"),
     ("processors/machine.py", "IndexError"),
+    ("processors/receipts.py", "IndexError"),
     ("schemas/layouts.py", "NotImplementedError"),
     ("src/mmsb/__init__.py", "AttributeError"),
     ("state/arrays.py", "KeyError"),

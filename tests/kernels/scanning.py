@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mmsb.kernels import json_scan
+from mmsb.kernels.flat_json import json_scan
 from mmsb.processors.intake import bytes_of, columns_of
 from mmsb.processors.json_tables import JsonTables, json_tables
 from mmsb.schemas.arguments import json_arguments, packed_arguments

@@ -6,7 +6,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels.blake3_short import SIZE_MAX, WORK, blake3_short
+from mmsb.kernels.flat_json.blake3_short import SIZE_MAX, WORK, blake3_short
 from mmsb.processors.intake import bytes_of
 
 GUARD = 0x7777

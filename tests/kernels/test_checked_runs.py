@@ -16,7 +16,7 @@ import numpy as np
 
 from mmsb.kernels.jit import CHECKED, cache_folder, kernel
 from mmsb.kernels.memory import load_u64
-from mmsb.kernels.page_memory import zero_page
+from mmsb.kernels.pages.page_memory import zero_page
 
 
 @kernel

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels.decimals import UNDECIDED, nearest_f64
+from mmsb.kernels.flat_json.decimals import UNDECIDED, nearest_f64
 from mmsb.kernels.jit import kernel
 
 

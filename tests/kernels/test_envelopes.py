@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmsb.kernels import envelopes as rows
-from mmsb.kernels.envelopes import read_envelopes
+from mmsb.kernels.intake import envelopes as rows
+from mmsb.kernels.intake.envelopes import read_envelopes
 from mmsb.processors.intake import bytes_of, columns_of
 from mmsb.processors.judging import _read as read_exactly
 from mmsb.schemas.batches import Record, Records, concat

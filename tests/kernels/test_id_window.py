@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels import id_window, spec
+from mmsb.kernels.pages import spec
+from mmsb.kernels.tables import id_window
 from mmsb.state.arrays import ArrayIds
 
 SALT = np.uint64(77)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsb.kernels.digest import intents_checksum
-from mmsb.kernels.intents_checksum import checksum_intents
+from mmsb.kernels.intake.intents_checksum import checksum_intents
 from mmsb.processors.intake import bytes_of, columns_of
 from mmsb.schemas.batches import Record, Records, concat, decode_batches, encode_batch
 from tests.schemas.test_batches import lists

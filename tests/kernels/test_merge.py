@@ -1,4 +1,4 @@
-"""Merges and deltas, applied: against mmsb.kernels.spec and mmsb.schemas.deltas, guards around."""
+"""Merges and deltas, applied: against mmsb.kernels.pages.spec and mmsb.schemas.deltas, guards around."""
 
 import platform
 import re
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels import merge, spec
 from mmsb.kernels.jit import CHECKED, COMPILED
+from mmsb.kernels.pages import merge, spec
 from mmsb.schemas import deltas
 from tests.kernels.guarded import GUARD, SIZES, guarded, guarded_words, unguarded, unguarded_words
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from mmsb.kernels.metadata import metadata_problem
+from mmsb.kernels.intake.metadata import metadata_problem
 from mmsb.processors.intake import bytes_of
 from mmsb.schemas.rejections import Code
 from tests.generator import wire

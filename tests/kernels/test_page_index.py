@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels import digest, page_index, spec
+from mmsb.kernels import digest
+from mmsb.kernels.pages import spec
+from mmsb.kernels.tables import page_index
 from mmsb.state.arrays import ArrayPageType, words_in
 from tests.kernels.guarded import WORD_GUARD
 

@@ -11,7 +11,7 @@ from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels import record_batches as rows
+from mmsb.kernels.intake import record_batches as rows
 from mmsb.processors.intake import bytes_of, read_batches
 from mmsb.schemas.batches import Record, concat, decode_batches, encode_batch
 from mmsb.schemas.errors import MalformedBytes

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmsb.kernels.intake.rejections import F64, I64, NONE, TEXT, U64, kind_of_words, write_rejection
 from mmsb.kernels.jit import kernel
-from mmsb.kernels.rejections import F64, I64, NONE, TEXT, U64, kind_of_words, write_rejection
 from mmsb.schemas.rejections import Code, Op, Rejection
 
 GUARD = 0x7777

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels import digest, spec
+from mmsb.kernels import digest
 from mmsb.kernels.jit import kernel
 from mmsb.kernels.memory import Int, Word, Words
 from mmsb.kernels.mixing import mix, seed_with
-from mmsb.kernels.page_memory import compare_pages, copy_page, zero_page
+from mmsb.kernels.pages import spec
+from mmsb.kernels.pages.page_memory import compare_pages, copy_page, zero_page
 from tests.kernels.guarded import GUARD, SIZES, guarded, guarded_words, unguarded, unguarded_words
 
 AT = len(GUARD)

@@ -32,7 +32,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: the window ends one early",
-        "kernels/settling.py",
+        "kernels/stepping/settling.py",
         "a, b, offset - size)\n",
         "a, b, offset - size + 1)\n",
         ("compiled", "0", "60"),
@@ -41,7 +41,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: the window ends one late",
-        "kernels/settling.py",
+        "kernels/stepping/settling.py",
         "a, b, offset - size)\n",
         "a, b, offset - size - 1)\n",
         ("compiled", "0", "60"),
@@ -50,7 +50,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: unsettling leaves marks where they are",
-        "kernels/settling.py",
+        "kernels/stepping/settling.py",
         "            marks[ROWS + ROW * row + NUMBER] = np.uint64(before)\n",
         "            pass\n",
         ("plain", f"{CUTS}::test_blocks_cut_by_size_settle_the_same"),
@@ -59,7 +59,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: a follow-up's gap executes",
-        "kernels/settling.py",
+        "kernels/stepping/settling.py",
         "        envelopes[VERDICT, i] = NOOP\n",
         "        run[MARK_BEFORE, i] = np.int64(before)\n",
         ("compiled", "0", "60"),
@@ -68,7 +68,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: an old epoch stays in the digest",
-        "kernels/changes.py",
+        "kernels/stepping/changes.py",
         "        a -= c\n        b -= d\n    digest[0] += a\n",
         "    digest[0] += a\n",
         ("compiled", "0", "20"),
@@ -77,7 +77,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: a mask's bits are beside",
-        "kernels/changes.py",
+        "kernels/stepping/changes.py",
         "_ONE << np.uint64(word & 63)\n",
         "_ONE << np.uint64((word + 1) & 63)\n",
         ("compiled", "0", "60"),
@@ -86,7 +86,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: removing a page hides its neighbour",
-        "kernels/page_index.py",
+        "kernels/tables/page_index.py",
         "        if (place - home(index, entry)) & last >= (place - gap) & last:\n",
         "        if (place - home(index, entry)) & last > (place - gap) & last:\n",
         ("plain", "tests/state/test_arrays.py"),
@@ -95,7 +95,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: a page that exists is made anew",
-        "kernels/changes.py",
+        "kernels/stepping/changes.py",
         "    add_delta(block, counts, number, kind, _ZERO, key_words, total)\n",
         "    add_delta(block, counts, number, kind, epoch, key_words, total)\n",
         ("compiled", "0", "20"),
@@ -140,7 +140,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: follow-ups of one intent share a number",
-        "kernels/follow_ups.py",
+        "kernels/stepping/follow_ups.py",
         "            number += 1\n",
         "            pass\n",
         ("compiled", "0", "60"),
@@ -158,7 +158,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: numbers hash without their sign",
-        "kernels/partitioning.py",
+        "kernels/tables/partitioning.py",
         "        data[at] = 45  # a minus sign\n        at += 1\n",
         "        at += 0\n",
         ("compiled", "0", "60"),
@@ -176,7 +176,7 @@ COMPILED_BUGS: Final = (
     ),
     Bug(
         "compiled: a block is one too large",
-        "kernels/block_builder.py",
+        "kernels/stepping/block_builder.py",
         "    return intents < BLOCK_INTENTS_MAX and",
         "    return intents <= BLOCK_INTENTS_MAX and",
         ("plain", f"{BORDERS}::test_a_block_settles_so_many_intents_and_no_more"),

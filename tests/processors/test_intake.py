@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsb.kernels import record_batches as rows
+from mmsb.kernels.intake import record_batches as rows
 from mmsb.processors.intake import bytes_of, columns_of, find_columns, read_batches
 from mmsb.schemas.batches import Record, Records, concat, decode_batches, encode_batch
 from mmsb.schemas.errors import MalformedBytes

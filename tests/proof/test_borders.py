@@ -142,7 +142,7 @@ def test_one_source_too_many_is_refused(way: Way, monkeypatch: pytest.MonkeyPatc
     """With a limit of two, so that the third is too many."""
     monkeypatch.setattr(judging, "SOURCES_MAX", 2)
     if plain():
-        from mmsb.kernels import settling
+        from mmsb.kernels.stepping import settling
 
         monkeypatch.setattr(settling, "_LIMIT", np.uint64(2))
     monkeypatch.setattr(model_machine, "SOURCES_MAX", 2)

@@ -140,6 +140,6 @@ def limit(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
 
     monkeypatch.setattr(blocks, name, value)
     if plain():
-        from mmsb.kernels import block_builder
+        from mmsb.kernels.stepping import block_builder
 
         monkeypatch.setattr(block_builder, name, value)

@@ -1,7 +1,7 @@
 """Give some words of a page new content: a few by scattering them, many by a masked merge that vector registers do.
 
 A change has two forms that say the same: its places and words (sparse), or values and a mask of the page's size
-(dense). `merge_pages` takes the one that is faster for as many words as change. mmsb.kernels.spec says what each
+(dense). `merge_pages` takes the one that is faster for as many words as change. mmsb.kernels.pages.spec says what each
 must do; `apply_payload` is mmsb.schemas.deltas.apply_change in place.
 """
 
@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.changes import MASK, RUNS
 from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import Bytes, Int, Word, Words, bits_of, load_u32, load_u64, prefetch, store_u64
+from mmsb.kernels.stepping.changes import MASK, RUNS
 
 Places = Any  # an i64 array
 

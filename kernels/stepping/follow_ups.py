@@ -7,13 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.block_builder import FOLLOW_UPS, FOLLOW_UPS_W, INTENTS_N, SENT, SENT_N, SENT_W
-from mmsb.kernels.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT
+from mmsb.kernels.intake.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT
+from mmsb.kernels.intake.metadata import load_u16
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u32, load_u64
-from mmsb.kernels.metadata import load_u16
 from mmsb.kernels.mixing import SENT as SENT_TAG
 from mmsb.kernels.mixing import mix, seed_with
+from mmsb.kernels.stepping.block_builder import FOLLOW_UPS, FOLLOW_UPS_W, INTENTS_N, SENT, SENT_N, SENT_W
 
 ARGUMENTS: Final = 6  # words before a follow-up's arguments: header and source
 

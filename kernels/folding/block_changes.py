@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels import page_index
-from mmsb.kernels.block_deltas import (
+from mmsb.kernels.folding.block_deltas import (
     JOURNAL_AT,
     KEY_AT,
     ROW,
@@ -22,13 +21,14 @@ from mmsb.kernels.block_deltas import (
     kind_of,
     payload_words_of,
 )
-from mmsb.kernels.block_sections import DONE, FIRST, JOURNAL, Plan
-from mmsb.kernels.body_rules import ALWAYS, BODY_WORDS, FLAGS, KEY_WORDS, TYPE_ID, is_body_wrong, is_key, rule
-from mmsb.kernels.changes import DELETE, kind_of_shape, shape_of
+from mmsb.kernels.folding.block_sections import DONE, FIRST, JOURNAL, Plan
+from mmsb.kernels.folding.body_rules import ALWAYS, BODY_WORDS, FLAGS, KEY_WORDS, TYPE_ID, is_body_wrong, is_key, rule
+from mmsb.kernels.folding.unfolding import FULL, REFUSED, STRETCH_W, unfold
 from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import Bytes, Int, Word, Words
 from mmsb.kernels.mixing import PAGE, G, L, fmix, mix, seed_with
-from mmsb.kernels.unfolding import FULL, REFUSED, STRETCH_W, unfold
+from mmsb.kernels.stepping.changes import DELETE, kind_of_shape, shape_of
+from mmsb.kernels.tables import page_index
 
 # What may become of deltas.
 APPLIED: Final = 0  # FULL and REFUSED are below

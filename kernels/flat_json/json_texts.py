@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.blake3_short import blake3_short
-from mmsb.kernels.jit import inlined, inner
-from mmsb.kernels.json_numbers import REFUSED, byte_at
-from mmsb.kernels.json_table import WORK
-from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
-from mmsb.kernels.swar import (
+from mmsb.kernels.flat_json.blake3_short import blake3_short
+from mmsb.kernels.flat_json.json_numbers import REFUSED, byte_at
+from mmsb.kernels.flat_json.json_table import WORK
+from mmsb.kernels.flat_json.swar import (
     NOTHING,
     first_of,
     hex_of,
@@ -23,6 +21,8 @@ from mmsb.kernels.swar import (
     stopping_bytes,
     wrong_hex,
 )
+from mmsb.kernels.jit import inlined, inner
+from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
 from mmsb.kernels.utf8 import is_text
 
 QUOTE: Final = ord('"')

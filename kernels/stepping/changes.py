@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels import page_index
-from mmsb.kernels.block_builder import PAYLOAD, PAYLOAD_W, add_delta
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Int, Word, Words
 from mmsb.kernels.mixing import mix, seed_with
+from mmsb.kernels.stepping.block_builder import PAYLOAD, PAYLOAD_W, add_delta
+from mmsb.kernels.tables import page_index
 
 SPANS: Final = 0
 MASK: Final = 1

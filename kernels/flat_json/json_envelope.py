@@ -4,8 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.jit import inlined
-from mmsb.kernels.json_table import (
+from mmsb.kernels.flat_json.json_table import (
     ACTOR,
     ARGUMENT_WORDS,
     CAUSATION,
@@ -26,8 +25,9 @@ from mmsb.kernels.json_table import (
     TRACE,
     TYPE_ID,
 )
+from mmsb.kernels.flat_json.swar import ZERO, load_word, low_bytes
+from mmsb.kernels.jit import inlined
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
-from mmsb.kernels.swar import ZERO, load_word, low_bytes
 from mmsb.schemas import envelopes
 from mmsb.schemas.envelopes import HEADER, INTENT_VERSION, MAGIC
 from mmsb.schemas.ids import ID_BYTES

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.envelopes import find_type
+from mmsb.kernels.intake.envelopes import find_type
+from mmsb.kernels.intake.metadata import metadata_problem
 from mmsb.kernels.jit import inlined
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u32
-from mmsb.kernels.metadata import metadata_problem
 from mmsb.schemas.rejections import Code, Op
 from mmsb.schemas.sources import FOLLOW_UP, OUTSIDE
 from mmsb.schemas.statuses import Status

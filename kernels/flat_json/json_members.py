@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.jit import inlined, inner
-from mmsb.kernels.json_numbers import REFUSED, byte_at, read_float, read_integer
-from mmsb.kernels.json_table import (
+from mmsb.kernels.flat_json.json_numbers import REFUSED, byte_at, read_float, read_integer
+from mmsb.kernels.flat_json.json_table import (
     BOOLEAN,
     COUNT,
     ENUMERATION,
@@ -38,9 +37,10 @@ from mmsb.kernels.json_table import (
     guess_at,
     matches,
 )
-from mmsb.kernels.json_texts import QUOTE, end_of_text, read_id, skip_blanks, store_hex, store_text
+from mmsb.kernels.flat_json.json_texts import QUOTE, end_of_text, read_id, skip_blanks, store_hex, store_text
+from mmsb.kernels.flat_json.swar import ZERO, load_word, low_bytes
+from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64, store_u64
-from mmsb.kernels.swar import ZERO, load_word, low_bytes
 
 _COMMA: Final = ord(",")
 _OPEN: Final = ord("[")

@@ -4,7 +4,10 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.block_builder import (
+from mmsb.kernels.intake.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT, SOURCE_KIND
+from mmsb.kernels.jit import inlined
+from mmsb.kernels.memory import Bytes, Int, Words, load_u64
+from mmsb.kernels.stepping.block_builder import (
     CLOCK,
     HAS_ID,
     HAS_METADATA,
@@ -21,10 +24,7 @@ from mmsb.kernels.block_builder import (
     add_rise,
     add_source,
 )
-from mmsb.kernels.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT, SOURCE_KIND
-from mmsb.kernels.jit import inlined
-from mmsb.kernels.memory import Bytes, Int, Words, load_u64
-from mmsb.kernels.settling import FIRST, NOW
+from mmsb.kernels.stepping.settling import FIRST, NOW
 
 # What a record's stretch through the passes comes to; the lowest are statuses as the TLog has them.
 GO_ON: Final = 0

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.intake.metadata import load_u16, metadata_problem
+from mmsb.kernels.intake.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
+from mmsb.kernels.intake.rejections import reject, reject_number
 from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Word, Words, load_u64
-from mmsb.kernels.metadata import load_u16, metadata_problem
-from mmsb.kernels.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
-from mmsb.kernels.rejections import reject, reject_number
 from mmsb.schemas.envelopes import HAS_ID, HAS_METADATA, HAS_SOURCE, HEADER, INTENT_VERSION, MAGIC
 from mmsb.schemas.limits import INTENT_BYTES_MAX
 from mmsb.schemas.records import CONTROL

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.flat_json.swar import load_bytes
 from mmsb.kernels.jit import inlined, inner, kernel
 from mmsb.kernels.memory import Bytes, Int, Word, Words
-from mmsb.kernels.swar import load_bytes
 
 SIZE_MAX: Final = 1024
 WORK: Final = 24

@@ -1,7 +1,7 @@
 """Copy, zero and compare pages: any number of bytes, anywhere in an array of bytes, by words and then by bytes.
 
-mmsb.kernels.spec says what each must do. Callers see to it that both stretches lie inside of their arrays and that a
-copy's do not overlap.
+mmsb.kernels.pages.spec says what each must do. Callers see to it that both stretches lie inside of their arrays and
+that a copy's do not overlap.
 """
 
 from typing import Final

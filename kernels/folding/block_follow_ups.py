@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.block_sections import (
+from mmsb.kernels.folding.block_sections import (
     APPLIED,
     FIRST,
     FOLLOW_UPS,
@@ -27,12 +27,12 @@ from mmsb.kernels.block_sections import (
     flags_of,
     metadata_size,
 )
-from mmsb.kernels.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT
-from mmsb.kernels.follow_ups import ARGUMENTS, hops_of, put_metadata
+from mmsb.kernels.intake.envelopes import ID_AT, METADATA_AT, METADATA_SIZE, SOURCE_AT
 from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Int, Words
 from mmsb.kernels.mixing import SENT as SENT_TAG
 from mmsb.kernels.mixing import mix, seed_with
+from mmsb.kernels.stepping.follow_ups import ARGUMENTS, hops_of, put_metadata
 from mmsb.schemas.limits import FOLLOW_UPS_PER_INTENT_MAX, INTENT_BYTES_MAX
 from mmsb.schemas.sources import FOLLOW_UP, HOPS_BITS_MAX
 from mmsb.schemas.tlog.blocks import HAS_ID, HAS_METADATA, HAS_SOURCE, STATUS_BITS

@@ -10,11 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.jit import branching, inlined, inner
-from mmsb.kernels.json_envelope import BODY, write_envelope
-from mmsb.kernels.json_members import read_type, read_type_again, read_value
-from mmsb.kernels.json_numbers import REFUSED, byte_at
-from mmsb.kernels.json_table import (
+from mmsb.kernels.flat_json.json_envelope import BODY, write_envelope
+from mmsb.kernels.flat_json.json_members import read_type, read_type_again, read_value
+from mmsb.kernels.flat_json.json_numbers import REFUSED, byte_at
+from mmsb.kernels.flat_json.json_table import (
     ARGUMENT_WORDS,
     DEFAULTS,
     GUESS,
@@ -35,10 +34,11 @@ from mmsb.kernels.json_table import (
     find,
     matches,
 )
-from mmsb.kernels.json_texts import QUOTE, end_of_text, is_blank, skip_blanks
+from mmsb.kernels.flat_json.json_texts import QUOTE, end_of_text, is_blank, skip_blanks
+from mmsb.kernels.flat_json.swar import ZERO, load_word
+from mmsb.kernels.intake.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
+from mmsb.kernels.jit import branching, inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word, Words, copy_bytes, store_u64
-from mmsb.kernels.record_batches import FLAGS, VALUE_AT, VALUE_SIZE, Columns
-from mmsb.kernels.swar import ZERO, load_word
 from mmsb.schemas.limits import INTENT_BYTES_MAX
 
 # The rows of `places`.

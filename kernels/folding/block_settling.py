@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.block_sections import (
+from mmsb.kernels.folding.block_sections import (
     DUPLICATE,
     FIRST,
     ID_W,
@@ -19,7 +19,10 @@ from mmsb.kernels.block_sections import (
     Plan,
     flags_of,
 )
-from mmsb.kernels.id_window import (
+from mmsb.kernels.jit import branching, inlined
+from mmsb.kernels.memory import Bytes, Int, Word, Words
+from mmsb.kernels.mixing import ID, MARK, mix, seed_with
+from mmsb.kernels.tables.id_window import (
     ABSENT,
     END,
     FLOOR,
@@ -31,10 +34,7 @@ from mmsb.kernels.id_window import (
     row_of,
     settle_id,
 )
-from mmsb.kernels.jit import branching, inlined
-from mmsb.kernels.memory import Bytes, Int, Word, Words
-from mmsb.kernels.mixing import ID, MARK, mix, seed_with
-from mmsb.kernels.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
+from mmsb.kernels.tables.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
 from mmsb.schemas.limits import SOURCES_MAX
 from mmsb.schemas.tlog.blocks import HAS_ID, HAS_SOURCE, STATUS_BITS
 

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from mmsb.kernels.envelopes import (
+from mmsb.kernels.flat_json.json_scan import SLOW as NOT_FLAT
+from mmsb.kernels.intake.envelopes import (
     GO_ON,
     ID_AT,
     METADATA_SIZE,
@@ -20,7 +21,12 @@ from mmsb.kernels.envelopes import (
     TYPE,
     VERDICT,
 )
-from mmsb.kernels.id_window import (
+from mmsb.kernels.intake.record_batches import TIME, VALUE_SIZE
+from mmsb.kernels.intake.rejections import I64, head, put_rejection
+from mmsb.kernels.jit import branching, inlined, kernel
+from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64
+from mmsb.kernels.mixing import CLOCK, ID, MARK, mix, seed_with
+from mmsb.kernels.tables.id_window import (
     ABSENT,
     END,
     FLOOR,
@@ -33,13 +39,7 @@ from mmsb.kernels.id_window import (
     settle_id,
     unremember,
 )
-from mmsb.kernels.jit import branching, inlined, kernel
-from mmsb.kernels.json_scan import SLOW as NOT_FLAT
-from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u64
-from mmsb.kernels.mixing import CLOCK, ID, MARK, mix, seed_with
-from mmsb.kernels.record_batches import TIME, VALUE_SIZE
-from mmsb.kernels.rejections import I64, head, put_rejection
-from mmsb.kernels.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
+from mmsb.kernels.tables.source_marks import COUNT, NUMBER, ROW, ROWS, add_mark, drop_last_mark, find_mark
 from mmsb.schemas.limits import SOURCES_MAX, TIME_MS_MAX
 from mmsb.schemas.rejections import Code
 

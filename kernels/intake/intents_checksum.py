@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.intake.record_batches import FLAGS, TIME, VALUE_AT, VALUE_SIZE, Columns
 from mmsb.kernels.jit import inlined, kernel
 from mmsb.kernels.memory import Bytes, Word, load_u64
 from mmsb.kernels.mixing import INTENTS, lane_a, seed_with
-from mmsb.kernels.record_batches import FLAGS, TIME, VALUE_AT, VALUE_SIZE, Columns
 
 _ZERO: Final = np.uint64(0)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.block_sections import (
+from mmsb.kernels.folding.block_sections import (
     APPLIED,
     DELTA_W,
     DELTAS,
@@ -25,9 +25,9 @@ from mmsb.kernels.block_sections import (
     check_columns,
     flags_of,
 )
-from mmsb.kernels.changes import DELETE
 from mmsb.kernels.jit import branching, inlined
 from mmsb.kernels.memory import Bytes, Int, Words
+from mmsb.kernels.stepping.changes import DELETE
 from mmsb.schemas.limits import PAGES_PER_INTENT_MAX
 from mmsb.schemas.tlog.blocks import STATUS_BITS
 

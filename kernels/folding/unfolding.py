@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numba.cpython.unsafe import numbers
 
-from mmsb.kernels.changes import MASK, RUNS
 from mmsb.kernels.jit import COMPILED, inlined
 from mmsb.kernels.memory import Bytes, Int, Word, Words, load_u32
+from mmsb.kernels.stepping.changes import MASK, RUNS
 
 REFUSED: Final = -1
 FULL: Final = -2  # there is no room for the content

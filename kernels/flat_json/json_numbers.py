@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.decimals import UNDECIDED, nearest_f64
+from mmsb.kernels.flat_json.decimals import UNDECIDED, nearest_f64
+from mmsb.kernels.flat_json.swar import ZERO, digits_in, first_of, load_word, number_of, other_bytes
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word
-from mmsb.kernels.swar import ZERO, digits_in, first_of, load_word, number_of, other_bytes
 
 REFUSED: Final = -1
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.flat_json.swar import ZERO, load_bytes, load_word
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word, Words
-from mmsb.kernels.swar import ZERO, load_bytes, load_word
 
 # The head: where it begins, what was met last and what the record at hand holds. Texts and ids take two words each.
 GUESS: Final = np.uint64(0)  # the type of the record before

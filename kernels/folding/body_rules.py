@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.folding.unfolding import STRETCH_W
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Bytes, Int, Word, Words
-from mmsb.kernels.unfolding import STRETCH_W
 from mmsb.kernels.values import is_padded_text
 
 # The words of rules before their tables.

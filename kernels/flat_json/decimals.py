@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.kernels.flat_json.swar import ZERO, leading_zeros
 from mmsb.kernels.jit import inlined, inner
 from mmsb.kernels.memory import Int, Word, bits_of
-from mmsb.kernels.swar import ZERO, leading_zeros
 
 UNDECIDED: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 """In place of bits: subnormal, infinite, or too near to the middle between two numbers."""

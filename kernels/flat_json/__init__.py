@@ -1,0 +1,1 @@
+"""Flat JSON intents to packed ones."""

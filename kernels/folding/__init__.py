@@ -1,0 +1,1 @@
+"""What folding does with a block: check all of it, then change pages, ids, marks and counts, or nothing."""

@@ -1,0 +1,1 @@
+"""What comes in: record batches and the intents in them, as columns."""

@@ -1,0 +1,1 @@
+"""What stepping does: settle, change pages, emit, and build the block."""

@@ -1,0 +1,1 @@
+"""What state looks things up in: keys, ids, sources; and which partition a key belongs to."""
