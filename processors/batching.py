@@ -251,7 +251,7 @@ class _Packer:
         else:
             array = np.asarray(values)
             if array.ndim == 0 or array.dtype.kind not in "OUT":
-                return self._array(array)
+                return self._array(array)  # numbers, or bytes of one size; objects and texts are lists by another name
             items = array.tolist()
         fast = self._list(items)
         return self._rows(items) if fast is None else fast
@@ -380,7 +380,7 @@ def _check_metadata(layout: IntentLayout, ids: Ids | None, metadata: bytes) -> N
 
 def _pack_ids(layout: IntentLayout, ids: Ids) -> NDArray[np.uint64]:
     """A copy, two words for each: nobody changes ids after they were given."""
-    if isinstance(ids, np.ndarray) and ids.dtype.kind != "O":
+    if isinstance(ids, np.ndarray) and ids.dtype.kind not in "OUT":
         if ids.ndim == 2 and (ids.dtype.str, ids.shape[1]) in (("<u8", 2), ("|u1", ID_BYTES)):
             return np.array(ids, order="C").view(np.uint64)
         raise InvalidValue(

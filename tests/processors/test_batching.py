@@ -13,12 +13,16 @@ import mmsb
 from mmsb import f64, i8, i16, i64, u16, u64
 from mmsb.processors.batching import MESSAGE_BYTES, batch_of, pack_columns
 from mmsb.processors.intake import read_batches
+from mmsb.processors.receipts import receipts_of
 from mmsb.processors.requests import pack
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.classes import layout_of
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.limits import BATCH_RECORDS_MAX, INTENT_BYTES_MAX
 from mmsb.schemas.metadata import Metadata
+from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.genesis import Genesis
+from tests.proof.ways import INTERPRETED
 
 app = mmsb.App("columns", generation=1)
 
@@ -210,6 +214,13 @@ def test_ids_are_those_that_pack_makes():
     assert (len(part), values_of(part), part.value_bytes) == (2, expected[1:3], len(expected[0]))
 
 
+def test_ids_may_be_an_array_of_texts():
+    names = np.array(["order-17", "0E0c3f1a-1111-2222-3333-444455556666"])
+    expected = [pack(Everything(**ROW), id=str(name)) for name in names]
+    for ids in (names, names.astype(object), names.astype(np.dtypes.StringDType())):
+        assert values_of(pack_columns(LAYOUT, ROW, ids=ids)) == expected
+
+
 def test_ids_are_copied():
     ids = np.ones((2, 2), np.uint64)
     intents = pack_columns(LAYOUT, ROW, ids=ids)
@@ -398,3 +409,18 @@ def test_a_batch_of_ready_values_has_limits():
         batch_of([bytes(2**23)] * 2, 0, TIME)
     with pytest.raises(InvalidValue, match="expected offsets"):
         batch_of([b""], -1, TIME)
+
+
+def test_batches_of_columns_settle_as_the_intents_that_they_hold():
+    fold = INTERPRETED.fold(Genesis(bytes(range(1, 17)), "columns").pack())
+    writer = INTERPRETED.writer(app.bundle(), fold, b"the-only-writer!")
+    claim = writer.claim()
+    writer.read(1, claim.key, claim.value)
+    rows = {"small": [1, 2, 3, 4], "big": [7, 8, 7, 7]}
+    intents = pack_columns(LAYOUT, ROW | rows, ids=["a", "b", "a", "c"], metadata=ABOUT)
+    data = b"".join(batch.data for batch in intents.batches(0, TIME, 600))
+    _, outcome = writer.step(read_batches(data))
+    found = receipts_of(outcome)
+    assert found.statuses.tolist() == [Status.APPLIED, Status.APPLIED, Status.DUPLICATE, Status.APPLIED]
+    assert found.first_offsets.tolist() == [-1, -1, 0, -1]
+    assert {row.metadata for row in outcome.outcomes} == {ABOUT}

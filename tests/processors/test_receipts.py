@@ -1,6 +1,7 @@
 """Receipts as columns say what the rows of an outcome say, whichever block they come from."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,8 @@ def test_columns_say_what_the_rows_say(seed):
     for value, outcome in settled(make_case(seed, 60)):
         found = receipts_of_block(value)
         assert rows_of(found) == rows_of(receipts_of(outcome)) == expected(outcome)
+        viewed = replace(outcome, sections=memoryview(outcome.sections))  # as compiled code gives them
+        assert rows_of(receipts_of(viewed)) == rows_of(receipts_of_block(memoryview(value))) == rows_of(found)
         assert (found.first, len(found)) == (outcome.first, outcome.last - outcome.first + 1)
         assert (found.first_offsets[found.statuses != Status.DUPLICATE] == -1).all()
         parts.append(found)
