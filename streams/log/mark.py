@@ -14,6 +14,7 @@ from mmsb.schemas.errors import CorruptState, EnvironmentFailed, NewerFormat
 from mmsb.streams.files import File, Files
 
 SLOT_BYTES: Final = 64
+MARK_BYTES: Final = 2 * SLOT_BYTES
 _MAGIC: Final = b"MMK\x01"
 _SLOT: Final = struct.Struct("<4s4xqqq24x")  # magic, sequence, the two ends
 _HASH_BYTES: Final = 8
@@ -70,10 +71,14 @@ class Mark:
 
     @classmethod
     def open(cls, files: Files, path: Path) -> "Mark":
-        """Open the file, or create it. Its name need not be durable: without it nothing counts as marked."""
+        """Open the file, or create it, at its full size: then a crash can only hit the slot that was being written."""
         file = files.open(path) if files.exists(path) else files.create(path)
         try:
-            sequence, durable = decode_mark(file.read(0, 2 * SLOT_BYTES))
+            sequence, durable = decode_mark(file.read(0, MARK_BYTES))
+            if file.size() != MARK_BYTES:
+                file.truncate(MARK_BYTES)
+                file.sync()
+                files.sync_folder(path.parent)
         except CorruptState as error:
             file.close()
             raise type(error)(f"{path}: {error}") from error
@@ -101,7 +106,7 @@ class MarkReader:
         self._file = files.open(path, read_only=True)
 
     def read(self) -> Durable:
-        return decode_mark(self._file.read(0, 2 * SLOT_BYTES))[1]
+        return decode_mark(self._file.read(0, MARK_BYTES))[1]
 
     def close(self) -> None:
         self._file.close()

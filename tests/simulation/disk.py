@@ -128,7 +128,7 @@ class VirtualFiles:
         return after
 
     def _successor(self) -> "VirtualFiles":
-        after = VirtualFiles(self.random.getrandbits(64), self.capacity)
+        after = type(self)(self.random.getrandbits(64), self.capacity)
         after._folders = self._folders
         self._running = False
         return after
@@ -144,7 +144,7 @@ class VirtualFiles:
 
     def open(self, path: Path, *, read_only: bool = False) -> File:
         self.operate(path, "open")
-        return VirtualFile(self, path, self._find(path))
+        return self.handle(path, self._find(path))
 
     def create(self, path: Path) -> File:
         self.operate(path, "create")
@@ -153,7 +153,7 @@ class VirtualFiles:
             raise failed(path, "create it", _error(errno.EEXIST))
         inode = Inode()
         self._change({path: inode})
-        return VirtualFile(self, path, inode)
+        return self.handle(path, inode)
 
     def exists(self, path: Path) -> bool:
         return path in self._names or path in self._folders
@@ -188,6 +188,9 @@ class VirtualFiles:
         self.operate(path, "remove")
         self._find(path)
         self._change({path: None})
+
+    def handle(self, path: Path, inode: Inode) -> "VirtualFile":
+        return VirtualFile(self, path, inode)
 
     # What files of it ask.
 
