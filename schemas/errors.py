@@ -42,7 +42,27 @@ class EnvironmentFailed(MmsbError):
     """What is around the process does not do what it must: a folder, a compiler, a disk."""
 
 
-class Superseded(MmsbError):
+class Overloaded(MmsbError):
+    """A limit of what may be in flight is reached; nothing happened: try again later, or wait for room."""
+
+
+class OutcomeUnknown(MmsbError):
+    """What was submitted may be logged or not: submit it again with the same id, which applies it once."""
+
+
+class Conflict(MmsbError):
+    """Somebody else was there first; never raised itself."""
+
+
+class FolderInUse(Conflict):
+    """Another process writes this data folder."""
+
+
+class GenerationConflict(Conflict):
+    """A generation that has run cannot run again with other code, nor an older one after it."""
+
+
+class Superseded(Conflict):
     """Another writer has claimed the partition: stop, and let it go on."""
 
 

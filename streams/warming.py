@@ -17,6 +17,7 @@ import numpy as np
 from mmsb.kernels.flat_json import json_scan
 from mmsb.kernels.intake import envelopes, record_batches
 from mmsb.kernels.stepping import block_builder, outcomes, settling
+from mmsb.processors.batching import Intents
 from mmsb.processors.bundle import make_bundle
 from mmsb.processors.compiled import Compiled, Stepper
 from mmsb.processors.compiling.modules import Module, make_module
@@ -39,6 +40,7 @@ from mmsb.state.arrays import ArrayState, words_in
 from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
 from mmsb.state.partition import PartitionState
 from mmsb.streams.generated import load_module
+from mmsb.streams.log.frames import walk
 
 GENESIS: Final = Genesis(bytes(range(16)), "warming", window=16)
 
@@ -98,6 +100,12 @@ def warm_stepping() -> None:
     block_builder.add_delta(stepper.block, stepper.counts, 0, 0, np.uint64(0), 0, 0)
     stepper.checksum(records, 1)
     stepper.sections()
+    _warm_batches()
+
+
+def _warm_batches() -> None:
+    """Intents that come as columns."""
+    Intents(UPSERT, np.zeros((1, 0), np.uint64)).batches(0, 0)
 
 
 def warm_json() -> None:
@@ -112,12 +120,13 @@ def _no_module() -> Module:
 
 
 def warm_folding() -> None:
-    """Compile what folds blocks: one that counts, and the same with another digest, which is taken back."""
+    """Compile what reads logs and folds blocks: one that counts, and one with another digest, which is taken back."""
     page = page_layout(Sample, u64, None, globals())
     upsert = make_upsert(page, bytes(page.key_size), (), {"number": 1}, {}).pack()
-    records = decode_batches(encode_batch(0, [Record(None, pack_intent(UPSERT.type_id, upsert, id=bytes(range(16))))]))
+    batch = encode_batch(0, [Record(None, pack_intent(UPSERT.type_id, upsert, id=bytes(range(16))))])
+    assert walk(batch, 0).count == 1
     machine = Machine(make_bundle("warming", 1, 1, (page,), ()), PartitionState(GENESIS))
-    entry = machine.step(records[0]).block(bytes(16), ZERO_HEAD)
+    entry = machine.step(decode_batches(batch)[0]).block(bytes(16), ZERO_HEAD)
     header = unpack_block(entry).header
     state = ArrayState(GENESIS)
     state.add_layout(page)

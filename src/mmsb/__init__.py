@@ -19,14 +19,19 @@ from mmsb.schemas.delta_validation import DeltaVerdict, validate_delta
 from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, unpack_delta
 from mmsb.schemas.errors import (
     CallerError,
+    Conflict,
     CorruptState,
     EnvironmentFailed,
+    FolderInUse,
+    GenerationConflict,
     InvalidDefinition,
     InvalidDelta,
     InvalidValue,
     MalformedBytes,
     MmsbError,
     NewerFormat,
+    OutcomeUnknown,
+    Overloaded,
     PageNotFound,
     ReadOnly,
     Superseded,
@@ -47,9 +52,12 @@ from mmsb.state.partition import PartitionState
 if TYPE_CHECKING:
     from mmsb.processors.compiled import Compiled
     from mmsb.processors.intake import read_batches
+    from mmsb.processors.receipts import Receipts
     from mmsb.state.array_fold import ArrayFold
     from mmsb.state.arrays import ArrayState
     from mmsb.streams.building import build, build_folding
+    from mmsb.streams.bus import Bus
+    from mmsb.streams.tickets import Receipt
 
 __version__ = "0.1.0"
 
@@ -58,9 +66,11 @@ __all__ = [
     "ArrayFold",
     "ArrayState",
     "Bundle",
+    "Bus",
     "CallerError",
     "Code",
     "Compiled",
+    "Conflict",
     "CorruptState",
     "Delta",
     "DeltaKind",
@@ -72,6 +82,8 @@ __all__ = [
     "EnvironmentFailed",
     "Event",
     "Fold",
+    "FolderInUse",
+    "GenerationConflict",
     "Genesis",
     "Intent",
     "InvalidDefinition",
@@ -85,12 +97,16 @@ __all__ = [
     "Mutate",
     "NewerFormat",
     "Outcome",
+    "OutcomeUnknown",
+    "Overloaded",
     "Page",
     "PageNotFound",
     "PartitionState",
     "Plan",
     "Query",
     "ReadOnly",
+    "Receipt",
+    "Receipts",
     "Record",
     "Records",
     "Ref",
@@ -139,6 +155,9 @@ _HEAVY = {
     "ArrayFold": "mmsb.state.array_fold",
     "ArrayState": "mmsb.state.arrays",
     "Compiled": "mmsb.processors.compiled",
+    "Bus": "mmsb.streams.bus",
+    "Receipt": "mmsb.streams.tickets",
+    "Receipts": "mmsb.processors.receipts",
     "build": "mmsb.streams.building",
     "build_folding": "mmsb.streams.building",
     "read_batches": "mmsb.processors.intake",

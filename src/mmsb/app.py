@@ -4,7 +4,8 @@ import ast
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from mmsb.processors.bundle import Bundle, make_bundle
 from mmsb.processors.language.frames import ForwardReference
@@ -16,11 +17,15 @@ from mmsb.schemas.declaring import intent_layout, page_layout
 from mmsb.schemas.errors import InvalidDefinition, InvalidValue
 from mmsb.schemas.ids import make_id
 from mmsb.schemas.layouts import IntentLayout, PageLayout
-from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX
+from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX, WINDOW_DEFAULT
 from mmsb.schemas.markers import MISSING
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.places import function_node, place_of_class
 from mmsb.schemas.rejections import Refused
+from mmsb.schemas.tlog.claims import Durability
+
+if TYPE_CHECKING:
+    from mmsb.streams.bus import Bus
 
 P = TypeVar("P", bound=Page)
 I = TypeVar("I", bound=Intent)  # noqa: E741 - as in design and docs: P for pages, I for intents
@@ -117,6 +122,26 @@ class App:
         if debug:
             programs = [load(program.layout, program.code, program.place, debug=True) for program in programs]
         return make_bundle(self.name, self.generation, self.hops_max, self._pages.values(), programs)
+
+    def run(
+        self,
+        *,
+        data: str | Path,
+        durability: Durability = Durability.FSYNC,
+        window: int = WINDOW_DEFAULT,
+        interpreted: bool = False,
+        dev: bool = False,
+    ) -> "Bus":
+        """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
+
+        `window` is how many offsets back an id is known, fixed when the folder is made. `interpreted` runs user code as
+        plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next generation by itself.
+        """
+        from mmsb.streams.bus import Bus, Settings  # loads NumPy and Numba, which declaring does without
+        from mmsb.streams.world import RealWorld
+
+        settings = Settings(durability, window, interpreted, dev)
+        return Bus(self.bundle(debug=interpreted), Path(data), settings, RealWorld())
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():

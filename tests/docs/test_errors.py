@@ -18,7 +18,7 @@ from tests.project.tree import CODE_FOLDERS, ROOT, run
 PAGE = text_of("docs/errors.md")
 ROWS = {code(row[0]): row for row in table(PAGE, "error", "means", "command", "what to do")}
 DECLARED = {name: error for name, error in vars(errors).items() if inspect.isclass(error)}
-PARENTS = {"MmsbError", "CallerError"}
+PARENTS = {"MmsbError", "CallerError", "Conflict"}
 
 # Where a built-in exception is what Python itself would raise.
 BUILT_IN = {  # what Python's own protocols ask for, and what only a bug of ours can raise

@@ -117,6 +117,8 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(folder: Path, monkeypat
 
 
 BUILD_AND_STEP = """
+import asyncio
+import tempfile
 from examples.bank import app, Deposit
 from mmsb.processors.intake import read_batches
 from mmsb.processors.writer import Writer
@@ -127,6 +129,16 @@ from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.array_fold import ArrayFold
 from mmsb.streams.building import build, build_folding
 from numba.core.event import RecordingListener, register
+
+
+
+async def settle_and_start_again():
+    with tempfile.TemporaryDirectory() as data:
+        async with app.run(data=data) as bank:
+            await bank.submit_many(Deposit, {"account": range(10), "amount": 5}, ids=list(map(str, range(10))))
+        async with app.run(data=data) as bank:
+            await bank.submit(Deposit(1, 1))
+
 
 bundle, told, compiled = app.bundle(), [], RecordingListener()
 code = build(bundle, told.append)
@@ -145,6 +157,7 @@ for offset, entry in enumerate([*entries, entry], 1):
     assert folds[1].read(offset, entry.key, entry.value).accepted
 assert folds[1].state.digest == folds[0].state.digest
 assert [row.status.name for row in outcome.outcomes] == ["APPLIED", "APPLIED", "REJECTED"], outcome
+asyncio.run(settle_and_start_again())
 assert not compiled.buffer, {event.data["dispatcher"].py_func for _, event in compiled.buffer}
 print(len(told), "told", code.module.name)
 """

@@ -1,0 +1,182 @@
+"""Opens one partition of a data folder for its writer: what is on disk is judged, mended, folded and claimed.
+
+    both logs found → TLog folded, as far as its intents are there → both logs mended → claim
+
+What was readable but perhaps never reached the disk is folded before it is written once more; nobody is told anything
+of it before that is done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.compiled import Compiled
+from mmsb.processors.intake import read_batches
+from mmsb.processors.writer import Entry, Writer
+from mmsb.schemas.batches import Record, encode_batch
+from mmsb.schemas.errors import CorruptState, GenerationConflict, InvalidValue
+from mmsb.schemas.tlog.blocks import unpack_block_header
+from mmsb.schemas.tlog.claims import Durability
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.schemas.tlog.records import TlogKind, peek
+from mmsb.state.array_fold import ArrayFold
+from mmsb.state.fold import Fold
+from mmsb.streams.files import Files
+from mmsb.streams.log import Durable, Log, Mark
+from mmsb.streams.world import World
+
+INTENTS: Final = "intents"
+TLOG: Final = "tlog"
+MARK: Final = "mark"
+FOLD_BYTES: Final = 8 << 20  # of TLog read at once
+
+Progress = Callable[[int, int], None]
+"""Told how many TLog records were folded, of how many."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A partition that its writer reigns over."""
+
+    intents: Log
+    tlog: Log
+    mark: Mark
+    writer: Writer
+
+    def close(self) -> None:
+        for part in (self.intents, self.tlog, self.mark):
+            part.close()
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a partition runs: a bundle, and its compiled code if it has any."""
+
+    bundle: Bundle
+    compiled: Compiled | None
+    durability: Durability
+    dev: bool = False  # other code under the same generation takes the next one by itself
+
+
+def open_partition(world: World, folder: Path, genesis: Genesis, code: Code, tell: Progress) -> Opened:
+    """Blocks while it folds. `genesis` is what the TLog begins with if there is none."""
+    make_folders(world.files, folder)
+    mark = Mark.open(world.files, folder / MARK)
+    tlog = Log.open(world.files, folder / TLOG, mark.durable.tlog)
+    intents = Log.open(world.files, folder / INTENTS, mark.durable.intents)
+    if tlog.end == 0:
+        intents.require(0)
+        tlog.mend()
+        append_entry(tlog, Entry(TlogKind.GENESIS.key, genesis.pack()), world.time_ms())
+        fold: Fold = ArrayFold(genesis.pack())
+    else:
+        fold = fold_log(tlog, intents, tell)
+        _check_genesis(fold.genesis, genesis)
+        tlog.mend()
+    intents.mend()
+    writer = claim(fold, code, world.nonce(), tlog, world.time_ms())
+    mark.write(Durable(intents.durable, tlog.durable))
+    return Opened(intents, tlog, mark, writer)
+
+
+def make_folders(files: Files, folder: Path) -> None:
+    """A folder and those above it, each durable in the one it is in."""
+    if files.exists(folder):
+        return
+    make_folders(files, folder.parent)
+    files.make_folder(folder)
+    files.sync_folder(folder.parent)
+
+
+def fold_log(tlog: Log, intents: Log, tell: Progress) -> Fold:
+    """Fold all of a TLog whose intents are there; the rest, which only a weaker promise allows, is cut off."""
+    records = read_batches(tlog.read(0, 1))
+    fold = ArrayFold(records.value(0), records.key(0))
+    while fold.next < tlog.end:
+        records = read_batches(tlog.read(fold.next, FOLD_BYTES))
+        for index in range(len(records)):
+            value = records.value(index)
+            if _settles_more(fold, value, intents.end):
+                _check_promise(fold, intents)
+                tlog.cut(fold.next)
+                return fold
+            fold.read(fold.next, records.key(index), value)
+        tell(fold.next, tlog.end)
+    return fold
+
+
+def _settles_more(fold: Fold, value: bytes | None, end: int) -> bool:
+    """Whether a block that counts would settle intents that are not in the log."""
+    if value is None or peek(value) not in (TlogKind.BLOCK, TlogKind.QUARANTINE):
+        return False
+    header = unpack_block_header(value)
+    return header is not None and header.reign == fold.reign and header.last >= end
+
+
+def _check_promise(fold: Fold, intents: Log) -> None:
+    """A reign that promised only that the process may die can lose intents with the machine; no other one can."""
+    if fold.durability != Durability.PROCESS:
+        raise CorruptState(
+            f"TLog offset {fold.next} settles intents from {fold.settled + 1} on, and the intents log ends at "
+            f"{intents.end}: they were durable when it was written, so the disk has lost them; restore a good copy"
+        )
+
+
+def _check_genesis(found: Genesis, wanted: Genesis) -> None:
+    if found.app != wanted.app:
+        raise InvalidValue(f"this data folder is of {found.app!r}, and the application is {wanted.app!r}; name another")
+    if (found.partition, found.partition_count) != (wanted.partition, wanted.partition_count):
+        raise InvalidValue(
+            f"this data folder was made with partitions={found.partition_count}, which is fixed for ever; found "
+            f"partitions={wanted.partition_count}"
+        )
+
+
+def claim(fold: Fold, code: Code, nonce: bytes, tlog: Log, time_ms: int) -> Writer:
+    """Take the partition over."""
+    bundle = bundle_for(fold, code)
+    _check_layouts(fold, bundle)
+    writer = Writer(bundle, fold, nonce, code.durability, code.compiled)
+    entry = writer.claim()
+    offset = append_entry(tlog, entry, time_ms)
+    verdict, _ = writer.read(offset, entry.key, entry.value)
+    assert verdict.accepted, "nobody else writes into a locked folder"
+    return writer
+
+
+def bundle_for(fold: Fold, code: Code) -> Bundle:
+    bundle, runs = code.bundle, fold.generation
+    other = bundle.generation == runs and bundle.hash != fold.bundle
+    if not other and bundle.generation >= runs:
+        return bundle
+    if code.dev:
+        return replace(bundle, generation=runs + (bundle.hash != fold.bundle))
+    why = f"generation {runs} is that of other code" if other else f"generation {runs} has run here already"
+    raise GenerationConflict(
+        f"{bundle.app}: {why}, and this code says generation={bundle.generation}; set generation={runs + other} in "
+        "mmsb.App if it is to take over, or run with dev=True while you develop"
+    )
+
+
+def _check_layouts(fold: Fold, bundle: Bundle) -> None:
+    for page in bundle.descriptor.pages:
+        known = fold.state.layouts.get(page.name)
+        if known is not None and known.type_id != page.type_id:
+            raise InvalidValue(
+                f"{page.name}: its fields or key are not those of the pages in the data; give it back the fields it "
+                "had, or declare the new page under another name"
+            )
+
+
+def encode_entry(entry: Entry, offset: int, time_ms: int) -> bytes:
+    """A TLog record, alone in its batch."""
+    return encode_batch(offset, [Record(entry.key, entry.value, time_ms)])
+
+
+def append_entry(tlog: Log, entry: Entry, time_ms: int) -> int:
+    offset = tlog.end
+    tlog.append(encode_entry(entry, offset, time_ms), offset, 1)
+    tlog.sync()
+    return offset

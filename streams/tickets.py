@@ -1,0 +1,60 @@
+"""What callers hold while their intents are on the way: tickets inside of the engine, receipts outside."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmsb.processors.batching import Intents
+from mmsb.processors.receipts import Receipts
+from mmsb.schemas.rejections import Rejection
+from mmsb.schemas.statuses import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one intent.
+
+    `status` is None as long as only `logged` was waited for. A duplicate names the offset at which its id was first
+    seen, unless it repeats a source's number (-1).
+    """
+
+    partition: int
+    offset: int
+    status: Status | None = None
+    rejection: Rejection | None = None
+    first_offset: int | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """Intents of one call, on their way from its hands to a block that counts; its futures are what it waits for."""
+
+    intents: bytes | Intents  # one packed intent, or many as columns
+    count: int
+    size: int  # bytes, as the limit of what is in flight counts them
+    logged: "asyncio.Future[int] | None" = None  # the first one's offset
+    settled: "asyncio.Future[Any] | None" = None  # a Receipt for one, Receipts for many
+    first: int = -1
+    parts: list[Receipts] = field(default_factory=list[Receipts])
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+    def tell_logged(self) -> None:
+        if self.logged is not None and not self.logged.done():
+            self.logged.set_result(self.first)
+
+    def tell_settled(self, result: Any) -> None:
+        if self.settled is not None and not self.settled.done():
+            self.settled.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        for future in (self.logged, self.settled):
+            if future is not None and not future.done():
+                future.set_exception(error)
+
+
+def sizes_of(tickets: Sequence[Ticket]) -> int:
+    return sum(ticket.size for ticket in tickets)

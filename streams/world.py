@@ -1,0 +1,122 @@
+"""What the engine needs of the world around it: files, a clock, randomness, threads. A simulation gives it another one.
+
+Everything else that the engine does is decided by what it is told and in which order, so that a run can be repeated.
+"""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from mmsb.schemas.errors import EnvironmentFailed, FolderInUse
+from mmsb.schemas.tlog.records import REIGN_BYTES
+from mmsb.streams.files import Files, RealFiles
+
+T = TypeVar("T")
+
+LOCK: Final = "lock"
+
+
+class Worker(Protocol):
+    """A long-lived thread that does one thing after another, in the order in which it was asked."""
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Have it call the function. If the caller is cancelled, it still does, and nobody hears of it."""
+        ...
+
+    def close(self) -> None:
+        """Let it end when it has done all that it was asked."""
+        ...
+
+
+class Lock(Protocol):
+    def close(self) -> None: ...
+
+
+class World(Protocol):
+    @property
+    def files(self) -> Files: ...
+
+    def time_ms(self) -> int:
+        """Milliseconds since 1970, UTC: what records are stamped with."""
+        ...
+
+    def seconds(self) -> float:
+        """A clock that never goes back, for measuring and waiting."""
+        ...
+
+    def nonce(self) -> bytes:
+        """What names a log or a reign: bytes that nobody else draws."""
+        ...
+
+    def worker(self, name: str) -> Worker: ...
+
+    def lock(self, folder: Path) -> Lock:
+        """Keep everybody else from writing a data folder; raises FolderInUse."""
+        ...
+
+
+class RealWorld:
+    """This machine."""
+
+    def __init__(self) -> None:
+        self.files: Files = RealFiles()
+
+    def time_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def seconds(self) -> float:
+        return time.monotonic()
+
+    def nonce(self) -> bytes:
+        return os.urandom(REIGN_BYTES)
+
+    def worker(self, name: str) -> Worker:
+        return Thread(name)
+
+    def lock(self, folder: Path) -> Lock:
+        return FolderLock(folder)
+
+
+class Thread:
+    """A Worker."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"mmsb-{name}")
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+class FolderLock:
+    """The kernel's lock on a file of the folder: it ends with the process, however that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / LOCK
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+")
+        except OSError as error:
+            raise EnvironmentFailed(f"{path}: {error.strerror}; name a data folder that this user may write") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "of an unknown number"
+            self._file.close()
+            raise FolderInUse(
+                f"{folder}: process {holder} writes this data folder, and only one may; stop it, or name another folder"
+            ) from None
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,162 @@
+"""A running application, through its asyncio API: what was told stays true, here and after the next start."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mmsb
+from examples.bank import Account, Deposit, Open, Transfer, app
+from mmsb.schemas.errors import Overloaded, PageNotFound
+from mmsb.streams.bus import TICKET_BYTES, Bus
+from tests.engine import provoke
+
+WAYS = [pytest.param(True, id="interpreted"), pytest.param(False, id="compiled")]
+
+
+def run(what: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(what, 60))
+
+
+@pytest.fixture(params=WAYS)
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    def start(**settings: Any) -> Bus:
+        return app.run(data=tmp_path / "data", interpreted=request.param, **settings)
+
+    return start
+
+
+def test_receipts_say_what_became_of_each_intent(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            assert (await bank.submit(Open(1, "ann"))).status == mmsb.Status.APPLIED
+            first = await bank.submit(Deposit(1, 100), id="salary-11")
+            again = await bank.submit(Deposit(1, 100), id="salary-11")
+            assert (again.status, again.first_offset) == (mmsb.Status.DUPLICATE, first.offset)
+            refused = await bank.submit(Transfer(1, 2, 999), actor="ann", reason="rent")
+            assert refused.status == mmsb.Status.REJECTED
+            assert bank.explain(refused) == "the predicate of Transfer said no"
+            assert [first.offset, again.offset, refused.offset] == [1, 2, 3]
+            assert (await bank.get(Account, 1)).balance == 100
+
+    run(main())
+
+
+def test_the_next_start_finds_all_that_was_told(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            await bank.submit(Open(1, "ann"))
+            last = await bank.submit(Deposit(1, 100), id="salary-11")
+        async with start() as bank:
+            assert (await bank.get(Account, 1)).balance == 100
+            again = await bank.submit(Deposit(1, 100), id="salary-11")
+            assert (again.status, again.first_offset) == (mmsb.Status.DUPLICATE, last.offset)
+
+    run(main())
+
+
+def test_thousands_at_once_settle_in_the_order_of_their_offsets(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            await bank.submit(Open(1, "ann"))
+            receipts = await asyncio.gather(*(bank.submit(Deposit(1, 1)) for _ in range(2_000)))
+            assert sorted(receipt.offset for receipt in receipts) == list(range(1, 2_001))
+            assert (await bank.get(Account, 1)).balance == 2_000
+
+    run(main())
+
+
+def test_columns_in_columns_out(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            opened = await bank.submit_many(Open, {"account": np.arange(500), "owner": ["ann"] * 500})
+            assert opened.counts == {mmsb.Status.APPLIED: 500}
+            amounts = np.where(np.arange(500) % 5, 7, -1)
+            ids = [f"order-{n % 400}" for n in range(500)]
+            found = await bank.submit_many(Deposit, {"account": np.arange(500), "amount": amounts}, ids=ids)
+            assert found.counts == {mmsb.Status.APPLIED: 320, mmsb.Status.REJECTED: 80, mmsb.Status.DUPLICATE: 100}
+            assert found.first_offsets[400:].tolist() == list(range(500, 600))
+            accounts = await bank.get_many(Account, [0, 1, 999])
+            assert [None if page is None else page.balance for page in accounts] == [0, 7, None]
+
+    run(main())
+
+
+def test_a_read_follows_what_was_settled_before_it(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            await bank.submit(Open(1, "ann"))
+            for amount in range(1, 30):
+                before = (await bank.get(Account, 1)).balance
+                await bank.submit(Deposit(1, amount))
+                assert (await bank.get(Account, 1)).balance == before + amount
+            with pytest.raises(PageNotFound, match=r"Account\[2\] does not exist"):
+                await bank.get(Account, 2)
+
+    run(main())
+
+
+def test_logged_comes_before_settled_and_leaving_waits_for_both(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            await bank.submit(Open(1, "ann"))
+            receipts = [await bank.submit(Deposit(1, 1), until="logged") for _ in range(20)]
+            assert [(receipt.offset, receipt.status) for receipt in receipts] == [(n, None) for n in range(1, 21)]
+        async with start() as bank:
+            assert (await bank.get(Account, 1)).balance == 20
+
+    run(main())
+
+
+def test_what_does_not_fit_is_refused_by_the_limits_name(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            await bank.submit(Open(1, "ann"))
+            bank._running.inbox.limit = 4 * (len(mmsb.pack(Deposit(1, 1))) + TICKET_BYTES)
+            futures = [bank.submit_nowait(Deposit(1, 1)) for _ in range(4)]
+            with pytest.raises(Overloaded, match="IN_FLIGHT_BYTES_MAX"):
+                bank.submit_nowait(Deposit(1, 1))
+            waiting = asyncio.gather(*(bank.submit(Deposit(1, 1)) for _ in range(50)))  # these wait for room
+            await asyncio.gather(*futures)
+            assert len(await waiting) == 50
+
+    run(main())
+
+
+def test_two_writers_of_one_folder_are_one_too_many() -> None:
+    with pytest.raises(mmsb.FolderInUse, match=r"process \d+ writes this data folder"):
+        run(provoke.folder_in_use())
+
+
+def test_other_code_needs_another_generation() -> None:
+    with pytest.raises(mmsb.GenerationConflict, match=r"generation 1 is that of other code.*generation=2"):
+        run(provoke.generation_conflict())
+
+
+def test_a_full_disk_leaves_the_outcome_unknown_and_stops() -> None:
+    with pytest.raises(mmsb.OutcomeUnknown, match=r"No space left.*again with the same id"):
+        run(provoke.outcome_unknown())
+
+
+def test_development_takes_the_next_generation_by_itself(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            await bank.submit(Open(1, "ann"))
+        async with mmsb.App("bank").run(data=tmp_path, interpreted=True, dev=True) as other:
+            assert (await other.get(Account, 1)).owner == "ann"
+
+    run(main())
+
+
+def test_a_wrong_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True):
+            """It is the bank's."""
+        async with mmsb.App("shop").run(data=tmp_path, interpreted=True):
+            """Never."""
+
+    with pytest.raises(mmsb.InvalidValue, match="is of 'bank', and the application is 'shop'"):
+        run(main())
