@@ -78,7 +78,7 @@ def decode_summary(data: bytes) -> Summary:
         raise _malformed(f"{HEADER_BYTES} bytes of header", f"{len(data)} bytes", 0)
     magic, count, base, end, size, _ = _HEADER.unpack_from(data)
     if magic != _MAGIC:
-        if magic[:3] == _MAGIC[:3]:
+        if magic[:3] == _MAGIC[:3] and magic[3] > _MAGIC[3]:
             raise NewerFormat(
                 f"log index: expected version {_MAGIC[3]}, found {magic[3]}; use the release that wrote it"
             )

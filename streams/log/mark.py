@@ -49,7 +49,7 @@ def decode_mark(data: bytes) -> tuple[int, Durable]:
 
 def _decode_slot(data: bytes, place: int) -> tuple[int, Durable] | None:
     """None for a slot that was never written, or that a crash cut in half."""
-    if len(data) >= 4 and data[:3] == _MAGIC[:3] and data[3] != _MAGIC[3]:
+    if len(data) >= 4 and data[:3] == _MAGIC[:3] and data[3] > _MAGIC[3]:
         raise NewerFormat(f"durable mark: expected version {_MAGIC[3]}, found {data[3]}; use the release that wrote it")
     content = data[: _SLOT.size]
     if len(data) < SLOT_BYTES or data[_SLOT.size :] != blake3(content).digest(_HASH_BYTES):

@@ -4,7 +4,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-from tests.golden import batches, canonical, deltas, descriptors, events, intents, metadata, pages, tlog
+from tests.golden import (
+    batches,
+    canonical,
+    deltas,
+    descriptors,
+    events,
+    intents,
+    log_indexes,
+    log_marks,
+    metadata,
+    pages,
+    tlog,
+)
 
 FOLDER = Path(__file__).parent
 FOREIGN = "kafka"  # the folder of bytes that others wrote
@@ -27,6 +39,8 @@ FORMATS: dict[str, Format] = {
     "descriptors": cast(Format, descriptors),
     "events": cast(Format, events),
     "intents": cast(Format, intents),
+    "log_indexes": cast(Format, log_indexes),
+    "log_marks": cast(Format, log_marks),
     "metadata": cast(Format, metadata),
     "pages": cast(Format, pages),
     "tlog": cast(Format, tlog),
