@@ -57,13 +57,14 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """The whole, valid batches at the begin of some bytes."""
+class Chain:
+    """Batches at the begin of some bytes that follow each other; whether their checksums are right is open."""
 
     starts: Any  # i64 array: where each begins
     ends: Any  # where each ends
     nexts: Any  # the offset after the last record of each
-    fault: Fault | None  # what ended the walk, if not the end of the bytes or the offset asked for
+    checksums: Any  # what each says of its content
+    fault: Fault | None  # what ended the chain, if not the end of the bytes or the offset asked for
     needed: int  # how many bytes the next batch needs, when there are not enough: 0 otherwise
 
     @property
@@ -74,32 +75,47 @@ class Walk:
     def end(self) -> int:
         return int(self.ends[-1]) if self.count else 0
 
+    def upto(self, count: int, fault: Fault | None) -> "Chain":
+        """The first batches alone."""
+        return Chain(self.starts[:count], self.ends[:count], self.nexts[:count], self.checksums[:count], fault, 0)
 
-def walk(buffer: bytes, first: int, until: int = I64_MAX) -> Walk:
-    """The batches from the begin of a buffer on, the first of which begins with offset `first`.
+
+def follow(buffer: bytes, first: int, until: int = I64_MAX) -> Chain:
+    """The batches from the begin of a buffer on, the first of which begins with offset `first`, checksums unseen.
 
     Ends before a batch that begins at `until` or above.
     """
     frames = np.empty((ROWS, len(buffer) // FRAME_BYTES_MIN), np.int64)
     count, reason = walk_frames(np.frombuffer(buffer, np.uint8), first, until, frames)
-    valid = _count_valid(buffer, frames[:, :count])
-    starts, ends, nexts = frames[START, :valid], frames[END, :valid], frames[NEXT, :valid]
-    end = int(ends[-1]) if valid else 0
-    if valid < count:
-        return Walk(starts, ends, nexts, _wrong_checksum(buffer, end, int(frames[END, valid])), 0)
-    if reason == CUT:
-        return Walk(starts, ends, nexts, None, _needed(buffer, end))
-    fault = None if reason == DONE else _wrong(buffer, end, reason, int(nexts[-1]) if valid else first)
-    return Walk(starts, ends, nexts, fault, 0)
+    starts, ends, nexts, checksums = (frames[row, :count] for row in (START, END, NEXT, CHECKSUM))
+    end = int(ends[-1]) if count else 0
+    needed = _needed(buffer, end) if reason == CUT else 0
+    offset = int(nexts[-1]) if count else first
+    fault = None if reason in (DONE, CUT) else _wrong(buffer, end, reason, offset)
+    return Chain(starts, ends, nexts, checksums, fault, needed)
 
 
-def _count_valid(buffer: bytes, frames: Any) -> int:
-    """How many batches have their checksum before one has not."""
+def walk(buffer: bytes, first: int, until: int = I64_MAX) -> Chain:
+    """As `follow`, but only batches that are valid, checksum included."""
+    chain = follow(buffer, first, until)
+    valid = count_valid(buffer, chain, 0, chain.count)
+    return chain if valid == chain.count else chain.upto(valid, wrong_checksum(buffer, chain, valid))
+
+
+def count_valid(buffer: bytes, chain: Chain, begin: int, end: int) -> int:
+    """How many of the batches from `begin` up to `end` have their checksum before one has not."""
     view = memoryview(buffer)
-    starts, ends = (frames[START] + _CHECKED_FROM).tolist(), frames[END].tolist()
+    starts, ends = (chain.starts[begin:end] + _CHECKED_FROM).tolist(), chain.ends[begin:end].tolist()
     actual = np.fromiter((crc32c(view[start:end]) for start, end in zip(starts, ends, strict=True)), np.int64)
-    wrong = np.flatnonzero(actual != frames[CHECKSUM])
+    wrong = np.flatnonzero(actual != chain.checksums[begin:end])
     return int(wrong[0]) if len(wrong) else len(actual)
+
+
+def wrong_checksum(buffer: bytes, chain: Chain, at: int) -> Fault:
+    """What is wrong with a batch that `count_valid` did not count."""
+    start, end = int(chain.starts[at]), int(chain.ends[at])
+    actual = crc32c(memoryview(buffer)[start + _CHECKED_FROM : end])
+    return Fault(start + _CHECKSUM_AT, f"checksum {actual:08x}", f"{int(chain.checksums[at]):08x}")
 
 
 def _needed(buffer: bytes, at: int) -> int:
@@ -108,12 +124,6 @@ def _needed(buffer: bytes, at: int) -> int:
         return FRAME_BYTES_MIN
     length: int = _LENGTH.unpack_from(buffer, at + 8)[0]
     return length + _LENGTH_FROM
-
-
-def _wrong_checksum(buffer: bytes, at: int, end: int) -> Fault:
-    found = int.from_bytes(buffer[at + _CHECKSUM_AT : at + _CHECKED_FROM], "big")
-    actual = crc32c(memoryview(buffer)[at + _CHECKED_FROM : end])
-    return Fault(at + _CHECKSUM_AT, f"checksum {actual:08x}", f"{found:08x}")
 
 
 def _wrong(buffer: bytes, at: int, reason: int, offset: int) -> Fault:

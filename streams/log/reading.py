@@ -1,11 +1,14 @@
-"""Reads whole batches out of one segment, checking each as if nobody had before."""
+"""Reads whole batches out of one segment, checking each that is given as if nobody had before.
+
+Of those that only lie on the way from the index's entry, the chain is enough: the batch wanted has its own offset.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from mmsb.streams.files import File
-from mmsb.streams.log.frames import Fault, Walk, walk
+from mmsb.streams.log.frames import Chain, Fault, count_valid, follow, wrong_checksum
 from mmsb.streams.log.index import INDEX_BYTES, SparseIndex
 from mmsb.streams.log.segments import Segment, corrupt
 
@@ -28,7 +31,7 @@ def read_batches(file: File, segment: Segment, index: SparseIndex, offset: int, 
     while True:
         asked = min(wanted, known - position)
         buffer = file.read(position, asked)
-        found = walk(buffer, first, below)
+        found = follow(buffer, first, below)
         at = int(np.searchsorted(found.nexts, offset, side="right"))
         if at < found.count:
             break
@@ -37,11 +40,17 @@ def read_batches(file: File, segment: Segment, index: SparseIndex, offset: int, 
         position += found.end
         wanted = max(size + INDEX_BYTES, found.needed)
     first = int(found.nexts[at - 1]) if at else first
-    start, end = int(found.starts[at]), _end_of(found, at, size, below)
+    last = _last_of(found, at, size, below)
+    valid = count_valid(buffer, found, at, last)
+    if last > at and not valid:
+        fault = wrong_checksum(buffer, found, at)
+        raise corrupt(segment, Fault(position + fault.position, fault.expected, fault.found), first)
+    start = int(found.starts[at])
+    end = int(found.ends[at + valid - 1]) if valid else start
     return Found(first, position + start, buffer[start:end])
 
 
-def _check_goes_on(segment: Segment, position: int, found: Walk, asked: int, got: int, offset: int) -> None:
+def _check_goes_on(segment: Segment, position: int, found: Chain, asked: int, got: int, offset: int) -> None:
     """What was walked holds no batch of the offset wanted: is there more to walk?"""
     if found.fault is not None:
         fault = Fault(position + found.fault.position, found.fault.expected, found.fault.found)
@@ -55,9 +64,8 @@ def _check_goes_on(segment: Segment, position: int, found: Walk, asked: int, got
     raise corrupt(segment, fault, offset)
 
 
-def _end_of(found: Walk, at: int, size: int, below: int) -> int:
-    """Where the last batch ends that is to be read along with batch `at`."""
+def _last_of(found: Chain, at: int, size: int, below: int) -> int:
+    """The batch before which to end what is read from batch `at` on."""
     fitting = int(np.searchsorted(found.ends, int(found.starts[at]) + size, side="right"))
     allowed = int(np.searchsorted(found.nexts, below, side="right"))
-    last = min(max(fitting, at + 1), allowed)
-    return int(found.ends[last - 1]) if last > at else int(found.starts[at])
+    return max(at, min(max(fitting, at + 1), allowed))

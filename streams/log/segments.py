@@ -17,7 +17,7 @@ import numpy as np
 from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.types import I64_MAX
 from mmsb.streams.files import File, Files
-from mmsb.streams.log.frames import Fault, Walk, walk
+from mmsb.streams.log.frames import Chain, Fault, walk
 from mmsb.streams.log.index import HEADER_BYTES, SparseIndex, Summary, decode_index, decode_summary, encode_index
 
 SEGMENT_BYTES_MAX: Final = 2**31 - 1
@@ -103,7 +103,7 @@ def extend(segment: Segment, file: File, until: int = I64_MAX) -> Fault | None:
     return None
 
 
-def _note(segment: Segment, found: Walk) -> None:
+def _note(segment: Segment, found: Chain) -> None:
     """Take note of all batches of a walk from the segment's end on, of which few get an entry in the index."""
     assert segment.index is not None, "what grows has its index in memory"
     at = 0
