@@ -13,6 +13,7 @@ import pytest
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed
 from mmsb.streams.log import Log, Mark, Reader, log, mending
 from tests.log.batches import make_batch, offsets_of
+from tests.log.test_log import first_offsets
 from tests.simulation.disk import Inode, VirtualFile, VirtualFiles
 
 FOLDER = Path("/intents")
@@ -71,12 +72,20 @@ class Life:
         mark = Mark.open(files, MARK)
         assert mark.durable.intents <= self.durable
         log = Log.open(files, FOLDER, mark.durable.intents, self.segment_bytes)
-        self.judge(log)
+        found = self.judge(log)
+        if self.random.random() < 0.3:
+            self.cut(log, found)
         log.mend()
         self.data = self.judge(log)
         self.durable = log.durable
         mark.write(mark.durable._replace(intents=log.durable))
         return mark, log
+
+    def cut(self, log: Log, found: bytes) -> None:
+        """Drop some batches above the mark, as when the intents that they settle are gone."""
+        offset = self.random.choice([*(first for first in first_offsets(found) if first >= log.durable), log.end])
+        log.cut(offset)
+        self.durable = min(self.durable, offset)  # until it is mended, what was cut may come back
 
     def judge(self, log: Log) -> bytes:
         assert log.end >= self.durable, f"{self.durable} was durable, and the log ends at {log.end}"
