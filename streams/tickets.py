@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mmsb.processors.batching import Intents
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.rejections import Rejection
 from mmsb.schemas.statuses import Status
+
+Until = Literal["logged", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
