@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate
 
 from mmsb.schemas.deltas import DeltaKind, apply_change
-from mmsb.schemas.events import Event, EventKind, field_mask
+from mmsb.schemas.events import HOPS_MAX, Event, EventKind, field_mask
 from mmsb.schemas.ids import position_id
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.tlog.blocks import Block, DeltaRow
@@ -12,8 +12,6 @@ from mmsb.schemas.tlog.genesis import Genesis
 
 BodyBefore = Callable[[int, bytes], "tuple[int, bytes] | None"]
 """From type id and key to the page's epoch and body before the block."""
-
-_HOPS_MAX = 2**16 - 1
 
 
 def events_of(
@@ -73,7 +71,7 @@ def _event(
         time=clock,
         intent_type=outcome.type_id or 0,
         cause=outcome.id or position_id(genesis.log_id, genesis.partition, offset),
-        hops=min(outcome.source.hops if outcome.source else 0, _HOPS_MAX),
+        hops=min(outcome.source.hops if outcome.source else 0, HOPS_MAX),
         mask=field_mask(layout, old, new),
         body=new or b"",
     )

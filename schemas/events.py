@@ -30,13 +30,15 @@ class EventKind(enum.IntEnum):
 # On the wire.
 _MAGIC: Final = b"MME"
 _VERSION: Final = 1
+MAGIC: Final = _MAGIC + bytes([_VERSION])
 _HEADER = struct.Struct("<3sBHHIIqQqqqQ16sHHI")
 _SIZES_AT: Final = 80
 _MASK_BYTES_MAX: Final = FIELDS_MAX // 8
 _MASK_BITS: Final = 64
-_HOPS_MAX: Final = 2**16 - 1  # what the format carries
+HOPS_MAX: Final = 2**16 - 1  # what the format carries
+HEADER_BYTES: Final = _HEADER.size
 
-assert _HEADER.size == 88
+assert HEADER_BYTES == 88
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -78,7 +80,7 @@ class Event:
         exists = self.kind != EventKind.DELETED
         existed = self.kind != EventKind.CREATED
         return (
-            ("hops", self.hops, 0, _HOPS_MAX),
+            ("hops", self.hops, 0, HOPS_MAX),
             ("partition", self.partition, 0, PARTITIONS_MAX - 1),
             ("ordinal", self.ordinal, 0, PAGES_PER_INTENT_MAX - 1),
             ("offset", self.offset, 0, I64_MAX - 1),

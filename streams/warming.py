@@ -25,6 +25,7 @@ from mmsb.processors.intake import read_batches
 from mmsb.processors.json_tables import json_tables
 from mmsb.processors.judging import Judgement
 from mmsb.processors.machine import Machine
+from mmsb.processors.projector import Projector
 from mmsb.schemas.batches import Record, decode_batches, encode_batch
 from mmsb.schemas.classes import Page
 from mmsb.schemas.declaring import page_layout
@@ -133,6 +134,9 @@ def warm_folding() -> None:
     folder = BlockFolder(state)
     assert folder.fold(None, replace(header, digest=bytes(16)), entry) == REFUSED
     assert folder.fold(None, header, entry) == APPLIED
+    follower = ArrayState(GENESIS)
+    follower.add_layout(page)
+    assert [len(piece) for piece in Projector(follower).project(None, header, entry)] == [1]
 
 
 def _warm_state(state: ArrayState) -> None:

@@ -71,7 +71,7 @@ def apply_deltas(
     at = start
     while at < stop and why == APPLIED:
         near = min(at + AHEAD, stop)
-        _bring_near(words, columns, at, near, index, arena, stride, key_words, hashes)
+        bring_near(words, columns, at, near, index, arena, stride, key_words, hashes)
         while at < near and why == APPLIED:
             why, c, d = _apply(
                 words,
@@ -106,7 +106,7 @@ def _have_keys(words: Words, columns: Columns, start: Int, stop: Int, key_words:
 
 
 @inlined
-def _bring_near(
+def bring_near(
     words: Words,
     columns: Columns,
     start: Int,
