@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test bench bench-gate lock clean
+.PHONY: help setup check format test kafka bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,7 +42,11 @@ format: setup ## format the code and repair what ruff can
 	$(BIN)/ruff format .
 
 test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
+	@deploy/kafka/fetch --if-possible
 	$(BIN)/pytest -n 2 $(ARGS)
+
+kafka: ## fetch Kafka's own programs, which read our logs in the tests (needs Java and Maven)
+	@deploy/kafka/fetch
 
 bench: setup ## measure, and write bench/results/ and docs/benchmarks.md (NAME=core runs one alone)
 	$(BIN)/python -m bench $(NAME)
