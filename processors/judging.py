@@ -228,10 +228,15 @@ def named_pages(
     bundle: Bundle, state: PartitionState, clock: int, value: bytes | None
 ) -> list[tuple[PageLayout, bytes]]:
     """The pages that a record names, if it gets as far as naming any."""
+    return pages_named(surroundings(bundle, state, clock, 0), value)
+
+
+def pages_named(around: Surroundings, value: bytes | None) -> list[tuple[PageLayout, bytes]]:
+    """The same of a record that is not here yet."""
+    bundle = around.bundle
     try:
         envelope = read_envelope(value)
         layout = find_layout(bundle, envelope)
-        around = surroundings(bundle, state, clock, 0)
         if layout is None:
             return []
         if layout.name in BUILT_IN:

@@ -58,7 +58,10 @@ class Writer:
         self._compiled = compiled
         self._reigned = False
         self._machine: Machine | None = None
-        self._head = fold.head  # after the last stepped block
+        # As the last stepped block left them, from the start of the reign on. Stepping looks at nothing that reading
+        # back writes, so one thread may step while another reads back.
+        self._head = fold.head
+        self._last = fold.settled
         self._stepped: deque[tuple[Entry, Outcome, bytes]] = deque()  # each with the head after it
 
     @property
@@ -101,11 +104,9 @@ class Writer:
         return self._propose(self.machine.quarantine(records))
 
     def _propose(self, outcome: Outcome) -> tuple[Entry, Outcome]:
-        settled = self._stepped[-1][1].last if self._stepped else self.fold.settled
-        assert outcome.first == settled + 1, "blocks follow each other: no step was lost on the way to its entry"
-        prev = self._head if self._stepped else self.fold.head
-        entry = Entry(outcome.kind.key, outcome.block(self._nonce, prev))
-        self._head = chain(prev, entry.key, entry.value)
+        assert outcome.first == self._last + 1, "blocks follow each other: no step was lost on the way to its entry"
+        entry = Entry(outcome.kind.key, outcome.block(self._nonce, self._head))
+        self._last, self._head = outcome.last, chain(self._head, entry.key, entry.value)
         self._stepped.append((entry, outcome, self._head))
         return entry, outcome
 
@@ -130,6 +131,7 @@ class Writer:
             raise CorruptState(f"TLog offset {offset}: a block of this reign that this writer did not write; stop both")
         if verdict.accepted and self.reigns and not self.fold.pending and self._machine is None:
             self._machine = Machine(self._bundle, self.fold.state, self.fold.settled, self._compiled)
+            self._head, self._last = self.fold.head, self.fold.settled
         return verdict, None
 
     def _check_not_superseded(self) -> None:

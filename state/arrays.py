@@ -38,9 +38,14 @@ class ArrayPageType:
     def __len__(self) -> int:
         return int(self.index[page_index.COUNT])
 
+    @property
+    def used(self) -> int:
+        """How many slots have ever been taken; epoch 0 is one that is free again."""
+        return int(self.index[page_index.USED])
+
     def reserve(self, more: int) -> None:
         """Provide room for so many further pages."""
-        slots = int(self.index[page_index.USED]) + more
+        slots = self.used + more
         if slots * self.stride > len(self.arena):
             grown = np.zeros(max(slots, 2 * len(self.arena) // self.stride) * self.stride, np.uint64)
             grown[: len(self.arena)] = self.arena
@@ -80,7 +85,7 @@ class ArrayPageType:
         return slot[1:split].tobytes(), int(slot[0]), slot[split:].tobytes()
 
     def __iter__(self) -> Iterator[tuple[bytes, int, bytes]]:
-        for number in range(int(self.index[page_index.USED])):
+        for number in range(self.used):
             if self.arena[number * self.stride] != 0:
                 yield self.read(number)
 

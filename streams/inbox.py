@@ -47,6 +47,10 @@ class Inbox:
             )
         self._add(ticket)
 
+    def put_always(self, ticket: Ticket) -> None:
+        """As `put`, for what must not wait for clients: there is little of it, and it is bounded elsewhere."""
+        self._add(ticket)
+
     async def take(self) -> list[Ticket]:
         """All that is there, up to GROUP_BYTES; at least one ticket."""
         await self._filled.wait()

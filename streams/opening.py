@@ -7,6 +7,7 @@ of it before that is done.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,10 @@ from mmsb.processors.intake import read_batches
 from mmsb.processors.writer import Entry, Writer
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.errors import CorruptState, GenerationConflict, InvalidValue
-from mmsb.schemas.tlog.blocks import unpack_block_header
+from mmsb.schemas.limits import WINDOW_DEFAULT
+from mmsb.schemas.tlog.blocks import FIXED, unpack_block_header
 from mmsb.schemas.tlog.claims import Durability
+from mmsb.schemas.tlog.follow_up_rows import count_follow_ups
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.array_fold import ArrayFold
@@ -44,10 +47,55 @@ class Opened:
     tlog: Log
     mark: Mark
     writer: Writer
+    follow_up_blocks: list[int]
+    """TLog offsets of the blocks that count and have follow-ups."""
 
     def close(self) -> None:
         for part in (self.intents, self.tlog, self.mark):
             part.close()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a partition's genesis should say. None leaves it to the one that is there, or to the default."""
+
+    app: str
+    partition: int
+    partition_count: int | None = None
+    window: int | None = None
+    log_id: bytes | None = None
+
+    def genesis(self, nonce: bytes) -> Genesis:
+        window = WINDOW_DEFAULT if self.window is None else self.window
+        return Genesis(self.log_id or nonce, self.app, self.partition, self.partition_count or 1, window)
+
+    def check(self, found: Genesis) -> None:
+        if found.app != self.app:
+            raise InvalidValue(
+                f"this data folder is of {found.app!r}, and the application is {self.app!r}; name another"
+            )
+        for name, fixed, asked in (
+            ("partitions", found.partition_count, self.partition_count),
+            ("window", found.window, self.window),
+        ):
+            if asked not in (None, fixed):
+                raise InvalidValue(
+                    f"{name}: this data folder was made with {fixed}, which is fixed for ever; found {asked}: leave it "
+                    "out, or name another folder"
+                )
+        if found.partition != self.partition or self.log_id not in (None, found.log_id):
+            raise CorruptState(
+                f"partition {self.partition}: expected the log {self.log_id and self.log_id.hex()}, found partition "
+                f"{found.partition} of log {found.log_id.hex()}: folders were mixed up; restore a good copy"
+            )
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What folding a TLog has found."""
+
+    fold: Fold
+    follow_up_blocks: list[int]
 
 
 @dataclass(frozen=True)
@@ -60,25 +108,41 @@ class Code:
     dev: bool = False  # other code under the same generation takes the next one by itself
 
 
-def open_partition(world: World, folder: Path, genesis: Genesis, code: Code, tell: Progress) -> Opened:
-    """Blocks while it folds. `genesis` is what the TLog begins with if there is none."""
+def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell: Progress) -> Opened:
+    """Blocks while it folds. `wanted` is what the TLog begins with if there is none, and is checked if there is."""
     make_folders(world.files, folder)
-    mark = Mark.open(world.files, folder / MARK)
-    tlog = Log.open(world.files, folder / TLOG, mark.durable.tlog)
-    intents = Log.open(world.files, folder / INTENTS, mark.durable.intents)
-    if tlog.end == 0:
-        intents.require(0)
+    with ExitStack() as opened:
+        mark = Mark.open(world.files, folder / MARK)
+        opened.callback(mark.close)
+        tlog = Log.open(world.files, folder / TLOG, mark.durable.tlog)
+        opened.callback(tlog.close)
+        intents = Log.open(world.files, folder / INTENTS, mark.durable.intents)
+        opened.callback(intents.close)
+        folded = _begin(world, folder, tlog, intents, wanted)
+        fold_rest(folded, tlog, intents, tell)
         tlog.mend()
-        append_entry(tlog, Entry(TlogKind.GENESIS.key, genesis.pack()), world.time_ms())
-        fold: Fold = ArrayFold(genesis.pack())
-    else:
-        fold = fold_log(tlog, intents, tell)
-        _check_genesis(fold.genesis, genesis)
-        tlog.mend()
-    intents.mend()
-    writer = claim(fold, code, world.nonce(), tlog, world.time_ms())
-    mark.write(Durable(intents.durable, tlog.durable))
-    return Opened(intents, tlog, mark, writer)
+        if tlog.end == 0:
+            append_entry(tlog, Entry(TlogKind.GENESIS.key, folded.fold.genesis.pack()), world.time_ms())
+        intents.mend()
+        writer = claim(folded.fold, code, world.nonce(), tlog, world.time_ms())
+        mark.write(Durable(intents.durable, tlog.durable))
+        opened.pop_all()
+    return Opened(intents, tlog, mark, writer, folded.follow_up_blocks)
+
+
+def _begin(world: World, folder: Path, tlog: Log, intents: Log, wanted: Wanted) -> Folded:
+    """The fold of record 0, which is checked; or of the one that is to be written, if there is none."""
+    if tlog.end:
+        records = read_batches(tlog.read(0, 1))
+        fold = ArrayFold(records.value(0), records.key(0))
+        wanted.check(fold.genesis)
+        return Folded(fold, [])
+    if intents.end:
+        raise CorruptState(
+            f"{folder / TLOG}: expected a TLog beside an intents log of {intents.end} records, found none: something "
+            "removed it; restore a good copy"
+        )
+    return Folded(ArrayFold(wanted.genesis(world.nonce()).pack()), [])
 
 
 def make_folders(files: Files, folder: Path) -> None:
@@ -90,21 +154,21 @@ def make_folders(files: Files, folder: Path) -> None:
     files.sync_folder(folder.parent)
 
 
-def fold_log(tlog: Log, intents: Log, tell: Progress) -> Fold:
+def fold_rest(folded: Folded, tlog: Log, intents: Log, tell: Progress) -> None:
     """Fold all of a TLog whose intents are there; the rest, which only a weaker promise allows, is cut off."""
-    records = read_batches(tlog.read(0, 1))
-    fold = ArrayFold(records.value(0), records.key(0))
+    fold = folded.fold
     while fold.next < tlog.end:
         records = read_batches(tlog.read(fold.next, FOLD_BYTES))
-        for index in range(len(records)):
+        for index in range(fold.next - records.first, len(records)):
             value = records.value(index)
             if _settles_more(fold, value, intents.end):
                 _check_promise(fold, intents)
                 tlog.cut(fold.next)
-                return fold
-            fold.read(fold.next, records.key(index), value)
+                return
+            verdict = fold.read(fold.next, records.key(index), value)
+            if verdict.value is not None and count_follow_ups(memoryview(verdict.value)[FIXED.size :]):
+                folded.follow_up_blocks.append(verdict.offset)
         tell(fold.next, tlog.end)
-    return fold
 
 
 def _settles_more(fold: Fold, value: bytes | None, end: int) -> bool:
@@ -121,16 +185,6 @@ def _check_promise(fold: Fold, intents: Log) -> None:
         raise CorruptState(
             f"TLog offset {fold.next} settles intents from {fold.settled + 1} on, and the intents log ends at "
             f"{intents.end}: they were durable when it was written, so the disk has lost them; restore a good copy"
-        )
-
-
-def _check_genesis(found: Genesis, wanted: Genesis) -> None:
-    if found.app != wanted.app:
-        raise InvalidValue(f"this data folder is of {found.app!r}, and the application is {wanted.app!r}; name another")
-    if (found.partition, found.partition_count) != (wanted.partition, wanted.partition_count):
-        raise InvalidValue(
-            f"this data folder was made with partitions={found.partition_count}, which is fixed for ever; found "
-            f"partitions={wanted.partition_count}"
         )
 
 

@@ -7,27 +7,36 @@ the fold has not accepted; what a stage raises stops the partition, and what is 
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Final
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final, cast
 
-from mmsb.processors.batching import Intents, RawBatch, batch_of
+from mmsb.processors.batching import Intents, RawBatch
 from mmsb.processors.intake import read_batches
 from mmsb.processors.machine import Outcome
 from mmsb.processors.receipts import Receipts, concat_receipts, receipts_of
 from mmsb.processors.writer import Entry
 from mmsb.schemas.errors import OutcomeUnknown
+from mmsb.schemas.ids import source_of_follow_up
+from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.schemas.statuses import Status
-from mmsb.schemas.tlog.blocks import OutcomeRow
+from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.claims import Durability
+from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
+from mmsb.state.arrays import ArrayState
+from mmsb.state.page_copy import PageCopy
 from mmsb.state.pages import PageId
+from mmsb.streams.door import StoredPage
+from mmsb.streams.grouping import batches_of
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
 from mmsb.streams.log import Durable
 from mmsb.streams.opening import Opened, encode_entry
 from mmsb.streams.tickets import Receipt, Ticket
-from mmsb.streams.world import Worker, World
+from mmsb.streams.world import World
 
-AHEAD: Final = 4  # groups, and blocks, that may wait between two stages
+GROUPS_AHEAD: Final = 4  # groups that may be durable and not stepped
+BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they become so together
+SCAN_PAGES: Final = 1_000  # that a scan gives at a time
 
 Stepped = tuple[Entry, Outcome, Receipts]
 
@@ -38,17 +47,27 @@ class Partition:
     def __init__(self, world: World, number: int, opened: Opened, durability: Durability) -> None:
         self.number = number
         self.inbox = Inbox()
+        self.opened = opened
         self.accepted = opened.writer.fold.settled
+        self.outcomes: Counter[Status] = Counter()  # since this start
+        self.emitted = dict(_sent(opened))
+        self.follow_up_blocks = opened.follow_up_blocks
+        self.new_follow_ups = asyncio.Event()
+        self.all_relayed = asyncio.Event()
+        self._fold = opened.writer.fold
         self._logged_before = opened.intents.end
         self._world = world
-        self._opened = opened
         self._durability = durability
-        self._machine = asyncio.Lock()  # who has it may use writer, fold and state
-        self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(AHEAD)
-        self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(AHEAD)
+        self._machine = asyncio.Lock()  # who has it may look at pages, which belong to the stepping thread
+        self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
+        self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
         self._waiting: deque[Ticket] = deque()  # logged, or about to be, and not settled, in the order of offsets
         self._readers: list[tuple[int, asyncio.Future[None]]] = []  # who waits for an offset to be accepted
-        self._workers: list[Worker] = [world.worker(f"{stage}-{number}") for stage in ("intents", "step", "tlog")]
+        self._failure: OutcomeUnknown | None = None
+        if self.follow_up_blocks:
+            self.new_follow_ups.set()
+        names = ("intents", "step", "tlog", "read")
+        self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
 
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:
@@ -58,24 +77,24 @@ class Partition:
     @property
     def idle(self) -> bool:
         """Whether all that was submitted, now or before this start, has settled."""
-        return not self._waiting and not len(self.inbox) and self.accepted == self._opened.intents.end - 1
+        return not self._waiting and not len(self.inbox) and self.accepted == self.opened.intents.end - 1
 
     # Stage 1
 
     async def _log_intents(self) -> None:
         while True:
             tickets = await self.inbox.take()
-            first = self._opened.intents.end
+            first = self.opened.intents.end
             for ticket in tickets:
                 ticket.first, first = first, first + ticket.count
             self._waiting.extend(tickets)
-            group = await self._workers[0].run(self._write_group, tickets, self._world.time_ms())
+            group = await self._logger.run(self._write_group, tickets, self._world.time_ms())
             for ticket in tickets:
                 ticket.tell_logged()
             await self._groups.put(group)
 
     def _write_group(self, tickets: list[Ticket], time_ms: int) -> list[RawBatch]:
-        log = self._opened.intents
+        log = self.opened.intents
         group = batches_of(tickets, log.end, time_ms)
         for batch in group:
             log.append(batch.data, batch.first, batch.count)
@@ -89,15 +108,16 @@ class Partition:
         """First what was logged before this start and has not settled, then what comes."""
         first = self.accepted + 1
         while first < self._logged_before:
-            first = await self._step_batch(self._opened.intents.read(first, GROUP_BYTES, self._logged_before), first)
+            batch = await self._stepper.run(self.opened.intents.read, first, GROUP_BYTES, self._logged_before)
+            first = await self._step_batch(batch, first)
         while True:
-            for batch in await self._groups.get():
-                await self._step_batch(batch.data, batch.first)
+            for raw in await self._groups.get():
+                await self._step_batch(raw.data, raw.first)
 
     async def _step_batch(self, batch: bytes | memoryview, first: int) -> int:
         """Step the records from an offset on; gives the offset after the last."""
         async with self._machine:
-            stepped = await self._workers[1].run(self._step, batch, first)
+            stepped = await self._stepper.run(self._step, batch, first)
         for block in stepped:
             await self._blocks.put(block)
         _, last, _ = stepped[-1]
@@ -109,7 +129,7 @@ class Partition:
         at = first - records.first
         stepped: list[Stepped] = []
         while at < len(records):
-            entry, outcome = self._opened.writer.step(records.slice(at, len(records)) if at else records)
+            entry, outcome = self.opened.writer.step(records.slice(at, len(records)) if at else records)
             stepped.append((entry, outcome, receipts_of(outcome)))
             at = outcome.last + 1 - records.first
         return stepped
@@ -117,31 +137,40 @@ class Partition:
     # Stage 3
 
     async def _append_blocks(self) -> None:
-        fold = self._opened.writer.fold
         while True:
-            entry, outcome, receipts = await self._blocks.get()
-            offset = fold.next
-            await self._workers[2].run(self._write_block, entry, outcome, offset, self._world.time_ms())
-            async with self._machine:
-                verdict, mine = self._opened.writer.read(offset, entry.key, entry.value)
-            assert verdict.accepted, "nobody else writes into a locked folder"
-            assert mine is outcome, "blocks are accepted in the order in which they were stepped"
-            self._accept(outcome, receipts)
+            blocks = [await self._blocks.get()]
+            while not self._blocks.empty():
+                blocks.append(self._blocks.get_nowait())
+            await self._appender.run(self._write_blocks, blocks, self._world.time_ms())
+            for entry, outcome, receipts in blocks:
+                verdict, mine = self.opened.writer.read(self._fold.next, entry.key, entry.value)
+                assert verdict.accepted, "nobody else writes into a locked folder"
+                assert mine is outcome, "blocks are accepted in the order in which they were stepped"
+                if count_follow_ups(outcome.sections):
+                    self.follow_up_blocks.append(verdict.offset)
+                    self.new_follow_ups.set()
+                    self.all_relayed.clear()
+                self._accept(outcome, receipts)
 
-    def _write_block(self, entry: Entry, outcome: Outcome, offset: int, time_ms: int) -> None:
-        intents, tlog = self._opened.intents, self._opened.tlog
+    def _write_blocks(self, blocks: list[Stepped], time_ms: int) -> None:
+        intents, tlog = self.opened.intents, self.opened.tlog
         safe = intents.end if self._durability == Durability.PROCESS else intents.durable
-        assert outcome.last < safe, "appended <= min(stepped, intents durable)"
-        tlog.append(encode_entry(entry, offset, time_ms), offset, 1)
+        for entry, outcome, _ in blocks:
+            assert outcome.last < safe, "appended <= min(stepped, intents durable)"
+            tlog.append(encode_entry(entry, tlog.end, time_ms), tlog.end, 1)
         if self._durability != Durability.PROCESS:
             tlog.sync()
-        self._opened.mark.write(Durable(intents.durable, tlog.durable))
+        elif tlog.durable > self.opened.mark.durable.tlog:
+            intents.sync()  # a full segment was sealed, so durable: what it settles must not be lost before it is
+        self.opened.mark.write(Durable(intents.durable, tlog.durable))
 
     def _accept(self, outcome: Outcome, receipts: Receipts) -> None:
         """Tell everybody who waited for this."""
         assert outcome.first == self.accepted + 1, "accepted without a gap"
         self.accepted = outcome.last
+        self.outcomes.update(receipts.counts)
         released = 0
+        singles = _Singles(self.number, receipts)
         while self._waiting and self._waiting[0].first <= outcome.last:
             ticket = self._waiting[0]
             if isinstance(ticket.intents, Intents):
@@ -150,8 +179,82 @@ class Partition:
                 break
             self._waiting.popleft()
             released += ticket.size
-            ticket.tell_settled(self._result(ticket, receipts))
+            if ticket.settled is not None and not ticket.settled.done():
+                single = isinstance(ticket.intents, bytes)
+                ticket.settled.set_result(singles.at(ticket.first) if single else concat_receipts(ticket.parts))
         self.inbox.release(released)
+        self._wake_readers()
+
+    # Follow-ups
+
+    def counted(self, source: int) -> int:
+        """The highest number that counted of the follow-ups of a partition."""
+        state = self._fold.state
+        return state.mark(FOLLOW_UP, source_of_follow_up(state.genesis.log_id, source))
+
+    def hand(self, ticket: Ticket) -> None:
+        """Have follow-ups logged, whatever clients have in flight."""
+        self.inbox.put_always(ticket)
+
+    async def make_durable(self) -> None:
+        """Have what is accepted on disk, which with durability `process` nobody has waited for yet."""
+        if self._durability == Durability.PROCESS:
+            await self._appender.run(self._sync_both)
+
+    def _sync_both(self) -> None:
+        self.opened.intents.sync()
+        self.opened.tlog.sync()
+
+    async def read_follow_ups(self, offset: int) -> list[FollowUpRow]:
+        """Those of the block at a TLog offset."""
+        return await self._reader.run(self._read_follow_ups, offset)
+
+    def _read_follow_ups(self, offset: int) -> list[FollowUpRow]:
+        records = read_batches(self.opened.tlog.read(offset, 1))
+        value = records.value(offset - records.first)
+        assert value is not None, "a block has a value"
+        return list(read_follow_ups(value))
+
+    # Reads
+
+    async def get(self, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+        """Epoch and body of each page at one step boundary, once that is accepted."""
+        async with self._machine:
+            boundary = self.opened.writer.machine.settled
+            found = [self._fold.state.pages.get(page) for page in pages]
+        await self._until_accepted(boundary)
+        return found
+
+    async def scan(self, type_id: int) -> AsyncIterator[list[StoredPage]]:
+        """All pages of a type at one step boundary, in the order of their keys."""
+        async with self._machine:
+            boundary = self.opened.writer.machine.settled
+            copied = await self._stepper.run(self._copy_pages, type_id)
+        await self._until_accepted(boundary)
+        for start in range(0, len(copied) if copied else 0, SCAN_PAGES):
+            assert copied is not None, "it has pages"
+            yield await self._reader.run(copied.pages, start, start + SCAN_PAGES)
+
+    def _copy_pages(self, type_id: int) -> PageCopy | None:
+        state = cast(ArrayState, self._fold.state)
+        layout = state.layout_of(type_id)
+        return None if layout is None else PageCopy(layout, state.array_pages.of(layout))
+
+    async def until_idle(self) -> None:
+        while not self.idle:
+            await self._until_accepted(self.accepted + 1)
+
+    async def _until_accepted(self, offset: int) -> None:
+        if offset > self.accepted:
+            if self._failure is not None:
+                raise self._failure
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._readers.append((offset, turn))
+            await turn
+
+    def _wake_readers(self) -> None:
+        if not self._readers:
+            return
         waiting, self._readers = self._readers, []
         for offset, turn in waiting:
             if offset > self.accepted:
@@ -159,47 +262,11 @@ class Partition:
             elif not turn.done():
                 turn.set_result(None)
 
-    def _result(self, ticket: Ticket, receipts: Receipts) -> Receipt | Receipts:
-        if isinstance(ticket.intents, Intents):
-            return ticket.parts[0] if len(ticket.parts) == 1 else concat_receipts(ticket.parts)
-        at = ticket.first - receipts.first
-        status = Status(int(receipts.statuses[at]))
-        first_offset = int(receipts.first_offsets[at]) if status == Status.DUPLICATE else None
-        return Receipt(self.number, ticket.first, status, receipts.rejection(at), first_offset)
-
-    # Reads
-
-    async def get(self, pages: list[PageId]) -> list[tuple[int, bytes] | None]:
-        """Epoch and body of each page at one step boundary, once that is accepted."""
-        async with self._machine:
-            state, boundary = self._opened.writer.fold.state, self._opened.writer.machine.settled
-            found = [state.pages.get(page) for page in pages]
-        await self._until_accepted(boundary)
-        return found
-
-    async def _until_accepted(self, offset: int) -> None:
-        if offset > self.accepted:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._readers.append((offset, turn))
-            await turn
-
-    def explain(self, receipt: Receipt) -> str:
-        """What became of an intent, in words."""
-        row = OutcomeRow(receipt.status or Status.NOOP, rejection=receipt.rejection)
-        return self._opened.writer.machine.explain(row)
-
     # The end
-
-    async def settle_all(self, stages: "asyncio.Task[None]") -> None:
-        """Wait until all that was submitted has settled, or the stages have ended."""
-        while not self.idle and not stages.done():
-            next_block = asyncio.ensure_future(self._until_accepted(self.accepted + 1))
-            await asyncio.wait([next_block, stages], return_when=asyncio.FIRST_COMPLETED)
-            next_block.cancel()
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
-        unknown = OutcomeUnknown(
+        self._failure = unknown = OutcomeUnknown(
             f"partition {self.number} stopped ({error}): what was submitted may be in the log or not; after the next "
             "start submit it again with the same id"
         )
@@ -209,28 +276,42 @@ class Partition:
         for _, turn in self._readers:
             if not turn.done():
                 turn.set_exception(unknown)
+        self._readers = []
 
-    def close(self) -> None:
-        """Once its stages have ended: leave nothing open. Blocks until threads have ended."""
-        for worker in self._workers:
+    async def close(self) -> None:
+        """Once its stages have ended: wait for the threads, and leave nothing open."""
+        for worker in (self._logger, self._stepper, self._appender, self._reader):
+            await worker.run(_nothing)  # what it was asked before is done when this is
             worker.close()
-        self._opened.close()
+        self.opened.close()
 
 
-def batches_of(tickets: list[Ticket], first: int, time_ms: int) -> list[RawBatch]:
-    """Raw batches for a group: single intents that follow each other share one."""
-    made: list[RawBatch] = []
-    singles: list[bytes] = []
-    for ticket in [*tickets, None]:
-        if ticket is not None and isinstance(ticket.intents, bytes):
-            singles.append(ticket.intents)
-            continue
-        if singles:
-            made.append(RawBatch(first, len(singles), batch_of(singles, first, time_ms)))
-            first += len(singles)
-            singles = []
-        if ticket is not None:
-            assert isinstance(ticket.intents, Intents), "bytes are singles"
-            made += ticket.intents.batches(first, time_ms)
-            first += ticket.count
-    return made
+def _nothing() -> None:
+    """What a thread is asked when only its being done matters."""
+
+
+def _sent(opened: Opened) -> list[tuple[int, int]]:
+    state = opened.writer.fold.state
+    return [(target, state.sent(target)) for target in range(state.genesis.partition_count) if state.sent(target)]
+
+
+_STATUSES: Final = {int(status): status for status in Status}
+
+
+class _Singles:
+    """Receipts of single intents out of a block's columns."""
+
+    def __init__(self, partition: int, receipts: Receipts) -> None:
+        self._partition = partition
+        self._receipts = receipts
+        self._statuses: list[int] = []
+
+    def at(self, offset: int) -> Receipt:
+        receipts, index = self._receipts, offset - self._receipts.first
+        if not self._statuses:
+            self._statuses = receipts.statuses.tolist()
+        status = _STATUSES[self._statuses[index]]
+        if status == Status.APPLIED:
+            return Receipt(self._partition, offset, status)
+        first_offset = int(receipts.first_offsets[index]) if status == Status.DUPLICATE else None
+        return Receipt(self._partition, offset, status, receipts.rejection(index), first_offset)

@@ -32,7 +32,7 @@ class Receipt:
 class Ticket:
     """Intents of one call, on their way from its hands to a block that counts; its futures are what it waits for."""
 
-    intents: bytes | Intents  # one packed intent, or many as columns
+    intents: bytes | list[bytes] | Intents  # one packed intent, some of them, or many as columns
     count: int
     size: int  # bytes, as the limit of what is in flight counts them
     logged: "asyncio.Future[int] | None" = None  # the first one's offset

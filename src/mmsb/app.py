@@ -17,7 +17,7 @@ from mmsb.schemas.declaring import intent_layout, page_layout
 from mmsb.schemas.errors import InvalidDefinition, InvalidValue
 from mmsb.schemas.ids import make_id
 from mmsb.schemas.layouts import IntentLayout, PageLayout
-from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX, WINDOW_DEFAULT
+from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX
 from mmsb.schemas.markers import MISSING
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.places import function_node, place_of_class
@@ -128,20 +128,23 @@ class App:
         *,
         data: str | Path,
         durability: Durability = Durability.FSYNC,
-        window: int = WINDOW_DEFAULT,
+        partitions: int | None = None,
+        window: int | None = None,
         interpreted: bool = False,
         dev: bool = False,
     ) -> "Bus":
         """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
 
-        `window` is how many offsets back an id is known, fixed when the folder is made. `interpreted` runs user code as
-        plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next generation by itself.
+        `partitions` (1 unless said otherwise) and `window`, which is how many offsets back an id is known, are fixed
+        when the folder is made. `interpreted` runs user code as plain Python, where breakpoints in `delta` are met.
+        With `dev` changed code takes the next generation by itself.
         """
-        from mmsb.streams.bus import Bus, Settings  # loads NumPy and Numba, which declaring does without
+        from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
+        from mmsb.streams.engine import Engine, Settings
         from mmsb.streams.world import RealWorld
 
-        settings = Settings(durability, window, interpreted, dev)
-        return Bus(self.bundle(debug=interpreted), Path(data), settings, RealWorld())
+        settings = Settings(durability, partitions, window, interpreted, dev)
+        return Bus(Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld()))
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():

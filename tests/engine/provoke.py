@@ -5,7 +5,8 @@ from pathlib import Path
 
 import mmsb
 from examples.bank import Deposit, app
-from mmsb.streams.bus import Bus, Settings
+from mmsb.streams.bus import Bus
+from mmsb.streams.engine import Engine, Settings
 from mmsb.streams.files import File, RealFiles
 from mmsb.streams.world import RealWorld
 
@@ -49,7 +50,7 @@ class FullDisk(RealFiles):
 async def outcome_unknown() -> None:
     world, disk = RealWorld(), FullDisk()
     world.files = disk
-    async with Bus(app.bundle(), folder(), Settings(interpreted=True), world) as bank:
+    async with Bus(Engine(app.bundle(), folder(), Settings(interpreted=True), world)) as bank:
         await bank.submit(Deposit(1, 5))
         disk.full = True
         await bank.submit(Deposit(1, 5), id="salary-11")

@@ -11,7 +11,8 @@ import pytest
 import mmsb
 from examples.bank import Account, Deposit, Open, Transfer, app
 from mmsb.schemas.errors import Overloaded, PageNotFound
-from mmsb.streams.bus import TICKET_BYTES, Bus
+from mmsb.streams.bus import Bus
+from mmsb.streams.engine import TICKET_BYTES
 from tests.engine import provoke
 
 WAYS = [pytest.param(True, id="interpreted"), pytest.param(False, id="compiled")]
@@ -115,7 +116,7 @@ def test_what_does_not_fit_is_refused_by_the_limits_name(start: Any) -> None:
     async def main() -> None:
         async with start() as bank:
             await bank.submit(Open(1, "ann"))
-            bank._running.inbox.limit = 4 * (len(mmsb.pack(Deposit(1, 1))) + TICKET_BYTES)
+            bank.door._partitions[0].inbox.limit = 4 * (len(mmsb.pack(Deposit(1, 1))) + TICKET_BYTES)
             futures = [bank.submit_nowait(Deposit(1, 1)) for _ in range(4)]
             with pytest.raises(Overloaded, match="IN_FLIGHT_BYTES_MAX"):
                 bank.submit_nowait(Deposit(1, 1))

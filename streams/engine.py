@@ -1,0 +1,287 @@
+"""The one process that writes a data folder: all of its partitions at work, behind the door of streams/door.py.
+
+    folder/lock        held by this process
+    folder/0, 1, …     a partition each: intents/ tlog/ mark
+
+Partition 0 is made first and names the others' count and log id, so that a crash in between is mended by going on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from mmsb.processors.batching import Intents
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.receipts import Receipts, concat_receipts
+from mmsb.processors.routing import partition_for
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue, OutcomeUnknown
+from mmsb.schemas.events import Event
+from mmsb.schemas.tlog.claims import Durability
+from mmsb.state.pages import PageId
+from mmsb.streams.building import build, build_folding
+from mmsb.streams.door import About, EventFilter, Position, StoredPage
+from mmsb.streams.inbox import GROUP_BYTES
+from mmsb.streams.opening import Code, Opened, Progress, Wanted, open_partition
+from mmsb.streams.partition import Partition
+from mmsb.streams.past.changes import Change
+from mmsb.streams.relay import Relay
+from mmsb.streams.stats import Stats
+from mmsb.streams.tickets import Receipt, Ticket, Until
+from mmsb.streams.world import Lock, World
+
+TICKET_BYTES: Final = 512  # what one call costs in memory beside its intents
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an application runs. What is fixed for ever when a folder is made is None to take it as it is."""
+
+    durability: Durability = Durability.FSYNC
+    partitions: int | None = None
+    window: int | None = None
+    interpreted: bool = False
+    dev: bool = False
+
+
+class Engine:
+    """`async with Engine(…) as door:` opens the folder and runs until it is left."""
+
+    def __init__(
+        self, bundle: Bundle, folder: Path, settings: Settings, world: World, tell: Progress | None = None
+    ) -> None:
+        """`tell` hears from a thread how far folding is."""
+        self._bundle = bundle
+        self._folder = folder
+        self._settings = settings
+        self._world = world
+        self._tell: Progress = tell or (lambda done, total: None)
+        self._partitions: list[Partition] = []
+        self._relays: list[Relay] = []
+        self._running: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+        self._lock: Lock | None = None
+        self._about: About | None = None
+
+    async def __aenter__(self) -> "Engine":
+        self._lock = self._world.lock(self._folder)
+        try:
+            opened = await self._open()
+        except BaseException:
+            self._lock.close()
+            raise
+        genesis = opened[0].writer.fold.genesis
+        bundle, durability = opened[0].writer.machine.bundle, self._settings.durability
+        self._about = About(
+            tuple(part.writer.fold.genesis.log_id for part in opened),
+            bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window,
+        )  # fmt: skip
+        self._partitions = [Partition(self._world, n, part, durability) for n, part in enumerate(opened)]
+        self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
+        self._running = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let all that was submitted settle, then close; raises what stopped the engine, if something did."""
+        assert self._running is not None, "it was entered"
+        assert self._lock is not None, "it was entered"
+        try:
+            await self._settle_all(self._running)
+        finally:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+            await asyncio.gather(*(partition.close() for partition in self._partitions))
+            self._lock.close()
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    # Running
+
+    async def _open(self) -> list[Opened]:
+        """All partitions: the first, which knows how many there are, and then the others at once."""
+        settings, app = self._settings, self._bundle.app
+        opener = self._world.worker("open")
+        opened: list[Opened] = []
+        try:
+            code = await opener.run(self._code)
+            wanted = Wanted(app, 0, settings.partitions, settings.window)
+            opened.append(await opener.run(open_partition, self._world, self._folder / "0", wanted, code, self._tell))
+            genesis = opened[0].writer.fold.genesis
+            self._check_folders(genesis.partition_count)
+            others = [
+                Wanted(app, number, genesis.partition_count, genesis.window, genesis.log_id)
+                for number in range(1, genesis.partition_count)
+            ]
+            opened += await self._open_others(others, code)
+        except BaseException:
+            for part in opened:
+                part.close()
+            raise
+        finally:
+            opener.close()
+        return opened
+
+    def _code(self) -> Code:
+        settings = self._settings
+        compiled = None if settings.interpreted else build(self._bundle)
+        if compiled is not None:
+            build_folding()
+        return Code(self._bundle, compiled, settings.durability, settings.dev)
+
+    async def _open_others(self, wanted: list[Wanted], code: Code) -> list[Opened]:
+        openers = [self._world.worker(f"open-{each.partition}") for each in wanted]
+        try:
+            found = await asyncio.gather(
+                *(
+                    opener.run(open_partition, self._world, self._folder / str(each.partition), each, code, self._tell)
+                    for opener, each in zip(openers, wanted, strict=True)
+                ),
+                return_exceptions=True,
+            )
+        finally:
+            for opener in openers:
+                opener.close()
+        opened = [part for part in found if isinstance(part, Opened)]
+        failures = [part for part in found if isinstance(part, BaseException)]
+        if failures:
+            for part in opened:
+                part.close()
+            raise failures[0]
+        return opened
+
+    def _check_folders(self, count: int) -> None:
+        numbers = [int(name) for name in self._world.files.names(self._folder) if name.isdecimal()]
+        if max(numbers, default=0) >= count:
+            raise CorruptState(
+                f"{self._folder}: expected partitions 0 to {count - 1}, found {max(numbers)} as well: folders were "
+                "mixed up; restore a good copy"
+            )
+
+    async def _run(self) -> None:
+        """All stages of all partitions: if one of them fails, all stop."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for partition, relay in zip(self._partitions, self._relays, strict=True):
+                    for stage in (*partition.stages, relay.run()):
+                        group.create_task(stage)
+        except BaseExceptionGroup as failures:
+            self._failure = failures.exceptions[0]
+            for partition in self._partitions:
+                partition.fail(self._failure)
+
+    async def _settle_all(self, running: "asyncio.Task[None]") -> None:
+        """Wait until what was submitted has settled, and the follow-ups of that, or until nothing runs any more."""
+        parts = [*self._partitions, *self._relays]
+        while not running.done() and not all(part.idle for part in parts):
+            for part in parts:
+                waiting = asyncio.ensure_future(part.until_idle())
+                await asyncio.wait([waiting, running], return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+
+    def check(self) -> None:
+        """Raise if it does not run."""
+        if self._failure is not None:
+            raise EnvironmentFailed(f"the engine has stopped: {self._failure}; start it again")
+        if not self._partitions:
+            raise InvalidValue("it does not run: use it within `async with app.run(...) as bus:`")
+
+    # The door
+
+    @property
+    def about(self) -> About:
+        self.check()
+        assert self._about is not None, "it runs"
+        return self._about
+
+    async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
+        partition = self._partition_for(intent)
+        ticket = _ticket(intent, until)
+        if timeout is None:
+            await partition.inbox.put(ticket)
+        else:
+            async with asyncio.timeout(timeout):
+                await partition.inbox.put(ticket)
+        return await _outcome(partition, ticket, timeout)
+
+    def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
+        ticket = _ticket(intent, "settled")
+        self._partition_for(intent).inbox.put_nowait(ticket)
+        assert ticket.settled is not None, "that is what was asked for"
+        return ticket.settled
+
+    async def submit_many(self, intents: Intents) -> Receipts:
+        """In groups, so that while one is made durable the one before it is stepped."""
+        self.check()
+        rows = max(GROUP_BYTES // intents.value_bytes, 1)
+        partition, futures = self._partitions[0], list[asyncio.Future[Receipts]]()
+        try:
+            for start in range(0, len(intents), rows):
+                part = intents.slice(start, min(start + rows, len(intents)))
+                settled: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
+                futures.append(settled)
+                size = len(part) * part.value_bytes + TICKET_BYTES
+                await partition.inbox.put(Ticket(part, len(part), size, settled=settled))
+            return concat_receipts(await asyncio.gather(*futures))
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _partition_for(self, intent: bytes) -> Partition:
+        self.check()
+        return self._partitions[partition_for(self._bundle, len(self._partitions), intent)]
+
+    async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+        self.check()
+        return await self._partitions[partition].get(pages)
+
+    def scan(self, partition: int, type_id: int) -> AsyncIterator[list[StoredPage]]:
+        self.check()
+        return self._partitions[partition].scan(type_id)
+
+    async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+        raise NotImplementedError
+
+    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+        raise NotImplementedError
+
+    def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
+        raise NotImplementedError
+
+    async def stats(self) -> Stats:
+        raise NotImplementedError
+
+
+def _ticket(intent: bytes, until: Until) -> Ticket:
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    if until == "settled":
+        return Ticket(intent, 1, len(intent) + TICKET_BYTES, settled=future)
+    if until == "logged":
+        return Ticket(intent, 1, len(intent) + TICKET_BYTES, logged=future)
+    raise InvalidValue(f'until: expected "logged" or "settled", found {until!r}')
+
+
+async def _outcome(partition: Partition, ticket: Ticket, timeout: float | None) -> Receipt:
+    waited = ticket.settled or ticket.logged
+    assert waited is not None, "somebody waits for something"
+    try:
+        if timeout is None:
+            found = await waited
+        else:
+            async with asyncio.timeout(timeout):
+                found = await waited
+    except TimeoutError:
+        if partition.inbox.withdraw(ticket):
+            raise
+        raise OutcomeUnknown(
+            f"it did not settle within {timeout} s: it may still; submit it again with the same id to learn it"
+        ) from None
+    except asyncio.CancelledError:
+        partition.inbox.withdraw(ticket)
+        raise
+    return found if isinstance(found, Receipt) else Receipt(partition.number, found)
