@@ -1,0 +1,60 @@
+"""Serves a door to other processes, over the socket of its data folder."""
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from mmsb.schemas.errors import MmsbError, Overloaded
+from mmsb.streams.door import Door
+from mmsb.streams.serving import address
+from mmsb.streams.serving.hello import encode_about
+from mmsb.streams.serving.session import Session
+
+CONNECTIONS_MAX: Final = 256
+FLUSH_SECONDS: Final = 5.0  # how long a client that closing waits for may take to read its last answers
+
+
+class Server:
+    """`async with Server(door, folder):` serves while it lasts. Whoever starts it holds the folder's lock."""
+
+    def __init__(self, door: Door, folder: Path) -> None:
+        self._door = door
+        self._folder = folder
+        self._about = b""
+        self._sessions: set[Session] = set()
+        self._listener: asyncio.Server | None = None
+
+    async def __aenter__(self) -> "Server":
+        self._about = encode_about(self._door.about)
+        listener = address.listen(self._folder)
+        self._listener = await asyncio.get_running_loop().create_unix_server(self.session, sock=listener)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no more requests, answer those that are there, which needs a door that still runs, and leave no file."""
+        assert self._listener is not None, "it was entered"
+        self._listener.close()
+        address.remove(self._folder)
+        sessions = list(self._sessions)
+        for session in sessions:
+            session.stop()
+        await asyncio.gather(*(_leave(session) for session in sessions))
+
+    def session(self) -> Session:
+        """One more connection; one too many is told so."""
+        refusal: MmsbError | None = None
+        if len(self._sessions) >= CONNECTIONS_MAX:
+            refusal = Overloaded(f"CONNECTIONS_MAX: {CONNECTIONS_MAX} clients are connected; close one, or share it")
+        session = Session(self._door, self._about, self._sessions.discard, refusal)
+        self._sessions.add(session)
+        return session
+
+
+async def _leave(session: Session) -> None:
+    await session.quiet.wait()
+    await asyncio.wait([session.ended], timeout=FLUSH_SECONDS)
+    session.abort()
+    await session.ended
