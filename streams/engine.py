@@ -29,7 +29,7 @@ from mmsb.streams.opening import Code, Opened, Progress, Wanted, open_partition
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change
 from mmsb.streams.relay import Relay
-from mmsb.streams.stats import Stats
+from mmsb.streams.stats import Stats, resident_bytes
 from mmsb.streams.tickets import Receipt, Ticket, Until
 from mmsb.streams.world import Lock, World
 
@@ -65,6 +65,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._lock: Lock | None = None
         self._about: About | None = None
+        self._started = 0.0
 
     async def __aenter__(self) -> "Engine":
         self._lock = self._world.lock(self._folder)
@@ -81,6 +82,7 @@ class Engine:
         )  # fmt: skip
         self._partitions = [Partition(self._world, n, part, durability) for n, part in enumerate(opened)]
         self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
+        self._started = self._world.seconds()
         self._running = asyncio.create_task(self._run())
         return self
 
@@ -177,7 +179,7 @@ class Engine:
 
     async def _settle_all(self, running: "asyncio.Task[None]") -> None:
         """Wait until what was submitted has settled, and the follow-ups of that, or until nothing runs any more."""
-        parts = [*self._partitions, *self._relays]
+        parts: list[Partition | Relay] = [*self._partitions, *self._relays]
         while not running.done() and not all(part.idle for part in parts):
             for part in parts:
                 waiting = asyncio.ensure_future(part.until_idle())
@@ -238,11 +240,11 @@ class Engine:
 
     async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
         self.check()
-        return await self._partitions[partition].get(pages)
+        return await self._partitions[partition].reads.get(pages)
 
     def scan(self, partition: int, type_id: int) -> AsyncIterator[list[StoredPage]]:
         self.check()
-        return self._partitions[partition].scan(type_id)
+        return self._partitions[partition].reads.scan(type_id)
 
     async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
         raise NotImplementedError
@@ -254,7 +256,18 @@ class Engine:
         raise NotImplementedError
 
     async def stats(self) -> Stats:
-        raise NotImplementedError
+        about = self.about
+        parts = [await each.stats(relay) for each, relay in zip(self._partitions, self._relays, strict=True)]
+        return Stats(
+            app=about.descriptor.app,
+            generation=about.generation,
+            bundle=about.bundle.hex(),
+            durability=about.durability.name.lower(),
+            seconds=self._world.seconds() - self._started,
+            settled_per_second=sum(partition.rate.per_second for partition in self._partitions),
+            memory_bytes=resident_bytes(),
+            partitions=tuple(parts),
+        )
 
 
 def _ticket(intent: bytes, until: Until) -> Ticket:

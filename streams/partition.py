@@ -8,8 +8,8 @@ the fold has not accepted; what a stage raises stops the partition, and what is 
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any, Final, cast
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from mmsb.processors.batching import Intents, RawBatch
 from mmsb.processors.intake import read_batches
@@ -23,20 +23,20 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
-from mmsb.state.arrays import ArrayState
-from mmsb.state.page_copy import PageCopy
-from mmsb.state.pages import PageId
-from mmsb.streams.door import StoredPage
 from mmsb.streams.grouping import batches_of
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
 from mmsb.streams.log import Durable
 from mmsb.streams.opening import Opened, encode_entry
+from mmsb.streams.rates import Rate
+from mmsb.streams.reading import Reads
+from mmsb.streams.relay import Relay
+from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt, Ticket
+from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World
 
 GROUPS_AHEAD: Final = 4  # groups that may be durable and not stepped
 BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they become so together
-SCAN_PAGES: Final = 1_000  # that a scan gives at a time
 
 Stepped = tuple[Entry, Outcome, Receipts]
 
@@ -48,26 +48,28 @@ class Partition:
         self.number = number
         self.inbox = Inbox()
         self.opened = opened
-        self.accepted = opened.writer.fold.settled
+        self.settled = Watermark(opened.writer.fold.settled)  # the last intent whose outcome is accepted
         self.outcomes: Counter[Status] = Counter()  # since this start
+        self.rate = Rate(world)
         self.emitted = dict(_sent(opened))
         self.follow_up_blocks = opened.follow_up_blocks
         self.new_follow_ups = asyncio.Event()
         self.all_relayed = asyncio.Event()
         self._fold = opened.writer.fold
+        self._digest = self._fold.digest.pack()  # after the last accepted block
         self._logged_before = opened.intents.end
         self._world = world
         self._durability = durability
-        self._machine = asyncio.Lock()  # who has it may look at pages, which belong to the stepping thread
+        self._machine = asyncio.Lock()
         self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
         self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
         self._waiting: deque[Ticket] = deque()  # logged, or about to be, and not settled, in the order of offsets
-        self._readers: list[tuple[int, asyncio.Future[None]]] = []  # who waits for an offset to be accepted
-        self._failure: OutcomeUnknown | None = None
+        self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:
             self.new_follow_ups.set()
         names = ("intents", "step", "tlog", "read")
         self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
+        self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog)
 
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:
@@ -77,7 +79,7 @@ class Partition:
     @property
     def idle(self) -> bool:
         """Whether all that was submitted, now or before this start, has settled."""
-        return not self._waiting and not len(self.inbox) and self.accepted == self.opened.intents.end - 1
+        return not self._waiting and not len(self.inbox) and self.settled.at == self.opened.intents.end - 1
 
     # Stage 1
 
@@ -106,7 +108,7 @@ class Partition:
 
     async def _step_groups(self) -> None:
         """First what was logged before this start and has not settled, then what comes."""
-        first = self.accepted + 1
+        first = self.settled.at + 1
         while first < self._logged_before:
             batch = await self._stepper.run(self.opened.intents.read, first, GROUP_BYTES, self._logged_before)
             first = await self._step_batch(batch, first)
@@ -166,9 +168,9 @@ class Partition:
 
     def _accept(self, outcome: Outcome, receipts: Receipts) -> None:
         """Tell everybody who waited for this."""
-        assert outcome.first == self.accepted + 1, "accepted without a gap"
-        self.accepted = outcome.last
+        assert outcome.first == self.settled.at + 1, "accepted without a gap"
         self.outcomes.update(receipts.counts)
+        self.rate.add(len(receipts))
         released = 0
         singles = _Singles(self.number, receipts)
         while self._waiting and self._waiting[0].first <= outcome.last:
@@ -183,7 +185,9 @@ class Partition:
                 single = isinstance(ticket.intents, bytes)
                 ticket.settled.set_result(singles.at(ticket.first) if single else concat_receipts(ticket.parts))
         self.inbox.release(released)
-        self._wake_readers()
+        self._digest = outcome.digest.pack()
+        self.settled.rise(outcome.last)
+        self._tlog.rise(self._fold.next)
 
     # Follow-ups
 
@@ -215,68 +219,43 @@ class Partition:
         assert value is not None, "a block has a value"
         return list(read_follow_ups(value))
 
-    # Reads
-
-    async def get(self, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
-        """Epoch and body of each page at one step boundary, once that is accepted."""
-        async with self._machine:
-            boundary = self.opened.writer.machine.settled
-            found = [self._fold.state.pages.get(page) for page in pages]
-        await self._until_accepted(boundary)
-        return found
-
-    async def scan(self, type_id: int) -> AsyncIterator[list[StoredPage]]:
-        """All pages of a type at one step boundary, in the order of their keys."""
-        async with self._machine:
-            boundary = self.opened.writer.machine.settled
-            copied = await self._stepper.run(self._copy_pages, type_id)
-        await self._until_accepted(boundary)
-        for start in range(0, len(copied) if copied else 0, SCAN_PAGES):
-            assert copied is not None, "it has pages"
-            yield await self._reader.run(copied.pages, start, start + SCAN_PAGES)
-
-    def _copy_pages(self, type_id: int) -> PageCopy | None:
-        state = cast(ArrayState, self._fold.state)
-        layout = state.layout_of(type_id)
-        return None if layout is None else PageCopy(layout, state.array_pages.of(layout))
-
-    async def until_idle(self) -> None:
-        while not self.idle:
-            await self._until_accepted(self.accepted + 1)
-
-    async def _until_accepted(self, offset: int) -> None:
-        if offset > self.accepted:
-            if self._failure is not None:
-                raise self._failure
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._readers.append((offset, turn))
-            await turn
-
-    def _wake_readers(self) -> None:
-        if not self._readers:
-            return
-        waiting, self._readers = self._readers, []
-        for offset, turn in waiting:
-            if offset > self.accepted:
-                self._readers.append((offset, turn))
-            elif not turn.done():
-                turn.set_result(None)
+    async def stats(self, relay: Relay) -> PartitionStats:
+        opened, state = self.opened, self._fold.state
+        pages = await self.reads.page_counts()
+        return PartitionStats(
+            partition=self.number,
+            logged=opened.intents.end - 1,
+            settled=self.settled.at,
+            tlog=self._tlog.at - 1,
+            reign=self._fold.reign.hex(),
+            digest=self._digest.hex(),
+            clock=state.clock,
+            pages=pages,
+            outcomes={status.name.lower(): count for status, count in sorted(self.outcomes.items())},
+            in_flight_bytes=self.inbox.in_flight,
+            intents_bytes=opened.intents.size,
+            tlog_bytes=opened.tlog.size,
+            emitted=dict(_sent(opened)),
+            relayed={target: number for target, number in relay.handed.items() if number},
+        )
 
     # The end
 
+    async def until_idle(self) -> None:
+        while not self.idle:
+            await self.settled.reach(self.settled.at + 1)
+
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
-        self._failure = unknown = OutcomeUnknown(
+        unknown = OutcomeUnknown(
             f"partition {self.number} stopped ({error}): what was submitted may be in the log or not; after the next "
             "start submit it again with the same id"
         )
         self.inbox.fail(unknown)
         while self._waiting:
             self._waiting.popleft().fail(unknown)
-        for _, turn in self._readers:
-            if not turn.done():
-                turn.set_exception(unknown)
-        self._readers = []
+        self.settled.fail(unknown)
+        self._tlog.fail(unknown)
 
     async def close(self) -> None:
         """Once its stages have ended: wait for the threads, and leave nothing open."""

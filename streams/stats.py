@@ -1,6 +1,9 @@
 """What a running engine says of itself: plain numbers, a row for each partition."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,13 +18,12 @@ class PartitionStats:
     digest: str
     clock: int  # microseconds, UTC
     pages: dict[str, int]  # how many there are, by type
-    ids: int  # in the dedupe window
     outcomes: dict[str, int]  # since this start, by status
     in_flight_bytes: int
     intents_bytes: int  # on disk
     tlog_bytes: int
-    relayed: dict[int, int]  # by target partition: follow-ups that it has been handed, of those that were emitted
-    emitted: dict[int, int]
+    emitted: dict[int, int]  # by target partition: follow-ups, ever
+    relayed: dict[int, int]  # those of them that the target has been handed
 
     @property
     def lag(self) -> int:
@@ -41,3 +43,14 @@ class Stats:
     settled_per_second: float  # over the last seconds
     memory_bytes: int  # resident, of the process
     partitions: tuple[PartitionStats, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines: the same names, and the lag of each partition."""
+        partitions = [{**asdict(each), "lag": each.lag} for each in self.partitions]
+        return {**asdict(self), "partitions": partitions}
+
+
+def resident_bytes() -> int:
+    """What this process holds in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -78,6 +78,11 @@ class Log:
         return self._end
 
     @property
+    def size(self) -> int:
+        """In bytes, indexes aside."""
+        return sum(segment.size for segment in self._segments)
+
+    @property
     def durable(self) -> int:
         """The offset after the last record that is known to be durable."""
         return self._durable

@@ -1,0 +1,99 @@
+"""Reads of a running partition: what the last accepted block left, as of one boundary between steps.
+
+Pages belong to the stepping thread, which is ahead of what counts. So a read looks at them between two steps, and is
+answered when the last of these is accepted.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, cast
+
+from mmsb.state.arrays import ArrayState
+from mmsb.state.page_copy import PageCopy
+from mmsb.state.page_fold import PageFold
+from mmsb.state.pages import PageId
+from mmsb.streams.door import StoredPage
+from mmsb.streams.events.source import Cut
+from mmsb.streams.opening import Opened
+from mmsb.streams.watermark import Watermark
+from mmsb.streams.world import Worker
+
+SCAN_PAGES: Final = 1_000  # that a scan gives at a time
+
+
+class Reads:
+    """What a partition answers, and what its events are made from (mmsb.streams.events.source.Source)."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        machine: asyncio.Lock,
+        stepper: Worker,
+        reader: Worker,
+        settled: Watermark,
+        tlog: Watermark,
+    ) -> None:
+        """`machine` is held by whoever may look at pages; `settled` and `tlog` rise with what is accepted."""
+        self._opened = opened
+        self._machine = machine
+        self._stepper = stepper
+        self._reader = reader
+        self._settled = settled
+        self._tlog = tlog
+
+    @property
+    def _state(self) -> ArrayState:
+        return cast(ArrayState, self._opened.writer.fold.state)
+
+    async def get(self, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+        """Epoch and body of each page."""
+        async with self._machine:
+            boundary = self._opened.writer.machine.settled
+            found = [self._state.pages.get(page) for page in pages]
+        await self._settled.reach(boundary)
+        return found
+
+    async def scan(self, type_id: int) -> AsyncIterator[list[StoredPage]]:
+        """All pages of a type, in the order of their keys."""
+        async with self._machine:
+            boundary = self._opened.writer.machine.settled
+            copied = await self._stepper.run(self._copy_pages, type_id)
+        await self._settled.reach(boundary)
+        if copied is not None:
+            for start in range(0, len(copied), SCAN_PAGES):
+                yield await self._reader.run(copied.pages, start, start + SCAN_PAGES)
+
+    def _copy_pages(self, type_id: int) -> PageCopy | None:
+        layout = self._state.layout_of(type_id)
+        return None if layout is None else PageCopy(layout, self._state.array_pages.of(layout))
+
+    async def page_counts(self) -> dict[str, int]:
+        """How many pages there are of each type."""
+        async with self._machine:
+            types = self._state.array_pages.types
+            return {
+                layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
+                for layout in self._state.layouts.values()
+            }
+
+    # For events
+
+    @property
+    def accepted(self) -> int:
+        return self._settled.at
+
+    def accepted_tlog(self) -> int:
+        return self._tlog.at
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._opened.tlog.read(offset, size, self._tlog.at)
+
+    async def wait(self, tlog_offset: int) -> None:
+        await self._tlog.reach(tlog_offset + 1)
+
+    async def cut(self) -> Cut:
+        async with self._machine:
+            settled = self._opened.writer.machine.settled
+            fold = PageFold.beside(self._opened.writer.fold)
+            await self._stepper.run(fold.own_pages)
+        return Cut(fold, settled)
