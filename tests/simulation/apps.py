@@ -1,6 +1,6 @@
 """The applications that a simulation runs, each twice: for the engine, and described for the model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Protocol
 
@@ -8,11 +8,13 @@ from examples import bank
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.requests import Request
 from mmsb.schemas.classes import Ref, layout_of
+from mmsb.schemas.partitions import partition_of
 from mmsb.state.pages import PageId
 from tests.model import bundle as model
 from tests.model.examples import ACCOUNT, SELF_AMOUNT, TRANSFER
+from tests.simulation import post
 
-ACCOUNTS = 8
+KEYS = 8
 SELF_ACCOUNT: model.Tree = ("arg", "account")
 ONE: model.Tree = ("lit", 1, "1")
 
@@ -30,8 +32,9 @@ class SimApp(Protocol):
         """Many intents of one class."""
         ...
 
-    def pages(self, random: Random) -> list[PageId]:
-        """Some pages to be read together."""
+    @property
+    def page(self) -> type[Any]:
+        """What its keys, which are numbers from 0, stand for."""
         ...
 
 
@@ -68,21 +71,44 @@ BANK = model.Bundle(
 class Bank:
     """examples/bank.py: what it may do to few accounts, refused for every reason that it knows."""
 
-    bundle: Bundle = bank.app.bundle()
+    bundle: Bundle = field(default_factory=bank.app.bundle)
     description: model.Bundle = BANK
+    page: type[Any] = bank.Account
 
     def request(self, random: Random) -> Request:
-        src, dst, amount = random.randrange(ACCOUNTS), random.randrange(ACCOUNTS), random.choice((-1, 1, 5, 50))
+        src, dst, amount = random.randrange(KEYS), random.randrange(KEYS), random.choice((-1, 1, 5, 50))
         kind = random.random()
         if kind < 0.2:
             return bank.Open(src, random.choice(("ann", "bob", "")))
         return bank.Deposit(src, amount) if kind < 0.5 else bank.Transfer(src, dst, amount)
 
     def columns(self, random: Random, count: int) -> tuple[type[Any], dict[str, Any]]:
-        accounts = [random.randrange(ACCOUNTS) for _ in range(count)]
+        accounts = [random.randrange(KEYS) for _ in range(count)]
         return bank.Deposit, {"account": accounts, "amount": [random.randint(-1, 9) for _ in range(count)]}
 
-    def pages(self, random: Random) -> list[PageId]:
-        keys = random.sample(range(ACCOUNTS), random.randint(1, 4))
-        type_id = layout_of(bank.Account).type_id
-        return [(type_id, Ref(bank.Account, key).packed_key) for key in keys]
+
+@dataclass(frozen=True)
+class Post:
+    """Coins that wander between partitions, and come back where there is no room for them."""
+
+    bundle: Bundle = field(default_factory=post.app.bundle)
+    description: model.Bundle = post.POST
+    page: type[Any] = post.Box
+
+    def request(self, random: Random) -> Request:
+        src, dst, coins = random.randrange(KEYS), random.randrange(KEYS), random.choice((-1, 1, 5, 20))
+        return post.Fill(src, coins) if random.random() < 0.4 else post.Send(src, dst, coins)
+
+    def columns(self, random: Random, count: int) -> tuple[type[Any], dict[str, Any]]:
+        src, dst = ([random.randrange(KEYS) for _ in range(count)] for _ in range(2))
+        return post.Send, {"src": src, "dst": dst, "coins": [random.randint(1, 3) for _ in range(count)]}
+
+
+def pages_together(app: SimApp, partitions: int, random: Random) -> tuple[int, list[PageId]]:
+    """Some pages of one partition, and which that is."""
+    layout = layout_of(app.page)
+    keys = [Ref(app.page, key).packed_key for key in random.sample(range(KEYS), 5)]
+    partition = partition_of(layout.partition_parts(keys[0]), partitions)
+    return partition, [
+        (layout.type_id, key) for key in keys if partition_of(layout.partition_parts(key), partitions) == partition
+    ]

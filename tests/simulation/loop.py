@@ -58,7 +58,8 @@ class VirtualLoop(BaseEventLoop):
         """The process has crashed: let nothing of it do anything any more, `finally` neither."""
         asyncio.events._set_running_loop(self)
         try:
-            for task in reversed(self._tasks):
+            while self._tasks:  # ending one may begin another
+                task = self._tasks.pop()
                 if not task.done():
                     untyped: Any = task
                     untyped._log_destroy_pending = False  # it says no word about it

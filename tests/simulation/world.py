@@ -62,6 +62,16 @@ class SimFiles(VirtualFiles):
             raise
         self.trace.add(f"  disk: {operation} {path}")
 
+    def crashed(self) -> "SimFiles":
+        after = self.crash()
+        assert isinstance(after, SimFiles)
+        return after
+
+    def killed(self) -> "SimFiles":
+        after = self.kill()
+        assert isinstance(after, SimFiles)
+        return after
+
     def _successor(self) -> "SimFiles":
         after = super()._successor()
         assert isinstance(after, SimFiles)

@@ -1,0 +1,64 @@
+"""Which cells of the crash matrix a crash has reached: protocol.md, the embedded column."""
+
+from pathlib import Path
+from typing import Final
+
+from mmsb.streams.engine import Engine
+from mmsb.streams.partition import Partition
+from tests.simulation.disk import VirtualFiles
+from tests.simulation.judge import source_in
+from tests.simulation.watch import Watch
+
+CLAIM: Final = "claim appended"
+INTENTS_WRITTEN: Final = "intents written, not durable"
+INTENTS_DURABLE: Final = "intents durable, not stepped"
+STEPPED: Final = "stepped, not appended"
+BLOCK_ACCEPTED: Final = "block in flight: a valid tail"
+BLOCK_TORN: Final = "block in flight: torn or lost"
+ACCEPTED: Final = "accepted, not released"
+RELAYED: Final = "follow-ups half relayed"
+ZOMBIE: Final = "a zombie wakes up"
+LIED: Final = "acknowledged data lost: the disk lied"
+
+CELLS: Final = (
+    CLAIM,
+    INTENTS_WRITTEN,
+    INTENTS_DURABLE,
+    STEPPED,
+    BLOCK_ACCEPTED,
+    BLOCK_TORN,
+    ACCEPTED,
+    RELAYED,
+    ZOMBIE,
+    LIED,
+)
+"""All but "mid-flush": pages live in memory and nothing is flushed yet."""
+
+
+def reached(folder: Path, before: VirtualFiles, after: VirtualFiles, engine: Engine) -> set[str]:
+    """What a crash interrupted, in any partition. `before` is the disk as the process left it."""
+    found: set[str] = set()
+    emitted = counted = 0
+    for partition in engine._partitions:
+        place = folder / str(partition.number)
+        seen, hard = (Watch(before, place, durable=durable) for durable in (False, True))
+        found |= _of_partition(partition, seen, hard, Watch(after, place, durable=False))
+        emitted += sum(partition.opened.writer.fold.state.sent(target) for target in range(len(engine._partitions)))
+        counted += len({source_in(record.value or b"") for record in seen.intents} - {None})
+    if 0 < counted < emitted:
+        found.add(RELAYED)
+    return found
+
+
+def _of_partition(partition: Partition, seen: Watch, hard: Watch, after: Watch) -> set[str]:
+    stepped = partition.opened.writer.machine.settled
+    cells = {
+        CLAIM: seen.claimed_last,
+        INTENTS_WRITTEN: seen.logged > hard.logged,
+        INTENTS_DURABLE: hard.logged > stepped,
+        STEPPED: stepped > seen.settled,
+        BLOCK_ACCEPTED: hard.settled < seen.settled == after.settled,
+        BLOCK_TORN: after.settled < seen.settled,
+        ACCEPTED: hard.settled > partition.opened.writer.fold.settled,
+    }
+    return {cell for cell, is_reached in cells.items() if is_reached}

@@ -1,0 +1,179 @@
+"""Clients of a running engine: what they ask is drawn from a seed, and what they hear goes to the judge."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from mmsb.processors.batching import pack_columns
+from mmsb.processors.requests import metadata, pack, pack_json
+from mmsb.schemas.classes import Intent, layout_of
+from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown, Overloaded
+from mmsb.streams.door import Door
+from tests.simulation.apps import SimApp, pages_together
+from tests.simulation.claims import require
+from tests.simulation.court import Court
+from tests.simulation.world import Trace
+
+GARBAGE = (
+    b"{",
+    b'{"@type": "Deposit"}',
+    b'{"@type": "Nothing", "x": 1}',
+    b'{"a": 01}',
+    b"garbage",
+    b"MMI\x01",
+    b"\xff",
+)
+ROWS_MAX = 30
+GONE = (OutcomeUnknown, EnvironmentFailed)  # what a client hears when the engine stops
+
+
+@dataclass
+class Town:
+    """What all clients of a simulation share, over all of its processes."""
+
+    app: SimApp
+    court: Court
+    trace: Trace
+    random: Random
+    ids: list[str] = field(default_factory=list[str])  # used before
+    count: int = 0
+
+    def tag(self) -> str:
+        """Different each time: no two submissions have the same bytes."""
+        self.count += 1
+        return f"n{self.count}"
+
+    def id(self) -> str | None:
+        """A new one, one that was used before, or none."""
+        kind = self.random.random()
+        if kind < 0.3:
+            return None
+        if kind < 0.5 and self.ids:
+            return self.random.choice(self.ids[-20:])
+        self.ids.append(f"id-{len(self.ids)}")
+        return self.ids[-1]
+
+    def intent(self) -> bytes:
+        """One intent as bytes: packed, as JSON, or neither."""
+        kind, request = self.random.random(), self.app.request(self.random)
+        if kind < 0.1:
+            garbage = self.random.choice(GARBAGE)
+            return garbage + b" " * self.count if garbage[:1] == b"{" else garbage + self.tag().encode()
+        if kind < 0.3 and isinstance(request, Intent):
+            return pack_json(request, id=self.id(), actor=self.tag())
+        return pack(request, id=self.id(), actor=self.tag())
+
+
+class Client:
+    """One after another, it does what comes to its mind; ends when it has done enough, or the engine stops."""
+
+    def __init__(self, town: Town, door: Door, number: int) -> None:
+        self._town = town
+        self._door = door
+        self._name = f"client {number}"
+        self._random = Random(town.random.getrandbits(64))
+        self._pause = self._random.choice((0.0, 0.001, 0.02))
+
+    async def run(self, actions: int) -> None:
+        try:
+            for _ in range(actions):
+                if self._pause:
+                    await asyncio.sleep(self._random.expovariate(1.0) * self._pause)
+                await self._pick()()
+        except GONE as error:
+            self._note(f"stops: {type(error).__name__}: {error}")
+
+    def _pick(self) -> Callable[[], Awaitable[None]]:
+        return self._random.choices(
+            (self._submit, self._submit_nowait, self._submit_many, self._cancel, self._many_at_once, self._get),
+            (6, 2, 1, 1, 2, 4),
+        )[0]
+
+    def _note(self, text: str) -> None:
+        self._town.trace.add(f"{self._name} {text}")
+
+    def _expect(self, value: bytes, count: int = 1) -> bytes:
+        self._town.court.submitted[value] += count
+        return value
+
+    # Submitting
+
+    async def _submit(self) -> None:
+        logged, hurry = self._random.random() < 0.2, self._random.random() < 0.2
+        await self._submit_value(self._town.intent(), logged, self._random.expovariate(50) if hurry else None)
+
+    async def _submit_value(self, value: bytes, logged: bool = False, timeout: float | None = None) -> None:
+        """Until it is settled, or logged, or it took too long."""
+        self._expect(value)
+        self._note(f"submits {value[-16:]!r}{' until logged' if logged else ''} timeout={timeout}")
+        court = self._town.court
+        try:
+            receipt = await self._door.submit(value, "logged" if logged else "settled", timeout)
+        except OutcomeUnknown:
+            self._note(f"{value[-16:]!r}: unknown")
+            if timeout is None:
+                raise
+        except TimeoutError:
+            self._note(f"{value[-16:]!r}: too late, and not logged")
+            court.submitted[value] -= 1
+        else:
+            self._note(f"{value[-16:]!r}: {receipt}")
+            if logged:
+                court.partitions[receipt.partition].told_logged(receipt.offset, value)
+            else:
+                court.partitions[receipt.partition].told_settled(receipt, value)
+
+    async def _submit_nowait(self) -> None:
+        value = self._expect(self._town.intent())
+        self._note(f"submits {value[-16:]!r} without waiting")
+        try:
+            future = self._door.submit_nowait(value)
+        except Overloaded:
+            self._note(f"{value[-16:]!r}: overloaded")
+            self._town.court.submitted[value] -= 1
+            return
+        receipt = await future
+        self._note(f"{value[-16:]!r}: {receipt}")
+        self._town.court.partitions[receipt.partition].told_settled(receipt, value)
+
+    async def _submit_many(self) -> None:
+        town, count = self._town, self._random.choice((1, 3, ROWS_MAX))
+        intent, columns = town.app.columns(town.random, count)
+        ids = None if town.random.random() < 0.5 else [town.id() or f"row {n} {town.count}" for n in range(count)]
+        about = metadata(town.tag(), None, None, None, None).pack()
+        intents = pack_columns(layout_of(intent), columns, ids=ids, metadata=about)
+        values = [self._expect(intents.value(row)) for row in range(count)]
+        self._note(f"submits {count} as columns")
+        receipts = await self._door.submit_many(intents)
+        self._note(f"{receipts!r}")
+        town.court.partitions[0].told_many(receipts, values)
+
+    async def _many_at_once(self) -> None:
+        values = [self._town.intent() for _ in range(self._random.randint(2, 12))]
+        results = await asyncio.gather(*(self._submit_value(value) for value in values), return_exceptions=True)
+        for result in results:
+            if result is not None:
+                raise result
+
+    async def _cancel(self) -> None:
+        """Lose interest. It may happen or not."""
+        task = asyncio.ensure_future(self._submit_value(self._town.intent()))
+        await asyncio.sleep(self._random.expovariate(100))
+        self._note("loses interest")
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+
+    # Reading
+
+    async def _get(self) -> None:
+        town = self._town
+        partition, pages = pages_together(town.app, len(town.court.partitions), town.random)
+        judge = town.court.partitions[partition]
+        lower = judge.released
+        found = await self._door.get(partition, pages)
+        require("a page for each", len(found) == len(pages), f"{len(found)} for {len(pages)}")
+        self._note(f"reads epochs {[page and page[0] for page in found]} of partition {partition}")
+        judge.told_read(lower, dict(zip(pages, found, strict=True)))

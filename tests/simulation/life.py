@@ -1,0 +1,188 @@
+"""One seed: a few processes after each other on one disk, most of which end badly, then two that are left in peace."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse
+from mmsb.schemas.tlog.claims import Durability
+from mmsb.streams.engine import Engine
+from mmsb.streams.engine import Settings as EngineSettings
+from tests.simulation.apps import Bank, Post, SimApp
+from tests.simulation.cells import LIED, ZOMBIE, reached
+from tests.simulation.claims import require
+from tests.simulation.clients import Client, Town
+from tests.simulation.court import Court
+from tests.simulation.loop import Crash
+from tests.simulation.running import limit, segments_of, states
+from tests.simulation.world import SimFiles, SimWorld, Trace
+
+FOLDER = Path("/data")
+FAULTS = (("sync",), ("write",), ("sync", "write", "create", "sync_folder", "truncate", "remove"), ("read", "open"), ())
+
+DURABILITIES = ((Durability.FSYNC,), (Durability.PROCESS,), (Durability.FSYNC, Durability.PROCESS))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all processes of a life have in common."""
+
+    app: SimApp
+    partitions: int
+    window: int
+    segment_bytes: int
+    in_flight_bytes: int
+
+    def __repr__(self) -> str:
+        limits = f"window={self.window}, segments of {self.segment_bytes}, {self.in_flight_bytes} bytes in flight"
+        return f"{self.app.bundle.app}, partitions={self.partitions}, {limits}"
+
+
+class Life:
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        app: SimApp = self.random.choice((Bank(), Post()))
+        self.settings = Settings(
+            app,
+            partitions=self.random.choice((1, 3, 8)) if isinstance(app, Post) else 1,
+            window=self.random.choice((4, 64, 1_048_576)),
+            segment_bytes=self.random.choice((300, 1000, 4000, 2**30)),
+            in_flight_bytes=self.random.choice((1500, 10_000, 64 << 20)),
+        )
+        self.trace = Trace()
+        self.court = Court(app.description, self.settings.partitions, self.settings.window, FOLDER)
+        self.town = Town(app, self.court, self.trace, Random(self.random.getrandbits(64)))
+        self.files = SimFiles(seed)
+        self.files.trace = self.trace
+        self.durabilities = self.random.choice(DURABILITIES)
+        self.durability = Durability.FSYNC
+        self.cells: Counter[str] = Counter()  # of the crash matrix
+
+    def run(self) -> None:
+        """Raises Wrong if the engine does something that it must not; `trace` says how it came to that."""
+        with segments_of(self.settings.segment_bytes):
+            for number in range(self.random.randint(1, 5)):
+                self._process(f"process {number}", faults=True)
+            self._process("in peace", faults=False)
+            self._process("once more", faults=False)
+            self.court.finish(self.files)
+            self._lie()
+
+    def _process(self, name: str, *, faults: bool) -> None:
+        random = self.random
+        self.durability = random.choice(self.durabilities)
+        self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
+        world = SimWorld(Random(random.getrandbits(64)), self.files, set())
+        crash_after = self._inflict() if faults else None
+        self.court.start(self.files, self.durability)
+        engine = self._engine(world)
+        crashed = power = False
+        try:
+            if crash_after is not None:
+                world.loop.call_later(crash_after, self._crash, world)
+            world.loop.run_until_complete(self._main(engine, world))
+        except Crash:
+            crashed, power = True, random.random() < 0.6
+        except EnvironmentFailed as error:
+            require("it starts again", faults, f"nothing is wrong with the disk, and: {error}")
+            self.trace.add(f"process ends: {error}")
+            power = random.random() < 0.2
+        finally:
+            world.end()
+        require("nothing fails unseen", not world.loop.unhandled, f"{world.loop.unhandled}")
+        before = self.files
+        self._after(power=power)
+        if crashed:
+            self.cells.update(reached(FOLDER, before, self.files, engine))
+
+    def _lie(self) -> None:
+        """A disk that loses what it called durable: nothing can go on from there."""
+        settled = [judge.number for judge in self.court.partitions if judge.released >= 0]
+        if self.durabilities != (Durability.FSYNC,) or not settled:
+            return
+        self.trace.add("=== the disk lied")
+        files = self.files.killed()
+        folder = FOLDER / str(self.random.choice(settled)) / "intents"
+        path = folder / files.names(folder)[-1]
+        assert path.suffix == ".log", "the last segment has no index yet"
+        content = files.content(path)
+        files.damage(path, content[: self.random.randrange(len(content))])
+        world = SimWorld(Random(self.random.getrandbits(64)), files, set())
+        try:
+            world.loop.run_until_complete(self._open_only(world))
+        except CorruptState as error:
+            self.trace.add(f"it stops: {error}")
+            self.cells[LIED] += 1
+        else:
+            require("it stops where the disk has lied", False, f"it started on {path}, which had been cut")
+        finally:
+            world.end()
+
+    async def _open_only(self, world: SimWorld) -> None:
+        async with self._engine(world):
+            """It should not come so far."""
+
+    def _engine(self, world: SimWorld) -> Engine:
+        settings = EngineSettings(self.durability, self.settings.partitions, self.settings.window, interpreted=True)
+        return Engine(self.settings.app.bundle, FOLDER, settings, world)
+
+    def _crash(self, world: SimWorld) -> None:
+        self.trace.add("CRASH")
+        world.crash()
+        raise Crash
+
+    def _inflict(self) -> float | None:
+        """Choose what goes wrong; gives the time after which the process is gone, if that is it."""
+        random, files = self.random, self.files
+        kind = random.random()
+        if kind < 0.35:
+            files.crash_at = random.randint(1, random.choice((12, 60, 300)) * self.settings.partitions)
+        elif kind < 0.6:
+            return random.expovariate(1.0) * random.choice((0.001, 0.02, 0.3))
+        elif kind < 0.85:
+            operations = random.choice(FAULTS)
+            files.fail(random.randint(1, random.choice((5, 40))), *operations, for_ever=random.random() < 0.3)
+            self.trace.add(f"fails: {files._fault}")
+        elif kind < 0.92:
+            files.capacity = sum(len(inode.seen) for inode in files._names.values()) + random.randint(0, 5000)
+            self.trace.add(f"room for {files.room()} bytes")
+        return None
+
+    async def _main(self, engine: Engine, world: SimWorld) -> None:
+        async with engine:
+            for judge, (settled, digest) in zip(self.court.partitions, states(engine), strict=True):
+                self.trace.add(f"opened partition {judge.number}: settled up to {settled}")
+                judge.opened(settled, digest)
+            limit(engine, self.settings.in_flight_bytes)
+            await self._wake_zombie(world)
+            await self._clients(engine)
+        for judge, state in zip(self.court.partitions, states(engine), strict=True):
+            judge.says_digest(*state)
+
+    async def _wake_zombie(self, world: SimWorld) -> None:
+        """Somebody else means to write the folder."""
+        if self.random.random() < 0.1:
+            try:
+                world.lock(FOLDER)
+            except FolderInUse:
+                self.cells[ZOMBIE] += 1
+            else:
+                require("one process writes a folder", False, "a second one has its lock")
+
+    async def _clients(self, engine: Engine) -> None:
+        count = self.random.choice((1, 3, 6))
+        clients = [Client(self.town, engine, number) for number in range(count)]
+        await asyncio.gather(*(client.run(self.random.randint(0, 12)) for client in clients))
+
+    def _after(self, *, power: bool) -> None:
+        """What is left for the next process, and whether it is what was promised."""
+        before = self.files
+        self.files = before.crashed() if power else before.killed()
+        self.files.capacity = None
+        self.trace.add("--- power is lost" if power else "--- it has ended")
+        self.court.judge(before)
+        if power:
+            self.court.lose(self.files)

@@ -1,0 +1,28 @@
+"""The shipped engine in a simulated world: whatever fails and crashes, what was told is true, and all ends well."""
+
+import pytest
+
+from tests.simulation.campaign import kept, run_seeds
+from tests.simulation.cells import CELLS
+from tests.simulation.life import Life
+
+SEEDS = 200
+AT_ONCE = 100
+
+
+def test_seeds_that_failed_once_pass() -> None:
+    run_seeds(kept())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, SEEDS, AT_ONCE))
+def test_what_is_told_holds_and_every_cell_of_the_crash_matrix_is_reached(start: int) -> None:
+    reached = run_seeds(range(start, start + AT_ONCE))
+    assert not set(CELLS) - set(reached)
+
+
+def test_a_seed_repeats_itself() -> None:
+    first, again = Life(3), Life(3)
+    first.run()
+    again.run()
+    assert first.trace.lines == again.trace.lines
