@@ -6,6 +6,7 @@ but for the claims and migrations in it.
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 
 from mmsb.schemas.errors import CorruptState
@@ -16,6 +17,7 @@ from mmsb.schemas.tlog.migrations import unpack_migrate
 from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.fold import Fold
 from mmsb.state.migrations import Column, follow
+from mmsb.state.partition import PartitionState
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ class Outline(Fold):
         self.reigns: list[Reign] = []
         self.conversions: list[Conversion] = []
         self.layouts: dict[int, PageLayout] = {}  # of every page type that there ever was
+
+    def fork(self) -> "Outline":
+        """Another that goes on from here by itself."""
+        other = copy(self)
+        other.state = PartitionState(self.genesis)
+        for layout in self.state.layouts.values():
+            other.state.add_layout(layout)
+        other.discarded, other.pending, other.layouts = self.discarded.copy(), dict(self.pending), dict(self.layouts)
+        other.reigns, other.conversions = list(self.reigns), list(self.conversions)
+        return other
 
     def reign_at(self, tlog: int) -> Claim:
         """The claim under which a block at a TLog offset was written."""

@@ -1,0 +1,220 @@
+"""The page indexes of all segments of a TLog: from their files where these are sound, else made in memory.
+
+Follows the log as it grows, no further than it is told. Nothing is written here but by `write_missing`, which is for
+the owner of the data folder.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mmsb.processors.intake import read_batches
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, MalformedBytes
+from mmsb.streams.files import File, Files
+from mmsb.streams.log.segments import RESTORE, list_bases, log_path, opened
+from mmsb.streams.past.columns import BlockColumns
+from mmsb.streams.past.growing import BlockPlace, GrowingIndex, PageIndex, Place, Standing
+from mmsb.streams.past.index_file import StoredIndex, Summary, pages_path, summary_of, write_pages
+from mmsb.streams.past.outline import Outline
+from mmsb.streams.past.scanning import begin, extend
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False)
+class Part:
+    """One segment. `begun` is the outline before it, from which its index can be made anew."""
+
+    base: int
+    begun: Outline
+    index: GrowingIndex | StoredIndex
+    file: File | None = None  # open once somebody has read from it
+
+    @property
+    def settled(self) -> int:
+        """The last intent offset that has settled when this segment ends."""
+        return (self.index if isinstance(self.index, GrowingIndex) else self.index.summary).after.settled
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+        if isinstance(self.index, StoredIndex):
+            self.index.close()
+
+
+class Catalog:
+    """For one thread."""
+
+    def __init__(self, files: Files, folder: Path, upto: Callable[[], int]) -> None:
+        """`upto` gives the first TLog offset that may not be read."""
+        self._files = files
+        self._folder = folder
+        self._upto = upto
+        self.parts: list[Part] = []
+        self._outline: Outline | None = None
+        self.end = 0
+
+    @property
+    def outline(self) -> Outline:
+        assert self._outline is not None, "there is a genesis"
+        return self._outline
+
+    @property
+    def empty(self) -> bool:
+        return self._outline is None
+
+    def follow(self) -> None:
+        """Take note of what may be read by now."""
+        end = self._upto()
+        self._adopt_files()
+        if end <= self.end:
+            return
+        if self._outline is None:
+            self._outline = begin(self._files, self._folder)
+        bases = list_bases(self._files, self._folder)
+        for base, following in zip(bases, [*bases[1:], None], strict=True):
+            if following is None or following > self.end:
+                self._follow_segment(base, following, end)
+        if self.end < end:
+            raise CorruptState(
+                f"{self._folder}: expected records up to TLog offset {end}, found the end of the log at {self.end}: "
+                f"{RESTORE}"
+            )
+
+    def find(self, part: Part, offset: int) -> int:
+        return self._ask(part, lambda index: index.find(offset))
+
+    def blocks_of(self, part: Part, page_hash: int) -> list[int]:
+        return self._ask(part, lambda index: index.blocks_of(page_hash))
+
+    def place(self, part: Part, number: int) -> BlockPlace:
+        return self._ask(part, lambda index: index.block(number))
+
+    def _ask(self, part: Part, question: Callable[[PageIndex], T]) -> T:
+        """What an index says; if its file is damaged, what one says that is made in its place."""
+        try:
+            return question(part.index)
+        except (MalformedBytes, EnvironmentFailed):
+            if isinstance(part.index, GrowingIndex):
+                raise
+            self._remake(part, part.index)
+        return question(part.index)
+
+    def read(self, part: Part, place: BlockPlace | Place) -> bytes:
+        """The value of a record that counts."""
+        path = log_path(self._folder, part.base)
+        if part.file is None:
+            part.file = self._files.open(path, read_only=True)
+        data = part.file.read(place.position, place.size)
+        where = f"{path} at byte {place.position}: expected the batch with TLog offset {place.tlog}"
+        try:
+            records = read_batches(data) if len(data) == place.size else None
+        except MalformedBytes as error:
+            raise CorruptState(f"{where}, found: {error}: {RESTORE}") from None
+        if records is None or not records.first <= place.tlog <= records.last:
+            raise CorruptState(f"{where}, found another: {RESTORE}")
+        value = records.value(place.tlog - records.first)
+        assert value is not None, "what counts has a value"
+        return value
+
+    def block(self, part: Part, place: BlockPlace) -> BlockColumns:
+        return BlockColumns(self.read(part, place))
+
+    def close(self) -> None:
+        for part in self.parts:
+            part.close()
+
+    def _follow_segment(self, base: int, following: int | None, end: int) -> None:
+        until = end if following is None else min(following, end)
+        if until <= self.end:
+            return
+        part = self.parts[-1] if self.parts and self.parts[-1].base == base else None
+        if part is None:
+            part = self._new_part(base)
+            stored = following == until and self._open_stored(part, until)
+            self.parts.append(part)
+            if stored:
+                self.end = until
+                return
+        assert isinstance(part.index, GrowingIndex), "what grows is in memory"
+        extend(self._files, self._folder, part.index, self.outline, until)
+        self.end = until
+
+    def _new_part(self, base: int) -> Part:
+        if base != self.end:
+            raise CorruptState(
+                f"{self._folder}: expected a segment from TLog offset {self.end} on, found one from {base}: {RESTORE}"
+            )
+        begun = self.outline.fork()
+        return Part(base, begun, GrowingIndex(base, _standing(base, begun)))
+
+    def _open_stored(self, part: Part, end: int) -> bool:
+        """Use a sealed segment's index file, if it is there and fits; then the segment is not read."""
+        stored = self._load(part, end)
+        if stored is None:
+            return False
+        outline = part.begun.fork()
+        try:
+            for mark in stored.marks:
+                outline.retake(mark.tlog, self.read(part, mark))
+        except CorruptState:
+            stored.close()
+            return False
+        after = stored.summary.after
+        outline.skip(end, after.settled, after.head, after.clock)
+        part.index, self._outline = stored, outline
+        return True
+
+    def _load(self, part: Part, end: int) -> StoredIndex | None:
+        path = pages_path(self._folder, part.base)
+        if not self._files.exists(path):
+            return None
+        with opened(self._files, log_path(self._folder, part.base)) as log:
+            size = log.size()
+        file = self._files.open(path, read_only=True)
+        try:
+            stored = StoredIndex(file)
+            before = _standing(part.base, part.begun)
+            expected = Summary(part.base, end, size, Standing(before.settled, before.head), stored.summary.after)
+            if stored.summary == expected:
+                return stored
+        except CorruptState:
+            pass
+        file.close()
+        return None
+
+    def _adopt_files(self) -> None:
+        """Let go of what is in memory and, by now, in a file."""
+        for part in self.parts[:-1]:
+            if isinstance(part.index, GrowingIndex):
+                stored = self._load(part, part.index.end)
+                if stored is not None and stored.summary == summary_of(part.index):
+                    part.index = stored
+                elif stored is not None:
+                    stored.close()
+
+    def _remake(self, part: Part, stored: StoredIndex) -> None:
+        part.index = GrowingIndex(part.base, _standing(part.base, part.begun))
+        extend(self._files, self._folder, part.index, part.begun.fork(), stored.summary.end)
+        stored.close()
+
+
+def _standing(base: int, outline: Outline) -> Standing:
+    """What is known before a segment; the first one begins before the genesis."""
+    return Standing(outline.settled, outline.head, outline.clock) if base else Standing()
+
+
+def write_missing(files: Files, folder: Path, upto: int) -> None:
+    """Put an index beside each sealed segment below a TLog offset that has none that is sound. Blocks for long."""
+    sealed = [base for base in list_bases(files, folder) if base <= upto]
+    if not sealed[1:]:
+        return
+    catalog = Catalog(files, folder, lambda: sealed[-1])
+    try:
+        catalog.follow()
+        for part in catalog.parts:
+            if isinstance(part.index, GrowingIndex):
+                write_pages(files, folder, part.index)
+    finally:
+        catalog.close()

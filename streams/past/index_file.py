@@ -1,0 +1,241 @@
+"""The file of a page index, beside its sealed segment (docs/formats.md, section 16).
+
+It says nothing that the segment does not. Blocks and entries lie in sheets of 4 KiB, each with a hash in a directory,
+so that a look-up reads and checks a few sheets of a file that may be large. Whatever is wrong with it, it is made anew.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from blake3 import blake3
+
+from mmsb.schemas.errors import MalformedBytes, NewerFormat
+from mmsb.streams.files import File, Files
+from mmsb.streams.past.growing import NUMBER_MASK, BlockPlace, GrowingIndex, Place, Standing, entry_of
+
+SHEET_BYTES: Final = 4096
+"""How much is read and hashed at once: smaller makes the directory larger, larger makes a look-up slower. On disk."""
+
+BLOCKS: Final = np.dtype(
+    {
+        "names": ["last", "clock", "tlog", "position", "size", "zero"],
+        "formats": ["<i8", "<i8", "<u4", "<u4", "<u4", "<u4"],
+    }
+)
+ENTRIES: Final = np.dtype("<u8")
+MARKS: Final = np.dtype({"names": ["tlog", "position", "size"], "formats": ["<i8", "<u4", "<u4"]})
+
+_MAGIC: Final = b"MMX\x01"
+_HEADER: Final = struct.Struct("<4sI3q3qQQ32s32s8s")
+_HASH_BYTES: Final = 8
+HEADER_BYTES: Final = _HEADER.size + _HASH_BYTES
+_FENCES: Final = np.dtype([("first", "<u8"), ("hash", f"V{_HASH_BYTES}")])
+
+assert (HEADER_BYTES, BLOCKS.itemsize, MARKS.itemsize, _FENCES.itemsize) == (152, 32, 16, 16)
+
+
+def pages_path(folder: Path, base: int) -> Path:
+    return folder / f"{base:020}.pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the header says of the segment, beside what is counted there."""
+
+    base: int
+    end: int  # the offset after its last record
+    size: int  # in bytes
+    before: Standing  # its clock is not in the file, and 0 here
+    after: Standing
+
+
+def summary_of(index: GrowingIndex) -> Summary:
+    before = Standing(index.before.settled, index.before.head)
+    return Summary(index.base, index.end, index.size, before, index.after)
+
+
+def encode_pages(index: GrowingIndex) -> Iterator[bytes]:
+    """The file of an index, in parts."""
+    blocks, entries = _block_rows(index), index.entries.astype(ENTRIES)
+    marks = np.array([(mark.tlog, mark.position, mark.size) for mark in index.marks], MARKS)
+    sheets = [*_sheets(blocks), *_sheets(entries)]
+    firsts = [*blocks["last"][:: SHEET_BYTES // BLOCKS.itemsize], *entries[:: SHEET_BYTES // ENTRIES.itemsize]]
+    fences = np.array([(int(first), _hash(sheet)) for first, sheet in zip(firsts, sheets, strict=True)], _FENCES)
+    directory = marks.tobytes() + fences.tobytes()
+    before, after = index.before, index.after
+    header = _HEADER.pack(
+        _MAGIC, len(marks), index.base, index.end, index.size, before.settled, after.settled, after.clock,
+        len(blocks), len(entries), before.head, after.head, _hash(directory),
+    )  # fmt: skip
+    yield header + _hash(header) + directory
+    yield from sheets
+
+
+def _block_rows(index: GrowingIndex) -> Any:
+    rows: Any = np.zeros(index.block_count, BLOCKS)
+    for name, column in zip(BlockPlace._fields, index.columns, strict=True):
+        rows[name] = np.array(column, np.int64) - (index.base if name == "tlog" else 0)
+    return rows
+
+
+def _sheets(rows: Any) -> Iterator[bytes]:
+    per_sheet = SHEET_BYTES // rows.itemsize
+    return (rows[start : start + per_sheet].tobytes() for start in range(0, len(rows), per_sheet))
+
+
+def write_pages(files: Files, folder: Path, index: GrowingIndex) -> None:
+    """Put an index beside its sealed segment, whole or not at all."""
+    path = pages_path(folder, index.base)
+    new = path.with_suffix(".pages-new")
+    if files.exists(new):
+        files.remove(new)
+    file, position = files.create(new), 0
+    try:
+        for part in encode_pages(index):
+            file.write(position, part)
+            position += len(part)
+        file.sync()
+    finally:
+        file.close()
+    files.replace(new, path)
+    files.sync_folder(folder)
+
+
+class _Table:
+    """Rows in sheets, rising by their key."""
+
+    def __init__(self, file: File, at: int, count: int, form: Any, fences: Any) -> None:
+        self._file = file
+        self._at = at
+        self._count = count
+        self._form = form
+        self._firsts = np.ascontiguousarray(fences["first"])
+        self._hashes: list[bytes] = [each.tobytes() for each in fences["hash"]]
+        self.per_sheet = SHEET_BYTES // form.itemsize
+        self._last: tuple[int, Any] = (-1, None)
+
+    def sheet(self, number: int) -> Any:
+        """The rows of a sheet; whoever looks at neighbours reads it once."""
+        if self._last[0] != number:
+            rows = min(self.per_sheet, self._count - number * self.per_sheet)
+            at = self._at + number * SHEET_BYTES
+            data = self._file.read(at, rows * self._form.itemsize)
+            if len(data) != rows * self._form.itemsize or _hash(data) != self._hashes[number]:
+                raise _malformed("the sheet that the directory names", "another", at)
+            self._last = number, np.frombuffer(data, self._form)
+        return self._last[1]
+
+    def place(self, key: int) -> int:
+        """The first row whose key is not below one."""
+        if not self._count:
+            return 0
+        number = max(int(np.searchsorted(self._firsts, np.uint64(key))) - 1, 0)
+        rows = self.sheet(number)
+        keys = rows if self._form.names is None else rows["last"].astype(np.uint64)
+        found = int(np.searchsorted(keys, np.uint64(key)))
+        return int(number * self.per_sheet + found)
+
+    def rows(self, start: int, stop: int) -> Any:
+        parts: list[Any] = []
+        while start < stop:
+            number, within = divmod(start, self.per_sheet)
+            part = self.sheet(number)[within : within + stop - start]
+            parts.append(part)
+            start += len(part)
+        return np.concatenate(parts) if parts else np.empty(0, self._form)
+
+
+class StoredIndex:
+    """A PageIndex in its file."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        head = _read_head(file)
+        self.summary, self.block_count, self._entry_count = head.summary, head.block_count, head.entry_count
+        self.marks = [Place(*row.tolist()) for row in np.frombuffer(head.directory, MARKS, head.mark_count)]
+        fences = np.frombuffer(head.directory, _FENCES, offset=MARKS.itemsize * head.mark_count)
+        at, blocks = HEADER_BYTES + len(head.directory), _sheet_count(self.block_count, BLOCKS)
+        self._blocks = _Table(file, at, self.block_count, BLOCKS, fences[:blocks])
+        at += BLOCKS.itemsize * self.block_count
+        self._entries = _Table(file, at, self._entry_count, ENTRIES, fences[blocks:])
+
+    def block(self, number: int) -> BlockPlace:
+        row = self._blocks.sheet(number // self._blocks.per_sheet)[number % self._blocks.per_sheet]
+        last, clock, tlog, position, size, _ = row.tolist()
+        return BlockPlace(last, clock, self.summary.base + tlog, position, size)
+
+    def find(self, offset: int) -> int:
+        return self._blocks.place(max(offset, 0))
+
+    def blocks_of(self, page_hash: int) -> list[int]:
+        lowest = entry_of(page_hash, 0)
+        start = self._entries.place(lowest)
+        found: list[int] = []
+        while start < self._entry_count:
+            rows = self._entries.rows(start, min(start + self._entries.per_sheet, self._entry_count))
+            mine = rows[rows <= np.uint64(lowest | NUMBER_MASK)]
+            found += (mine & np.uint64(NUMBER_MASK)).tolist()
+            start += len(mine)
+            if len(mine) < len(rows):
+                break
+        return found
+
+    def check(self) -> None:
+        """Read all of it."""
+        for table, count in ((self._blocks, self.block_count), (self._entries, self._entry_count)):
+            for number in range(-(-count // table.per_sheet)):
+                table.sheet(number)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Head(NamedTuple):
+    summary: Summary
+    mark_count: int
+    block_count: int
+    entry_count: int
+    directory: bytes
+
+
+def _sheet_count(rows: int, form: Any) -> int:
+    sheets: int = -(-rows * form.itemsize // SHEET_BYTES)
+    return sheets
+
+
+def _read_head(file: File) -> _Head:
+    """Header and directory, checked; and that the file is as large as they say."""
+    data = file.read(0, HEADER_BYTES)
+    if len(data) < HEADER_BYTES:
+        raise _malformed(f"{HEADER_BYTES} bytes of header", f"{len(data)} bytes", 0)
+    magic, mark_count, base, end, size, settled_before, settled, clock, *rest = _HEADER.unpack_from(data)
+    block_count, entry_count, head_before, head, directory_hash = rest
+    if magic != _MAGIC:
+        if magic[:3] == _MAGIC[:3] and magic[3] > _MAGIC[3]:
+            found = f"expected version {_MAGIC[3]}, found {magic[3]}"
+            raise NewerFormat(f"page index: {found}; use the release that wrote it")
+        raise _malformed(repr(_MAGIC), repr(magic), 0)
+    if data[_HEADER.size :] != _hash(data[: _HEADER.size]):
+        raise _malformed("the hash of the header", "another", _HEADER.size)
+    sheets = _sheet_count(block_count, BLOCKS) + _sheet_count(entry_count, ENTRIES)
+    directory_size = MARKS.itemsize * mark_count + _FENCES.itemsize * sheets
+    expected = HEADER_BYTES + directory_size + BLOCKS.itemsize * block_count + ENTRIES.itemsize * entry_count
+    if file.size() != expected:
+        raise _malformed(f"{expected} bytes", f"{file.size()} bytes", 4)
+    directory = file.read(HEADER_BYTES, directory_size)
+    if _hash(directory) != directory_hash:
+        raise _malformed("the hash of the directory", "another", _HEADER.size - _HASH_BYTES)
+    before, after = Standing(settled_before, head_before), Standing(settled, head, clock)
+    return _Head(Summary(base, end, size, before, after), mark_count, block_count, entry_count, directory)
+
+
+def _hash(data: bytes) -> bytes:
+    return blake3(data).digest(_HASH_BYTES)
+
+
+def _malformed(expected: str, found: str, position: int) -> MalformedBytes:
+    return MalformedBytes("page index", expected, found, position)
