@@ -1,0 +1,148 @@
+"""SIGKILL at every step of the protocol, on a new folder and while another kill is being recovered from.
+
+`STEPS` are all there are: a life that nothing kills goes through no other.
+"""
+
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.crash.judge import judge
+from tests.crash.nursery import Life, Nursery
+from tests.crash.service import Order
+
+BEGINNING = (  # of a new folder
+    "locked",
+    "folder made",
+    "upper folder synced",
+    "mark created",
+    "mark sized",
+    "mark synced",
+    "genesis half written",
+    "genesis written",
+    "genesis synced",
+)
+LOGS = tuple(
+    f"{log} {step}"
+    for log in ("intents", "tlog")
+    for step in (
+        "created",
+        "folder synced",
+        "index created",
+        "index half written",
+        "index written",
+        "index synced",
+    )
+)
+RUNNING = (
+    "claim half written",
+    "claim written",
+    "claim synced",
+    "intents half written",
+    "intents written",
+    "intents synced",
+    "stepped",
+    "block half written",
+    "block written",
+    "block synced",
+    "mark half written",
+    "mark written",
+    "released",
+)
+RECOVERY = (
+    "mark opened",
+    "mark read",
+    *(
+        f"{log} {step}"
+        for log in ("intents", "tlog")
+        for step in (
+            "opened",
+            "read",
+            "index opened",
+            "index read",
+            "index removed",
+            "again half written",
+            "again written",
+            "again synced",
+            "cut",
+            "sized",
+        )
+    ),
+)
+STEPS = {*BEGINNING, *LOGS, *RUNNING, *RECOVERY}
+LEFTOVERS = (  # steps after which a recovery has something to do
+    "intents half written",
+    "intents synced",
+    "block half written",
+    "block written",
+    "intents index synced",
+    "tlog index synced",
+)
+ROUNDS = 10
+LATER = 3  # which occurrence of what happens again and again
+
+_names = count()
+
+
+def order(folder: Path, step: str | None, occurrence: int = 1, durability: str = "fsync") -> Order:
+    return Order(
+        str(folder), f"life-{next(_names)}", durability=durability, rounds=ROUNDS, step=step, occurrence=occurrence
+    )
+
+
+@pytest.fixture(scope="module")
+def leftovers(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Life, Life]]:
+    """For each step of `LEFTOVERS`: a folder as a kill there left it, that life, and one that then goes on unhurt."""
+    found: dict[str, tuple[Path, Life, Life]] = {}
+    for step in LEFTOVERS:
+        folder = tmp_path_factory.mktemp("left") / "data"
+        life = nursery.live(order(folder, step, LATER))
+        assert life.killed
+        going_on = folder.with_name("going-on")
+        shutil.copytree(folder, going_on)
+        after = nursery.live(order(going_on, None))
+        judge(going_on, life.told + after.told)
+        found[step] = folder, life, after
+    return found
+
+
+def test_there_are_no_other_steps(
+    nursery: Nursery, leftovers: dict[str, tuple[Path, Life, Life]], tmp_path: Path
+) -> None:
+    fresh = nursery.live(order(tmp_path / "data", None))
+    judge(tmp_path / "data", fresh.told)
+    lives = [fresh, *(after for _, _, after in leftovers.values())]
+    assert {step for life in lives for step in life.steps} == STEPS
+
+
+@pytest.mark.parametrize("step", BEGINNING)
+def test_killed_on_a_new_folder(nursery: Nursery, tmp_path: Path, step: str) -> None:
+    life = nursery.live(order(tmp_path / "data", step))
+    assert life.killed
+    assert not life.ready
+    judge(tmp_path / "data", life.told)
+
+
+@pytest.mark.parametrize("durability", ["fsync", "process"])
+@pytest.mark.parametrize("step", [*RUNNING, *LOGS])
+def test_killed_while_running(nursery: Nursery, tmp_path: Path, step: str, durability: str) -> None:
+    occurrence = 1 if step.startswith("claim") else LATER
+    life = nursery.live(order(tmp_path / "data", step, occurrence, durability))
+    assert life.killed
+    judge(tmp_path / "data", life.told)
+
+
+@pytest.mark.parametrize("step", [*RECOVERY, "claim half written", "claim written", "claim synced", "mark written"])
+def test_killed_while_recovering_from_a_kill(
+    nursery: Nursery, leftovers: dict[str, tuple[Path, Life, Life]], tmp_path: Path, step: str
+) -> None:
+    left = [(folder, life) for folder, life, after in leftovers.values() if after.steps.get(step)]
+    assert left, "some kill leaves work that takes this step"
+    folder, before = left[0]
+    shutil.copytree(folder, tmp_path / "data")
+    life = nursery.live(order(tmp_path / "data", step))
+    assert life.killed
+    assert not life.ready
+    judge(tmp_path / "data", before.told + life.told)
