@@ -8,11 +8,15 @@ UPGRADE ?=
 # make bench NAME=core runs that benchmark alone.
 NAME ?=
 
+# make sim SEEDS=5000 simulates that many; make sim SEED=7 repeats one and prints all that happens in it.
+SEEDS ?= 1000
+SEED ?=
+
 BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test kafka bench bench-gate lock clean
+.PHONY: help setup check format test kafka sim bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +51,9 @@ test: setup check ## check, then every test, slow ones too (ARGS="…" goes to p
 
 kafka: ## fetch Kafka's own programs, which read our logs in the tests (needs Java and Maven)
 	@deploy/kafka/fetch
+
+sim: setup ## simulate the engine under crashes, power cuts and failing disks (SEEDS=5000 so many, SEED=7 that one)
+	$(BIN)/python -m tests.simulation.campaign $(or $(SEED),0 $(SEEDS))
 
 bench: setup ## measure, and write bench/results/ and docs/benchmarks.md (NAME=core runs one alone)
 	$(BIN)/python -m bench $(NAME)

@@ -49,6 +49,14 @@ class Read:
     pages: dict[PageId, Page]
 
 
+class State(NamedTuple):
+    """What an engine says of a partition: the last intents logged and settled, and the digest after that."""
+
+    logged: int
+    settled: int
+    digest: tuple[int, int]
+
+
 class Secured(NamedTuple):
     """What not even a loss of power may take."""
 
@@ -85,19 +93,23 @@ class PartitionJudge:
 
     def start(self, files: VirtualFiles, folder: Path, durability: Durability) -> None:
         """Another process begins on what is on the disk."""
+        self._files, self._folder = files, folder
         self._strong = durability != Durability.PROCESS
         self._now = Watch(files, folder, durable=self._strong)
         self._opened = False
 
-    def opened(self, settled: int, digest: tuple[int, int]) -> None:
+    def opened(self, state: State) -> None:
         """The engine has mended both logs, folded the TLog, and is about to serve."""
-        require("what settled is durable", self._now.settled >= settled, f"opened at {settled}: {self._seen()}")
-        require("what settled stays settled", settled >= self.released, f"up to {self.released}, and now to {settled}")
+        disk = Watch(self._files, self._folder, durable=True)
+        mended = disk.logged == state.logged and disk.settled >= state.settled
+        require("what was mended is durable", mended, f"{state}, and on disk for good {disk.logged}, {disk.settled}")
+        stays = state.settled >= self.released
+        require("what settled stays settled", stays, f"up to {self.released}, and now to {state.settled}")
         self._opened = True
-        self.fixed = max(self.fixed, self._now.logged + 1)
-        self.released = settled
+        self.fixed = max(self.fixed, state.logged + 1)
+        self.released = state.settled
         self._secured = Secured(self.fixed, self.released)
-        self._digests[settled] = digest
+        self.says(state)
 
     def told_logged(self, offset: int, value: bytes) -> None:
         require("what is told logged is durable", self._now.logged >= offset, f"offset {offset}: {self._seen()}")
@@ -126,8 +138,8 @@ class PartitionJudge:
         self.released = max(self.released, newest)
         self._reads.append(Read(lower, upper, pages))
 
-    def says_digest(self, settled: int, digest: tuple[int, int]) -> None:
-        self._digests[settled] = digest
+    def says(self, state: State) -> None:
+        self._digests[state.settled] = state.digest
 
     def _seen(self) -> str:
         now = self._now

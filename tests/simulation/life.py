@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse, MmsbError
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.engine import Engine
 from mmsb.streams.engine import Settings as EngineSettings
@@ -90,6 +90,8 @@ class Life:
             require("it starts again", faults, f"nothing is wrong with the disk, and: {error}")
             self.trace.add(f"process ends: {error}")
             power = random.random() < 0.2
+        except MmsbError as error:
+            require("it starts again", False, f"{type(error).__name__}: {error}")
         finally:
             world.end()
         require("nothing fails unseen", not world.loop.unhandled, f"{world.loop.unhandled}")
@@ -153,14 +155,14 @@ class Life:
 
     async def _main(self, engine: Engine, world: SimWorld) -> None:
         async with engine:
-            for judge, (settled, digest) in zip(self.court.partitions, states(engine), strict=True):
-                self.trace.add(f"opened partition {judge.number}: settled up to {settled}")
-                judge.opened(settled, digest)
+            for judge, state in zip(self.court.partitions, states(engine), strict=True):
+                self.trace.add(f"opened partition {judge.number}: {state}")
+                judge.opened(state)
             limit(engine, self.settings.in_flight_bytes)
             await self._wake_zombie(world)
             await self._clients(engine)
         for judge, state in zip(self.court.partitions, states(engine), strict=True):
-            judge.says_digest(*state)
+            judge.says(state)
 
     async def _wake_zombie(self, world: SimWorld) -> None:
         """Somebody else means to write the folder."""

@@ -5,12 +5,17 @@ from contextlib import contextmanager
 
 from mmsb.streams.engine import Engine
 from mmsb.streams.log import Log
+from mmsb.streams.partition import Partition
+from tests.simulation.judge import State
 
 
-def states(engine: Engine) -> list[tuple[int, tuple[int, int]]]:
-    """Of each partition: what has settled, and the digest after that."""
-    folds = [partition.opened.writer.fold for partition in engine._partitions]
-    return [(fold.settled, (fold.digest.a, fold.digest.b)) for fold in folds]
+def states(engine: Engine) -> list[State]:
+    return [_state(partition) for partition in engine._partitions]
+
+
+def _state(partition: Partition) -> State:
+    opened, fold = partition.opened, partition.opened.writer.fold
+    return State(opened.intents.end - 1, fold.settled, (fold.digest.a, fold.digest.b))
 
 
 def limit(engine: Engine, in_flight_bytes: int) -> None:
