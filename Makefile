@@ -8,6 +8,9 @@ UPGRADE ?=
 # make bench NAME=core runs that benchmark alone.
 NAME ?=
 
+# make crash N=1000 kills that often; SEED=… orders the same again.
+N ?= 200
+
 # make sim SEEDS=5000 simulates that many; make sim SEED=7 repeats one and prints all that happens in it.
 SEEDS ?= 1000
 SEED ?=
@@ -16,7 +19,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test kafka sim bench bench-gate lock clean
+.PHONY: help setup check format test kafka crash sim bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +57,9 @@ kafka: ## fetch Kafka's own programs, which read our logs in the tests (needs Ja
 
 sim: setup ## simulate the engine under crashes, power cuts and failing disks (SEEDS=5000 so many, SEED=7 that one)
 	$(BIN)/python -m tests.simulation.campaign $(or $(SEED),0 $(SEEDS))
+
+crash: setup ## SIGKILL a service N times at random moments, and judge what is left (N=1000 SEED=…)
+	$(BIN)/python -m tests.crash.campaign $(N) $(SEED)
 
 bench: setup ## measure, and write bench/results/ and docs/benchmarks.md (NAME=core runs one alone)
 	$(BIN)/python -m bench $(NAME)

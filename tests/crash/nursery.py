@@ -34,6 +34,13 @@ class Life:
         return self.exit_code == KILLED
 
 
+Hear = Callable[[int], None]
+
+
+def ignore(process: int) -> None:
+    """Nobody wants to know."""
+
+
 class Nursery:
     """Its parent's side."""
 
@@ -53,8 +60,8 @@ class Nursery:
         self._process.stdout.close()
         self._process.wait(timeout=10)
 
-    def live(self, order: object, when_ready: Callable[[int], None] = lambda process: None) -> Life:
-        """Carry out a `service.Order`; `when_ready` hears the service's process id once it serves."""
+    def live(self, order: object, when_ready: Hear = ignore, when_born: Hear = ignore) -> Life:
+        """Carry out a `service.Order`; the two hear the service's process id once it serves, and at once."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")  # type: ignore[call-overload]
@@ -63,6 +70,7 @@ class Nursery:
             word, _, rest = line.rstrip("\n").partition(" ")
             if word == "process":
                 process = int(rest)
+                when_born(process)
             elif word == "ready":
                 ready = True
                 when_ready(process)
