@@ -9,11 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsb.kernels.memory import Words
-from mmsb.schemas.events import HEADER_BYTES, Event, unpack_event
+from mmsb.schemas import events
+from mmsb.schemas.events import Event, unpack_event
 from mmsb.schemas.limits import PAGES_PER_INTENT_MAX
-from mmsb.schemas.types import I64_MAX
+from mmsb.schemas.rejections import ROW_BYTES
+from mmsb.schemas.sources import SOURCE_BYTES
+from mmsb.schemas.tlog.blocks import (
+    CLOCK_ROW,
+    COUNTS,
+    DELTA_ROW,
+    FIXED,
+    HEADER_BYTES,
+    ID_BYTES,
+    malformed,
+    unpack_block_header,
+)
+from mmsb.schemas.types import I64_MAX, padded
 
-_HEAD_W: Final = HEADER_BYTES // 8
+_HEAD_W: Final = events.HEADER_BYTES // 8
 _PLACE_AT: Final = 1  # in words: where the ordinal is
 _OFFSET_AT: Final = 2
 _TYPE_AT: Final = 3
@@ -26,6 +39,24 @@ _LOW: Final = np.uint64(0xFFFF)
 def place_of(offset: int, ordinal: int) -> int:
     """A number that rises from event to event of a partition."""
     return min(PAGES_PER_INTENT_MAX * offset + min(ordinal, PAGES_PER_INTENT_MAX - 1), I64_MAX)
+
+
+def last_place_of(offset: int) -> int:
+    """The place of the last event that an intent may have."""
+    return place_of(offset, PAGES_PER_INTENT_MAX - 1)
+
+
+def last_event_of(value: bytes) -> int | None:
+    """The place of the last event that a block has, if it counts; None if it has none."""
+    header = unpack_block_header(value)
+    if header is None:
+        raise malformed("a block", "something shorter", len(value))
+    count = header.last - header.first + 1
+    types, rises, ids, sources, duplicates, rejections, deltas, *_ = COUNTS.unpack_from(value, FIXED.size)
+    at = HEADER_BYTES + 8 * types + padded(count) + padded(2 * count) + CLOCK_ROW.size * rises + ID_BYTES * ids
+    at += SOURCE_BYTES * sources + 8 * duplicates + ROW_BYTES * rejections
+    last = [DELTA_ROW.unpack_from(value, at + DELTA_ROW.size * row)[0] for row in range(deltas)[-PAGES_PER_INTENT_MAX:]]
+    return place_of(header.first + last[-1], last.count(last[-1]) - 1) if last else None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

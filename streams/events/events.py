@@ -1,0 +1,109 @@
+"""The events of one partition, for any number of consumers. With none of them it does nothing and keeps nothing."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
+
+from mmsb.processors.packed_events import last_place_of, place_of
+from mmsb.streams.door import EventFilter, Position
+from mmsb.streams.events.feed import Feed
+from mmsb.streams.events.follower import Start, start_of_cut, start_of_log
+from mmsb.streams.events.reader import End, Reader
+from mmsb.streams.events.source import Source
+from mmsb.streams.events.tail import has_seen_all
+from mmsb.streams.world import Worker, World
+
+T = TypeVar("T")
+
+LAG_MAX: Final = 64
+"""Who wants what comes joins a feed that is so many TLog records behind: going through them takes half a second at
+most, and copies no pages."""
+
+
+class Events:
+    """Makes readers, and the feeds that they read. Feeds live as long as somebody reads them, and the last one longer:
+    whoever reads on where it stopped then need not begin with the log."""
+
+    def __init__(self, source: Source, world: World, name: str) -> None:
+        self._source = source
+        self._world = world
+        self._name = name
+        self._worker: Worker | None = None
+        self._feeds: WeakSet[Feed] = WeakSet()
+        self._kept: Feed | None = None
+        self._joining: set[asyncio.Task[Feed]] = set()
+        self._end: End | None = None
+
+    def subscribe(self, after: Position | None, wanted: EventFilter) -> Reader:
+        """Events behind a position; None is from now on: of all that is submitted after this call."""
+        end = self._end = self._end or asyncio.get_running_loop().create_future()
+        self._worker = self._worker or self._world.worker(self._name)
+        now = last_place_of(self._source.accepted)
+        place = now if after is None else place_of(after.offset, after.ordinal)
+        # A task, because a cut has to be asked for before anything that the caller does next.
+        joining = asyncio.create_task(self._join_now(place) if after is None else self.join(place))
+        self._joining.add(joining)
+        joining.add_done_callback(self._joining.discard)
+        return Reader(self, place, wanted, joining, end)
+
+    async def close(self, failure: BaseException | None = None) -> None:
+        """End all readers: as a loop ends that has come to its end, or with what made the engine fail."""
+        if self._end is None or self._worker is None or self._end.done():
+            return
+        self._end.set_result(failure)
+        for task in list(self._joining):
+            task.cancel()
+        for feed in list(self._feeds):
+            await feed.rest()
+        await self._worker.run(_nothing)  # what it was asked before is done when this is
+        self._worker.close()
+
+    def better(self, feed: Feed, place: int) -> Feed | None:
+        """A feed that covers a place and is further than another."""
+        found = self._find(place)
+        return self._keep(found) if found is not None and found.next > feed.next else None
+
+    async def join(self, place: int) -> Feed:
+        """A feed that covers a place: one that is there, or else a new one."""
+        found = self._find(place)
+        at_end = place >= place_of(self._source.accepted - LAG_MAX, 0)
+        if found is not None and not (at_end and self._lags(found)):
+            return self._keep(found)
+        if at_end:
+            cut = await self._source.cut()
+            if await self._run(has_seen_all, self._source, cut, place):
+                return self._make(start_of_cut(cut))
+        return self._keep(found) if found else self._make(await self._run(start_of_log, self._source, place))
+
+    async def _join_now(self, place: int) -> Feed:
+        """For a reader that has seen nothing: a feed that may leave out what was on its way when it was asked for."""
+        found = self._find(place)
+        if found is not None and not self._lags(found):
+            return self._keep(found)
+        return self._make(start_of_cut(await self._source.cut()))
+
+    def _find(self, place: int) -> Feed | None:
+        """The furthest of those that cover a place."""
+        return max((feed for feed in self._feeds if feed.covers(place)), key=lambda feed: feed.next, default=None)
+
+    def _lags(self, feed: Feed) -> bool:
+        return self._source.accepted_tlog() - feed.next > LAG_MAX
+
+    def _make(self, start: Start) -> Feed:
+        assert self._worker is not None, "a reader was made"
+        feed = Feed(self._source, self._worker, start)
+        self._feeds.add(feed)
+        return self._keep(feed)
+
+    def _keep(self, feed: Feed) -> Feed:
+        self._kept = feed
+        return feed
+
+    async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
+        assert self._worker is not None, "a reader was made"
+        return await self._worker.run(function, *arguments)
+
+
+def _nothing() -> None:
+    """What a thread is asked when only its being done matters."""

@@ -1,0 +1,93 @@
+"""Goes through an accepted TLog, keeping pages, and packs the events on its way. It runs on a worker's thread.
+
+Where it begins decides what that costs. From a cut of the live pages, which takes as long as copying them, it can give
+only what comes. For what was, it folds pages from the log's first record on, and says nothing until it is there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mmsb.processors.intake import read_batches
+from mmsb.processors.packed_events import PackedEvents, last_place_of
+from mmsb.processors.projector import Projector
+from mmsb.schemas.tlog.blocks import unpack_block_header
+from mmsb.state.page_fold import PageFold
+from mmsb.streams.events.source import Cut, Source
+
+READ_BYTES: Final = 1 << 20
+"""What is read from the log at a time: at least one batch."""
+
+TAKE_BYTES: Final = 2 << 20
+"""So much log, or events, is gone through at a time: some milliseconds, after which others may use the thread."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a follower begins."""
+
+    fold: PageFold
+    has: int  # the last intent whose effects the pages have already
+    floor: int  # nothing is said of events up to this place
+
+
+def start_of_cut(cut: Cut) -> Start:
+    return Start(cut.fold, cut.settled, last_place_of(cut.settled))
+
+
+def start_of_log(source: Source, floor: int) -> Start:
+    """From the first record on; events are wanted behind the floor."""
+    records = read_batches(source.read(0, 1))
+    return Start(PageFold(records.value(0), records.key(0)), -1, floor)
+
+
+class Follower:
+    """All records before `next` have been gone through."""
+
+    def __init__(self, source: Source, start: Start) -> None:
+        self._source = source
+        self._fold = start.fold
+        self._has = start.has
+        self._floor = start.floor
+        self._projector = Projector(start.fold.pages)
+        self._steps = self._walk()
+        self.next = start.fold.next
+
+    def take(self) -> list[PackedEvents]:
+        """Go some way; gives the events on it. At the end of what is accepted it gives nothing."""
+        taken: list[PackedEvents] = []
+        spent = 0
+        while spent < TAKE_BYTES:
+            step = next(self._steps, None)
+            if step is None:
+                self._steps = self._walk()
+                break
+            if isinstance(step, PackedEvents):
+                taken.append(step)
+                spent += step.byte_count
+            else:
+                spent += step
+        return taken
+
+    def _walk(self) -> Iterator[PackedEvents | int]:
+        """Events, and the size of each record, up to what is accepted by then."""
+        fold = self._fold
+        while fold.next < self._source.accepted_tlog():
+            records = read_batches(self._source.read(fold.next, READ_BYTES))
+            for index in range(fold.next - records.first, len(records)):
+                value = records.value(index)
+                verdict = fold.read(fold.next, records.key(index), value)
+                if verdict.value is not None:
+                    yield from self._block(verdict.value)
+                self.next = fold.next
+                yield len(value or b"")
+
+    def _block(self, value: bytes) -> Iterator[PackedEvents]:
+        header = unpack_block_header(value)
+        assert header is not None, "a block that counts has a header"
+        if header.last <= self._has:
+            return
+        if last_place_of(header.last) <= self._floor:
+            self._projector.follow(self._fold.claim, header, value)
+        else:
+            yield from self._projector.project(self._fold.claim, header, value)

@@ -1,0 +1,131 @@
+"""One consumer's way through the events: what it wants of one feed after another, in order, and each event once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, Final, NoReturn, Protocol, TypeVar
+
+from mmsb.processors.packed_events import PackedEvents
+from mmsb.schemas.events import Event
+from mmsb.streams.door import EventFilter
+from mmsb.streams.events.feed import Feed
+
+T = TypeVar("T")
+
+LIST_MAX: Final = 128
+"""Events in one list: their objects take the event loop a millisecond, and then others have their turn."""
+
+End = asyncio.Future[BaseException | None]
+"""When a partition's events end, and why: None is nobody's fault."""
+
+
+class Feeds(Protocol):
+    """Where a reader finds a feed."""
+
+    def better(self, feed: Feed, place: int) -> Feed | None:
+        """One that covers a place and is further than another."""
+        ...
+
+    def join(self, place: int) -> Coroutine[Any, Any, Feed]:
+        """One that covers a place."""
+        ...
+
+
+class Reader(AsyncIterator[list[Event]]):
+    """Gives lists of events, none of them empty, until it is closed or the engine is."""
+
+    def __init__(self, feeds: Feeds, place: int, wanted: EventFilter, joining: "asyncio.Task[Feed]", end: End) -> None:
+        """All events behind a place are to come; `joining` finds the first feed."""
+        self._feeds = feeds
+        self._place = place  # all up to here has been looked at
+        self._wanted = wanted
+        self._joining: asyncio.Task[Feed] | None = joining
+        self._feed: Feed | None = None
+        self._number = 0  # of the next piece
+        self._piece: PackedEvents | None = None
+        self._found: list[int] = []  # in the piece, still to be given
+        self._end = end
+        self._closed = False
+
+    def __aiter__(self) -> "Reader":
+        return self
+
+    async def __anext__(self) -> list[Event]:
+        while not self._found:
+            if self._closed:
+                raise StopAsyncIteration
+            await self._look()
+        await asyncio.sleep(0)  # whoever always finds something lets others have their turn, too
+        return self._give()
+
+    async def aclose(self) -> None:
+        """Nothing more is wanted."""
+        self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._found, self._piece, self._feed = [], None, None
+        if self._joining is not None:
+            self._joining.cancel()
+
+    def _give(self) -> list[Event]:
+        assert self._piece is not None, "something was found in it"
+        given, self._found = self._found[:LIST_MAX], self._found[LIST_MAX:]
+        return [self._piece.event(index) for index in given]
+
+    async def _look(self) -> None:
+        """Look at one more piece, or do what brings one."""
+        feed = self._feed
+        piece = feed.piece(self._number) if feed is not None else None
+        if piece is not None:
+            self._number += 1
+            self._search(piece)
+            await asyncio.sleep(0)
+        elif self._end.done():
+            self._finish()
+        elif feed is None:
+            await self._join()
+        elif feed.has_dropped(self._number):
+            self._feed = None
+        elif (better := self._feeds.better(feed, self._place)) is not None:
+            self._enter(better)
+        else:
+            await self._wait_for_more(feed)
+
+    async def _join(self) -> None:
+        if self._joining is None:
+            self._joining = asyncio.create_task(self._feeds.join(self._place))
+        self._enter(await self._unless_it_ends(self._joining))
+        self._joining = None
+
+    def _enter(self, feed: Feed) -> None:
+        self._feed = feed
+        self._number = feed.number_behind(self._place)
+
+    def _search(self, piece: PackedEvents) -> None:
+        wanted = self._wanted
+        self._piece = piece
+        self._found = piece.find(self._place, wanted.page_type, wanted.key, wanted.fields).tolist()
+        self._place = max(self._place, piece.last_place)
+
+    async def _wait_for_more(self, feed: Feed) -> None:
+        more = asyncio.create_task(feed.more())
+        try:
+            await self._unless_it_ends(more)
+        finally:
+            more.cancel()
+
+    async def _unless_it_ends(self, task: "asyncio.Task[T]") -> T:
+        """What a task gives; at the end of all events nobody waits for it."""
+        ends: set[asyncio.Future[Any]] = {task, self._end}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self._end.done():
+            self._finish()
+        return task.result()
+
+    def _finish(self) -> NoReturn:
+        """Give nothing more: as a loop ends that has come to its end, or with what made the engine fail."""
+        self._close()
+        failure = self._end.result()
+        if failure is not None:
+            raise failure
+        raise StopAsyncIteration
