@@ -147,7 +147,7 @@ class Client:
         self._note(f"submits {count} as columns")
         receipts = await self._door.submit_many(intents)
         self._note(f"{receipts!r}")
-        town.court.partitions[0].told_many(receipts, values)
+        town.court.told_many(receipts, values)
 
     async def _many_at_once(self) -> None:
         values = [self._town.intent() for _ in range(self._random.randint(2, 12))]

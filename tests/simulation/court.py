@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from mmsb.processors.receipts import Receipts
 from mmsb.schemas.tlog.claims import Durability
 from tests.model import bundle as model_bundle
 from tests.simulation.claims import require
@@ -20,6 +21,12 @@ class Court:
     def start(self, files: VirtualFiles, durability: Durability) -> None:
         for judge in self.partitions:
             judge.start(files, self._folder / str(judge.number), durability)
+
+    def told_many(self, receipts: Receipts, values: list[bytes]) -> None:
+        require("a receipt for each", len(receipts) == len(values), f"{len(values)} intents, {receipts!r}")
+        for row, value in enumerate(values):
+            partition = 0 if receipts.partitions is None else int(receipts.partitions[row])
+            self.partitions[partition].told_row(receipts, row, value)
 
     def judge(self, files: VirtualFiles) -> None:
         """A process has ended, and left this."""

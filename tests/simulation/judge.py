@@ -119,12 +119,11 @@ class PartitionJudge:
         assert receipt.status is not None, "it says that it settled"
         self._settled(Told(receipt.offset, value, int(receipt.status), receipt.rejection, receipt.first_offset))
 
-    def told_many(self, receipts: Receipts, values: list[bytes]) -> None:
-        require("a receipt for each", len(receipts) == len(values), f"{len(values)} intents, {receipts!r}")
-        for index, value in enumerate(values):
-            status, rejection = int(receipts.statuses[index]), receipts.rejection(index)
-            first = int(receipts.first_offsets[index]) if status == DUPLICATE else None
-            self._settled(Told(int(receipts.offsets[index]), value, status, rejection, first))
+    def told_row(self, receipts: Receipts, row: int, value: bytes) -> None:
+        """One of many at once."""
+        status, rejection = int(receipts.statuses[row]), receipts.rejection(row)
+        first = int(receipts.first_offsets[row]) if status == DUPLICATE else None
+        self._settled(Told(int(receipts.offsets[row]), value, status, rejection, first))
 
     def _settled(self, told: Told) -> None:
         require("what settled is durable", self._now.settled >= told.offset, f"offset {told.offset}: {self._seen()}")
