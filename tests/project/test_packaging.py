@@ -27,7 +27,8 @@ def test_a_wheel_built_from_the_sdist_works_outside_the_repository(tmp_path):
     here = {
         f"mmsb/{file.relative_to(tree).as_posix()}" for folder in CODE_FOLDERS for file in (tree / folder).rglob("*.py")
     }
-    here |= {f"mmsb/{file.name}" for file in (tree / "src" / "mmsb").glob("*.py")}
+    source = tree / "src" / "mmsb"
+    here |= {f"mmsb/{file.relative_to(source)}" for file in (*source.glob("*.py"), *source.glob("cli/*.py"))}
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
     assert {name for name in packed if name.endswith(".py")} == here

@@ -1,0 +1,61 @@
+"""`mmsb`: reads the command line, runs the command, and turns what went wrong into a line or two and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+import mmsb
+from mmsb.cli import commands
+from mmsb.cli.exits import Exit, exit_of
+from mmsb.cli.parser import check_command, make_parser
+from mmsb.cli.screen import standard
+
+REPORT: Final = "this is a bug of MMSB's: please report it with the lines above"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(given)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain once more when it flushes what nobody reads.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.CLOSED
+    except Exception as error:
+        code = exit_of(error)
+        if code == Exit.BUG:
+            traceback.print_exc()
+        print(f"mmsb: {REPORT if code == Exit.BUG else _words(error)}", file=sys.stderr)
+        return code
+
+
+def _run(given: list[str]) -> int:
+    parser = make_parser(commands.COMMANDS)
+    if not given:
+        parser.print_help()
+        return Exit.DONE
+    check_command(given[0], commands.COMMANDS)
+    try:
+        asked = parser.parse_args(given)
+    except SystemExit:  # argparse leaves so after help, its errors are raised
+        return Exit.DONE
+    if asked.version:
+        print(f"mmsb {mmsb.__version__}")
+        return Exit.DONE
+    screen = standard(asked.json)
+    code: int = asked.run(asked, screen)
+    screen.flush()
+    return code
+
+
+def _words(error: BaseException) -> str:
+    """An error of ours says it all; one of the system's names its file."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; mend that, and run the command again"
+    return str(error)
