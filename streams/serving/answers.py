@@ -13,7 +13,7 @@ from mmsb.streams.serving.bodies import Body
 from mmsb.streams.serving.changes import decode_events_wanted, encode_change
 from mmsb.streams.serving.figures import encode_stats
 from mmsb.streams.serving.frames import Kind
-from mmsb.streams.serving.reads import CREDIT_MAX, parts_of
+from mmsb.streams.serving.reads import CREDIT_MAX, PART_BYTES, parts_of
 
 T = TypeVar("T")
 
@@ -119,12 +119,17 @@ def _events(body: bytes) -> Answer:
 
 
 def _stats(body: bytes) -> Answer:
-    Body("stats", body).end()
+    reader = Body("stats", body)
+    zero, credit = reads.read_credit(reader)
+    reader.check(not zero, "zero", zero)
+    reader.end()
 
     async def parts(door: Door) -> AsyncGenerator[bytes]:
-        yield encode_stats(await door.stats())
+        text = encode_stats(await door.stats())
+        for start in range(0, len(text), PART_BYTES):
+            yield text[start : start + PART_BYTES]
 
-    return Answer(parts, 1)
+    return Answer(parts, credit)
 
 
 READERS: Final[dict[Kind, Callable[[bytes], Answer]]] = {

@@ -17,6 +17,7 @@ class Link(asyncio.Protocol):
         self._splitter = Splitter()
         self._out: list[bytes] = []
         self._transport: Any = None
+        self._finished = False
         self.ended = self._loop.create_future()  # done when the connection is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -25,7 +26,7 @@ class Link(asyncio.Protocol):
 
     @property
     def open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        return self._transport is not None and not self._finished and not self._transport.is_closing()
 
     def send(self, frame: bytes) -> None:
         if not self._out:
@@ -41,13 +42,19 @@ class Link(asyncio.Protocol):
         """Close once all that was sent has been handed over."""
         self.flush()
         if self.open:
-            self._transport.close()
+            self._finished = True
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._transport.close()
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._finished:
+            return
         try:
             for frame in self._splitter.feed(data):
                 self.received(frame)

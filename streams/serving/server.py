@@ -12,7 +12,6 @@ from mmsb.streams.serving.hello import encode_about
 from mmsb.streams.serving.session import Session
 
 CONNECTIONS_MAX: Final = 256
-FLUSH_SECONDS: Final = 5.0  # how long a client that closing waits for may take to read its last answers
 
 
 class Server:
@@ -41,7 +40,8 @@ class Server:
         sessions = list(self._sessions)
         for session in sessions:
             session.stop()
-        await asyncio.gather(*(_leave(session) for session in sessions))
+        if sessions:
+            await asyncio.wait([session.ended for session in sessions])
 
     def session(self) -> Session:
         """One more connection; one too many is told so."""
@@ -51,10 +51,3 @@ class Server:
         session = Session(self._door, self._about, self._sessions.discard, refusal)
         self._sessions.add(session)
         return session
-
-
-async def _leave(session: Session) -> None:
-    await session.quiet.wait()
-    await asyncio.wait([session.ended], timeout=FLUSH_SECONDS)
-    session.abort()
-    await session.ended

@@ -27,6 +27,7 @@ IN_FLIGHT_BYTES_MAX: Final = 32 << 20  # of one connection's intents that have n
 CALL_BYTES: Final = 512  # what one submission costs beside its intents
 QUESTIONS_MAX: Final = 8_192  # of one connection, at once; subscriptions count
 HELLO_SECONDS: Final = 10.0
+FLUSH_SECONDS: Final = 5.0  # how long a client may take to read its last answers
 
 _SUBMISSIONS: Final = (Kind.SUBMIT, Kind.SUBMIT_LOGGED, Kind.SUBMIT_MANY)
 
@@ -49,7 +50,6 @@ class Session(Link):
         self._paused = False
         self._writable = asyncio.Event()
         self._writable.set()
-        self.quiet = asyncio.Event()  # once it closes: all that was asked is answered
         self._deadline = self._loop.call_later(HELLO_SECONDS, self.abort)
 
     # The connection
@@ -59,15 +59,12 @@ class Session(Link):
         connection = transport.get_extra_info("socket")
         if connection is not None and not address.may_connect(connection):
             self._refusal = EnvironmentFailed("only the user who runs this data folder may connect; run as that user")
-        if self._refusal is not None:
-            self.refuse(self._refusal)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._deadline.cancel()
         for call in list(self._calls.values()):
             call.cancel()  # nobody is left to hear of it; what is logged settles all the same
-        self.quiet.set()
         self._left(self)
 
     def pause_writing(self) -> None:
@@ -102,12 +99,22 @@ class Session(Link):
         self.send(encode_frame(Kind.FAULT, 0, encode_fault(error)))
         self.finish()
 
+    def _hang_up(self) -> None:
+        """Say that nothing more comes, and let the client close: one that still writes would not read its answers."""
+        self._transport.write_eof()
+        if self._paused:
+            self._transport.resume_reading()
+        self._deadline.cancel()
+        self._deadline = self._loop.call_later(FLUSH_SECONDS, self.abort)
+
     # Requests
 
     def received(self, frame: Frame) -> None:
         kind, last, request, body = frame
         if self._closing:
             return
+        if self._refusal is not None:  # said only now, or the client would be writing and never read it
+            raise self._refusal
         if kind == Kind.SUBMIT and self._greeted and last and request > self._last:  # nearly all of them
             self._last = request
             self._submit(request, body)
@@ -167,9 +174,9 @@ class Session(Link):
             future = self._door.submit_nowait(intent)
         except Overloaded:
             self._start(Kind.SUBMIT, request, self._door.submit(intent, "settled", None), len(intent))
-        except MmsbError as error:
+        except Exception as error:
             self._release(len(intent))
-            self._fault(request, error)
+            self._fault(request, self._translated(Kind.SUBMIT, error))
         else:
             self._calls[request] = future
             future.add_done_callback(partial(self._ended, Kind.SUBMIT, request, len(intent)))
@@ -238,7 +245,6 @@ class Session(Link):
 
     def _rest(self) -> None:
         if self._closing and not self._calls:
-            self.quiet.set()
             self.finish()
 
     def _fault(self, request: int, error: MmsbError) -> None:

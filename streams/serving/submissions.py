@@ -98,13 +98,18 @@ def decode_intents(body: bytes, descriptor: Descriptor) -> Intents:
             unpack_metadata(metadata)
         except Refused:
             reader.check(False, "metadata", "other bytes")
+    return Intents(known_layout(descriptor, type_id, 8 * words), arguments, ids, metadata)
+
+
+def known_layout(descriptor: Descriptor, type_id: int, size: int) -> IntentLayout:
+    """The layout that the owner knows an intent by."""
     layout = descriptor.layouts_by_type.get(type_id)
-    if not isinstance(layout, IntentLayout) or layout.size != 8 * words:
+    if not isinstance(layout, IntentLayout) or layout.size != size:
         raise InvalidValue(
             f"submit_many: the owner of the folder runs code without an intent of type {type_id:016x}; run the same "
             "code on both sides"
         )
-    return Intents(layout, arguments, ids, metadata)
+    return layout
 
 
 def encode_receipts(receipts: Receipts) -> bytes:

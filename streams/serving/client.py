@@ -1,0 +1,200 @@
+"""A data folder that another process runs: the same door, over its socket.
+
+What may have left for the owner has an unknown outcome when it is given up or the connection ends, and is never said
+to have failed; what was not sent yet is said not to have been.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from mmsb.processors.batching import Intents
+from mmsb.processors.receipts import Receipts, concat_receipts
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError, OutcomeUnknown
+from mmsb.schemas.events import Event
+from mmsb.state.pages import PageId
+from mmsb.streams.door import About, EventFilter, Position, StoredPage
+from mmsb.streams.past.changes import Change
+from mmsb.streams.serving import address, reads
+from mmsb.streams.serving.answers import closed
+from mmsb.streams.serving.calls import CREDIT, Calls, Question, Submission, size_of
+from mmsb.streams.serving.changes import decode_changes, decode_events, encode_events_wanted
+from mmsb.streams.serving.figures import decode_stats
+from mmsb.streams.serving.frames import Kind
+from mmsb.streams.serving.session import QUESTIONS_MAX
+from mmsb.streams.serving.submissions import (
+    check_intent_size,
+    chunks_of,
+    decode_receipt,
+    decode_receipts,
+    encode_intents,
+    known_layout,
+)
+from mmsb.streams.stats import Stats
+from mmsb.streams.tickets import Receipt, Until
+
+T = TypeVar("T")
+
+HELLO_SECONDS: Final = 5.0
+_KINDS: Final[dict[str, Kind]] = {"settled": Kind.SUBMIT, "logged": Kind.SUBMIT_LOGGED}
+
+
+async def connect(folder: Path) -> "Connection":
+    """A connection to the process that runs a data folder; raises EnvironmentFailed if there is none."""
+    loop = asyncio.get_running_loop()
+    connection = await loop.run_in_executor(None, address.reach, folder)
+    _, calls = await loop.create_unix_connection(lambda: Calls(folder), sock=connection)
+    return await greeted(calls, folder)
+
+
+async def greeted(calls: Calls, folder: Path) -> "Connection":
+    """The connection, once the owner has said what runs there."""
+    try:
+        async with asyncio.timeout(HELLO_SECONDS):
+            return Connection(calls, await calls.greeting)
+    except TimeoutError:
+        calls.abort()
+        raise address.silent(folder, HELLO_SECONDS) from None
+
+
+class Connection:
+    """A Door. Close it when it is not needed any more."""
+
+    def __init__(self, calls: Calls, about: About) -> None:
+        self._calls = calls
+        self._about = about
+        self._questions = asyncio.Semaphore(QUESTIONS_MAX)
+
+    @property
+    def about(self) -> About:
+        return self._about
+
+    def check(self) -> None:
+        """Raise if the owner cannot be asked any more."""
+        self._calls.check()
+
+    async def close(self) -> None:
+        """Wait until what was submitted has settled, then end the connection."""
+        await self._calls.close()
+
+    # Submitting
+
+    async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
+        if until not in _KINDS:
+            raise InvalidValue(f'until: expected "logged" or "settled", found {until!r}')
+        check_intent_size(intent)
+        request: int | None = None
+        try:
+            async with asyncio.timeout(timeout):
+                await self._enter(size_of(len(intent)))
+                request, future = self._send(_KINDS[until], intent, decode_receipt)
+                receipt: Receipt = await future
+                return receipt
+        except TimeoutError:
+            if request is None:
+                raise TimeoutError(f"there was no room within {timeout} s: nothing was submitted; try again") from None
+            self._calls.cancel(request)
+            raise OutcomeUnknown(
+                f"it did not settle within {timeout} s: it may still; submit it again with the same id to learn it"
+            ) from None
+        except asyncio.CancelledError:
+            if request is not None:
+                self._calls.cancel(request)
+            raise
+
+    def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
+        check_intent_size(intent)
+        self._calls.check()
+        self._calls.room.enter_nowait(size_of(len(intent)))
+        request, future = self._send(Kind.SUBMIT, intent, decode_receipt)
+        future.add_done_callback(lambda done: self._calls.cancel(request) if done.cancelled() else None)
+        return future
+
+    async def submit_many(self, intents: Intents) -> Receipts:
+        """In chunks: while the owner settles one, the next is on its way."""
+        known_layout(self._about.descriptor, intents.layout.type_id, intents.layout.size)
+        sent: list[tuple[int, asyncio.Future[Receipts]]] = []
+        rows = 0
+        try:
+            for chunk in chunks_of(intents):
+                body = encode_intents(chunk)
+                await self._enter(size_of(len(body)))
+                sent.append(self._send(Kind.SUBMIT_MANY, body, decode_receipts))
+                rows += len(chunk)
+                await asyncio.sleep(0)  # a large call must not stop everybody else
+            return concat_receipts(await asyncio.gather(*(future for _, future in sent)))
+        except MmsbError as error:
+            alone = len(sent) == 1 and sent[0][1].done() and sent[0][1].exception() is error
+            if isinstance(error, OutcomeUnknown) or not sent or alone:
+                raise
+            raise OutcomeUnknown(
+                f"{rows} of {len(intents)} intents were submitted before this went wrong: {error}; those may be in the "
+                "log or not, so submit them again with the same ids"
+            ) from error
+        finally:
+            for request, future in sent:
+                future.cancel()
+                self._calls.cancel(request)
+
+    async def _enter(self, size: int) -> None:
+        self._calls.check()
+        if not self._calls.room.try_enter(size):
+            await self._calls.room.enter(size)
+
+    def _send(self, kind: Kind, body: bytes, decode: Callable[[bytes], Any]) -> "tuple[int, asyncio.Future[Any]]":
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        size = size_of(len(body))
+        try:
+            return self._calls.begin(Submission(kind, size, decode, future), body), future
+        except EnvironmentFailed:
+            self._calls.room.leave(size)
+            raise
+
+    # Reading
+
+    async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+        found = await self._all(Kind.GET, reads.encode_get(partition, CREDIT, pages), reads.decode_found)
+        if len(found) != len(pages):
+            raise EnvironmentFailed(f"the owner answered {len(found)} pages for {len(pages)}; report this")
+        return found
+
+    async def scan(self, partition: int, type_id: int) -> AsyncGenerator[list[StoredPage]]:
+        async with closed(self._parts(Kind.SCAN, reads.encode_scan(partition, CREDIT, type_id))) as parts:
+            async for part in parts:
+                yield reads.decode_stored(part)
+
+    async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+        return await self._all(Kind.HISTORY, reads.encode_history(partition, CREDIT, page, limit), decode_changes)
+
+    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+        found = await self._all(Kind.BLAME, reads.encode_blame(partition, CREDIT, page, field), decode_changes)
+        return found[0] if found else None
+
+    async def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncGenerator[list[Event]]:
+        asked = encode_events_wanted(partition, CREDIT, after, wanted)
+        async with closed(self._parts(Kind.EVENTS, asked)) as parts:
+            async for part in parts:
+                yield decode_events(part)
+
+    async def stats(self) -> Stats:
+        async with closed(self._parts(Kind.STATS, reads.encode_stream(0, CREDIT))) as parts:
+            return decode_stats(b"".join([part async for part in parts]))
+
+    async def _all(self, kind: Kind, body: bytes, decode: Callable[[bytes], list[T]]) -> list[T]:
+        found: list[T] = []
+        async with closed(self._parts(kind, body)) as parts:
+            async for part in parts:
+                found += decode(part)
+        return found
+
+    async def _parts(self, kind: Kind, body: bytes) -> AsyncGenerator[bytes]:
+        """The parts of an answer. Whoever stops taking them early has the owner stop, too."""
+        async with self._questions:
+            question = Question(kind)
+            request = self._calls.begin(question, body)
+            try:
+                async for part in question.parts(lambda count: self._calls.grant(request, count)):
+                    yield part
+            finally:
+                self._calls.cancel(request)
