@@ -310,21 +310,25 @@ async def test_closing_ends_all_readers_as_a_loop_ends() -> None:
         owner.traffic(Random(1), 20)
         owner.accept()
         readers = [events.subscribe(None, ALL), events.subscribe(START, ALL), events.subscribe(START, EventFilter(1))]
-        waiting = [asyncio.ensure_future(all_of(reader)) for reader in readers]
+        found: list[list[Event]] = [[], [], []]
+        waiting = [asyncio.ensure_future(all_of(reader, into)) for reader, into in zip(readers, found, strict=True)]
         idle = events.subscribe(START, ALL)
-        await asyncio.sleep(0.05)
+        while len(found[1]) < len(owner.expected):
+            await asyncio.sleep(0)
         await events.close()
-        assert [await each for each in waiting] == [[], owner.expected, []]
-        assert await all_of(idle) == []
+        await asyncio.gather(*waiting)
+        assert found == [[], owner.expected, []]
+        assert [given async for given in idle] == []
 
 
-async def all_of(reader: Reader) -> list[Event]:
-    return [event async for events in reader for event in events]
+async def all_of(reader: Reader, into: list[Event]) -> None:
+    async for given in reader:
+        into += given
 
 
 async def test_what_stops_the_engine_is_what_readers_hear() -> None:
     async with running() as (_, events):
-        waiting = asyncio.ensure_future(all_of(events.subscribe(None, ALL)))
+        waiting = asyncio.ensure_future(all_of(events.subscribe(None, ALL), []))
         await asyncio.sleep(0.01)
         await events.close(EnvironmentFailed("the disk is full"))
         with pytest.raises(EnvironmentFailed, match="the disk is full"):
