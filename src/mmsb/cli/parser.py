@@ -2,6 +2,7 @@
 
 import textwrap
 from argparse import SUPPRESS, ArgumentParser, HelpFormatter, RawDescriptionHelpFormatter
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Final, NoReturn
 
@@ -44,18 +45,17 @@ def make_parser(commands: tuple[Command, ...]) -> Parser:
     options.add_argument("--version", action="store_true", help="print the version and end")
     found = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help=SUPPRESS)
     for command in commands:
-        _add(found.add_parser(command.name, **_texts(command)), command)
+        _add(found.add_parser, command)
     return parser
 
 
-def _texts(command: Command) -> dict[str, str | bool]:
+def _add(add_parser: Callable[..., Parser], command: Command) -> None:
+    name = f"mmsb {command.name}"
     examples = "\n".join(["examples:", *(f"  {line}" for line in command.examples)])
-    text = "\n\n".join(textwrap.fill(part, WIDTH) for part in (command.summary, *command.text.split("\n\n")) if part)
-    usage = f"mmsb {command.name} {command.usage}"
-    return {"usage": usage, "description": text, "epilog": examples, "add_help": False, "prog": f"mmsb {command.name}"}
-
-
-def _add(parser: ArgumentParser, command: Command) -> None:
+    parser = add_parser(
+        command.name, prog=name, usage=f"{name} {command.usage}", description=_text(command), epilog=examples,
+        add_help=False,
+    )  # fmt: skip
     command.add_arguments(parser)
     parser.add_argument("--help", "-h", action="help", help="show this and end")
     parser.set_defaults(run=command.run, json=False)
@@ -71,7 +71,13 @@ def check_command(given: str, commands: tuple[Command, ...]) -> None:
     raise InvalidValue(f"there is no command {given!r}; {meant}")
 
 
+def _text(command: Command) -> str:
+    parts = (command.summary, *command.text.split("\n\n"))
+    return "\n\n".join(textwrap.fill(part, WIDTH) for part in parts if part)
+
+
 def _plain(message: str) -> str:
-    return message.replace("the following arguments are required", "missing").replace(
-        "unrecognized arguments", "unknown"
-    )
+    said = {"the following arguments are required": "missing", "unrecognized arguments": "unknown"}
+    for theirs, ours in said.items():
+        message = message.replace(theirs, ours)
+    return message

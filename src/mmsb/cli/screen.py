@@ -43,7 +43,7 @@ class Screen:
 
 def table_lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Columns side by side; those of numbers are aligned to the right."""
-    given = [[value for value in row] for row in rows]
+    given = [list(row) for row in rows]
     shown = [[cell(value) for value in row] for row in given]
     widths = [max(len(text) for text in column) for column in zip(head, *shown, strict=True)]
     right = [bool(given) and all(isinstance(row[at], int) for row in given) for at in range(len(head))]

@@ -5,7 +5,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mmsb.cli.command import Command
 from mmsb.cli.exits import Exit
@@ -72,13 +72,11 @@ async def _show_status(bus: "Bus", progress: Progress) -> None:
         await asyncio.sleep(STATUS_SECONDS)
 
 
-def status_line(stats: Any) -> str:
+def status_line(stats: "Stats") -> str:
     settled = sum(part.settled + 1 for part in stats.partitions)
     lag = sum(part.lag for part in stats.partitions)
-    megabytes = stats.memory_bytes / 1e6
-    return (
-        f"settled {settled:,}   {stats.settled_per_second:,.0f}/s   lag {lag:,}   {megabytes:,.0f} MB   Ctrl-C ends it"
-    )
+    rate, megabytes = stats.settled_per_second, stats.memory_bytes / 1e6
+    return f"settled {settled:,}   {rate:,.0f}/s   lag {lag:,}   {megabytes:,.0f} MB   Ctrl-C ends it"
 
 
 def add_app_options(parser: ArgumentParser) -> None:

@@ -1,14 +1,16 @@
-"""Keys and values between a command line and layouts: parsed by the field's type, shown as JSON and events show them."""
+"""Keys and values between a command line and layouts: parsed by the field's type, shown as events show them."""
 
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_values import json_key, json_value
 from mmsb.schemas.layouts import IntentLayout, Layout, PageLayout
 from mmsb.schemas.types import Array, Blob, Boolean, Enumeration, FieldType, Float, Integer, Text, Value
+
+N = TypeVar("N", int, float)
 
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -35,7 +37,7 @@ def parse_value(kind: FieldType, text: str) -> Value:
             return [cast("int | float", parse_value(kind.element, item.strip())) for item in items]
 
 
-def _number(text: str, number: Any, expected: str) -> Any:
+def _number(text: str, number: type[N], expected: str) -> N:
     try:
         return number(text)
     except ValueError:
