@@ -73,6 +73,11 @@ class Intents:
         ids = None if self.ids is None else self.ids[start:stop]
         return Intents(self.layout, self.arguments[start:stop], ids, self.metadata)
 
+    def take(self, rows: NDArray[np.int64]) -> "Intents":
+        """Some of them, copied."""
+        ids = None if self.ids is None else self.ids[rows]
+        return Intents(self.layout, self.arguments[rows], ids, self.metadata)
+
     def value(self, index: int) -> bytes:
         """One of them, as `pack` writes it."""
         id = b"" if self.ids is None else self.ids[index].tobytes()

@@ -156,11 +156,8 @@ class Stepper:
         settling.settle(
             buffer, self._envelopes, self._rejections, self._run, self._hashes, window, marks, first, 0, count
         )
+        self.find_pages(buffer, self._columns, self._envelopes, count, genesis.partition_count, genesis.partition)
         arrays = self._arrays()
-        self.compiled.find_pages(
-            0, count, buffer, self._columns, self._envelopes, self._keys, self._hashes, self._slots, self._scratch,
-            self._text8, genesis.partition_count, genesis.partition, self._rejections, *arrays,
-        )  # fmt: skip
         self._digest[0], self._digest[1] = state.digest.a, state.digest.b
         at, why = self.compiled.lower(
             0, count, first, buffer, self._envelopes, self._run, self._keys, self._slots, self._scratch,
@@ -173,6 +170,14 @@ class Stepper:
         state.digest = Digest(int(self._digest[0]), int(self._digest[1]))
         state.clock = int(self.counts[block.CLOCK])
         return int(at), int(why)
+
+    def find_pages(self, buffer: Any, columns: Any, envelopes: Any, count: int, partitions: int, partition: int) -> Any:
+        """Arguments, keys and slots of a chunk; gives the rejections, a row of four words for each record."""
+        self.compiled.find_pages(
+            0, count, buffer, columns, envelopes, self._keys, self._hashes, self._slots, self._scratch,
+            self._text8, partitions, partition, self._rejections, *self._arrays(),
+        )  # fmt: skip
+        return self._rejections
 
     def _arrays(self) -> list[Any]:
         found: list[Any] = []

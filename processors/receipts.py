@@ -36,7 +36,7 @@ _REJECTION: Final = np.dtype(f"V{ROW_BYTES}")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Receipts:
-    """A row for each offset, in rising order; what is joined from several blocks may leave offsets out.
+    """A row for each intent, in the order in which they were submitted.
 
     `first_offsets` names the first receipt of a duplicate, and is -1 for a repeated number of a source and for all that
     is no duplicate. `rejections` has a row for each rejected offset; it may be a view that keeps the block's bytes.
@@ -46,14 +46,17 @@ class Receipts:
     statuses: NDArray[np.uint8]
     first_offsets: NDArray[np.int64]
     rejections: NDArray[Any]
+    partitions: NDArray[np.int64] | None = None
+    """Of each row; None where there is but one partition. Then offsets rise."""
 
     def __len__(self) -> int:
         return len(self.statuses)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count} {status.name.lower()}" for status, count in self.counts.items())
-        where = f"offsets {self.first} to {int(self.offsets[-1])}: {counts}" if len(self) else "none"
-        return f"Receipts({where})"
+        where = f"offsets {self.first} to {int(self.offsets[-1])}" if len(self) else "none"
+        where = where if self.partitions is None else f"{len(np.unique(self.partitions))} partitions"
+        return f"Receipts({where}: {counts})"
 
     @property
     def first(self) -> int:
@@ -82,7 +85,7 @@ class Receipts:
         return unpack_rejection(self.rejections[self._ranks[index]].tobytes())
 
     def part(self, first: int, last: int) -> "Receipts":
-        """Those of the offsets from `first` to `last`, over the same arrays."""
+        """Those of the offsets from `first` to `last` of one partition, over the same arrays."""
         start, stop = np.searchsorted(self.offsets, (first, last + 1)).tolist()
         stop = max(start, stop)
         rejections = self.rejections[self._ranks[start] : self._ranks[stop]]
@@ -105,6 +108,20 @@ def concat_receipts(parts: Sequence[Receipts]) -> Receipts:
             "concat_receipts: expected parts whose offsets rise, each once; give them in the logs' order"
         )
     return joined
+
+
+def spread_receipts(parts: Sequence[tuple[int, NDArray[np.int64], Receipts]], count: int) -> Receipts:
+    """Receipts of several partitions as one: each part with its partition, and the rows that it goes to of `count`."""
+    offsets, first_offsets, partitions = (np.full(count, NO_OFFSET, np.int64) for _ in range(3))
+    statuses = np.zeros(count, np.uint8)
+    rejected: list[NDArray[np.int64]] = []
+    for partition, rows, part in parts:
+        partitions[rows] = partition
+        offsets[rows], statuses[rows], first_offsets[rows] = part.offsets, part.statuses, part.first_offsets
+        rejected.append(rows[part.statuses == Status.REJECTED])
+    order = np.argsort(np.concatenate(rejected))
+    rejections = np.concatenate([part.rejections for _, _, part in parts])[order]
+    return Receipts(offsets, statuses, first_offsets, rejections, partitions)
 
 
 def _none() -> Receipts:

@@ -4,19 +4,67 @@ What names no page (garbage, an unknown type, arguments out of range) is rejecte
 partition 0. Pages of other partitions are not looked for here: the machine rejects such an intent as wrong_partition.
 """
 
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsb.kernels.intake import envelopes as envelope
+from mmsb.kernels.intake import record_batches
+from mmsb.processors.batching import Intents
 from mmsb.processors.bundle import Bundle
+from mmsb.processors.compiled import CHUNK, Compiled, Stepper
+from mmsb.processors.intake import bytes_of
 from mmsb.processors.judging import pages_named
 from mmsb.processors.lowering import Surroundings
 from mmsb.schemas.partitions import partition_of
+from mmsb.schemas.rejections import Code
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.state.arrays import ArrayState
+
+NOWHERE: Final = -1  # a partition that no page is of: compiled code then rejects every intent, naming the right one
+_CODE: Final = np.uint64(0xFFFF)
 
 
-def partition_for(bundle: Bundle, partition_count: int, value: bytes) -> int:
-    """The partition of a packed or JSON intent."""
-    if partition_count == 1:
-        return 0
-    around = Surroundings(bundle, 0, partition_count, 0, 0, lambda type_id, key: None)
-    named = pages_named(around, value)
-    if not named:
-        return 0
-    layout, key = named[0]
-    return partition_of(layout.partition_parts(key), partition_count)
+class Router:
+    """Finds partitions for whoever submits. For one thread at a time."""
+
+    def __init__(self, bundle: Bundle, compiled: Compiled | None, genesis: Genesis) -> None:
+        self._bundle = bundle
+        self._count = genesis.partition_count
+        self._stepper = Stepper(compiled, ArrayState(genesis)) if compiled and self._count > 1 else None
+
+    def partition_for(self, value: bytes) -> int:
+        """That of one packed or JSON intent."""
+        if self._count == 1:
+            return 0
+        around = Surroundings(self._bundle, 0, self._count, 0, 0, lambda type_id, key: None)
+        named = pages_named(around, value)
+        if not named:
+            return 0
+        layout, key = named[0]
+        return partition_of(layout.partition_parts(key), self._count)
+
+    def partitions_for(self, intents: Intents) -> NDArray[np.int64]:
+        """Those of many."""
+        if self._count == 1:
+            return np.zeros(len(intents), np.int64)
+        stepper = self._stepper
+        if stepper is None or intents.layout.type_id not in stepper.compiled.module.compiled:
+            return np.array([self.partition_for(intents.value(index)) for index in range(len(intents))], np.int64)
+        parts = [self._find(stepper, intents.slice(start, start + CHUNK)) for start in range(0, len(intents), CHUNK)]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def _find(self, stepper: Stepper, intents: Intents) -> NDArray[np.int64]:
+        """The pass that finds keys and partitions, over intents that have no envelopes yet."""
+        count, size = len(intents), intents.layout.size
+        envelopes: Any = np.zeros((envelope.ROWS, CHUNK), np.int64)
+        envelopes[envelope.TYPE] = stepper.compiled.module.intents.index(intents.layout.type_id)
+        envelopes[envelope.ARGUMENTS_AT] = size * np.arange(CHUNK)
+        envelopes[envelope.ARGUMENTS_SIZE] = size
+        columns: Any = np.zeros((record_batches.ROWS, CHUNK), np.int64)
+        arguments = bytes_of(memoryview(cast(Any, intents.arguments)))
+        rejections = stepper.find_pages(arguments, columns, envelopes, count, self._count, NOWHERE)
+        rows = rejections[: 4 * count].reshape(count, 4)
+        known = (rows[:, 0] & _CODE) == Code.WRONG_PARTITION
+        return np.where(known, rows[:, 2].astype(np.int64), 0)

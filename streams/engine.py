@@ -12,28 +12,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+
+import numpy as np
 
 from mmsb.processors.batching import Intents
 from mmsb.processors.bundle import Bundle
-from mmsb.processors.receipts import Receipts, concat_receipts
-from mmsb.processors.routing import partition_for
-from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue, OutcomeUnknown
+from mmsb.processors.compiled import Compiled
+from mmsb.processors.receipts import Receipts, spread_receipts
+from mmsb.processors.routing import Router
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.building import build, build_folding
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
-from mmsb.streams.inbox import GROUP_BYTES
 from mmsb.streams.opening import Code, Opened, Progress, Wanted, open_partition
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change
 from mmsb.streams.relay import Relay
 from mmsb.streams.stats import Stats, resident_bytes
-from mmsb.streams.tickets import Receipt, Ticket, Until
+from mmsb.streams.submitting import submit, submit_many, submit_nowait
+from mmsb.streams.tickets import Receipt, Until
 from mmsb.streams.world import Lock, World
-
-TICKET_BYTES: Final = 512  # what one call costs in memory beside its intents
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class Settings:
 
 class Engine:
     """`async with Engine(…) as door:` opens the folder and runs until it is left."""
+
+    _compiled: Compiled | None
+    _router: Router
 
     def __init__(
         self, bundle: Bundle, folder: Path, settings: Settings, world: World, tell: Progress | None = None
@@ -66,6 +69,7 @@ class Engine:
         self._lock: Lock | None = None
         self._about: About | None = None
         self._started = 0.0
+        self._routing = world.worker("routing")
 
     async def __aenter__(self) -> "Engine":
         self._lock = self._world.lock(self._folder)
@@ -75,6 +79,7 @@ class Engine:
             self._lock.close()
             raise
         genesis = opened[0].writer.fold.genesis
+        self._router = Router(self._bundle, self._compiled, genesis)
         bundle, durability = opened[0].writer.machine.bundle, self._settings.durability
         self._about = About(
             tuple(part.writer.fold.genesis.log_id for part in opened),
@@ -99,6 +104,7 @@ class Engine:
             with suppress(asyncio.CancelledError):
                 await self._running
             await asyncio.gather(*(partition.close() for partition in self._partitions))
+            self._routing.close()
             self._lock.close()
         if self._failure is not None and error is None:
             raise self._failure
@@ -112,6 +118,7 @@ class Engine:
         opened: list[Opened] = []
         try:
             code = await opener.run(self._code)
+            self._compiled = code.compiled
             wanted = Wanted(app, 0, settings.partitions, settings.window)
             opened.append(await opener.run(open_partition, self._world, self._folder / "0", wanted, code, self._tell))
             genesis = opened[0].writer.fold.genesis
@@ -203,40 +210,27 @@ class Engine:
 
     async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
         partition = self._partition_for(intent)
-        ticket = _ticket(intent, until)
-        if timeout is None:
-            await partition.inbox.put(ticket)
-        else:
-            async with asyncio.timeout(timeout):
-                await partition.inbox.put(ticket)
-        return await _outcome(partition, ticket, timeout)
+        return await submit(partition.inbox, partition.number, intent, until, timeout)
 
     def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
-        ticket = _ticket(intent, "settled")
-        self._partition_for(intent).inbox.put_nowait(ticket)
-        assert ticket.settled is not None, "that is what was asked for"
-        return ticket.settled
+        return submit_nowait(self._partition_for(intent).inbox, intent)
 
     async def submit_many(self, intents: Intents) -> Receipts:
-        """In groups, so that while one is made durable the one before it is stepped."""
         self.check()
-        rows = max(GROUP_BYTES // intents.value_bytes, 1)
-        partition, futures = self._partitions[0], list[asyncio.Future[Receipts]]()
-        try:
-            for start in range(0, len(intents), rows):
-                part = intents.slice(start, min(start + rows, len(intents)))
-                settled: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
-                futures.append(settled)
-                size = len(part) * part.value_bytes + TICKET_BYTES
-                await partition.inbox.put(Ticket(part, len(part), size, settled=settled))
-            return concat_receipts(await asyncio.gather(*futures))
-        finally:
-            for future in futures:
-                future.cancel()
+        if len(self._partitions) == 1 or not len(intents):
+            return await submit_many(self._partitions[0].inbox, intents)
+        partitions = await self._routing.run(self._router.partitions_for, intents)
+        numbers: list[int] = np.unique(partitions).tolist()
+        rows = [(number, np.flatnonzero(partitions == number)) for number in numbers]
+        found = await asyncio.gather(
+            *(submit_many(self._partitions[number].inbox, intents.take(some)) for number, some in rows)
+        )
+        parts = [(number, some, receipts) for (number, some), receipts in zip(rows, found, strict=True)]
+        return spread_receipts(parts, len(intents))
 
     def _partition_for(self, intent: bytes) -> Partition:
         self.check()
-        return self._partitions[partition_for(self._bundle, len(self._partitions), intent)]
+        return self._partitions[self._router.partition_for(intent)]
 
     async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
         self.check()
@@ -268,33 +262,3 @@ class Engine:
             memory_bytes=resident_bytes(),
             partitions=tuple(parts),
         )
-
-
-def _ticket(intent: bytes, until: Until) -> Ticket:
-    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    if until == "settled":
-        return Ticket(intent, 1, len(intent) + TICKET_BYTES, settled=future)
-    if until == "logged":
-        return Ticket(intent, 1, len(intent) + TICKET_BYTES, logged=future)
-    raise InvalidValue(f'until: expected "logged" or "settled", found {until!r}')
-
-
-async def _outcome(partition: Partition, ticket: Ticket, timeout: float | None) -> Receipt:
-    waited = ticket.settled or ticket.logged
-    assert waited is not None, "somebody waits for something"
-    try:
-        if timeout is None:
-            found = await waited
-        else:
-            async with asyncio.timeout(timeout):
-                found = await waited
-    except TimeoutError:
-        if partition.inbox.withdraw(ticket):
-            raise
-        raise OutcomeUnknown(
-            f"it did not settle within {timeout} s: it may still; submit it again with the same id to learn it"
-        ) from None
-    except asyncio.CancelledError:
-        partition.inbox.withdraw(ticket)
-        raise
-    return found if isinstance(found, Receipt) else Receipt(partition.number, found)

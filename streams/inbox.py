@@ -61,6 +61,8 @@ class Inbox:
             taken.append(self._tickets.popleft())
         if not self._tickets:
             self._filled.clear()
+        for ticket in taken:
+            ticket.taken = True
         return taken
 
     def withdraw(self, ticket: Ticket) -> bool:

@@ -1,7 +1,6 @@
 """What callers hold while their intents are on the way: tickets inside of the engine, receipts outside."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +36,7 @@ class Ticket:
     size: int  # bytes, as the limit of what is in flight counts them
     logged: "asyncio.Future[int] | None" = None  # the first one's offset
     settled: "asyncio.Future[Any] | None" = None  # a Receipt for one, Receipts for many
+    taken: bool = False  # out of the inbox: it may be logged, whatever its caller does
     first: int = -1
     parts: list[Receipts] = field(default_factory=list[Receipts])
 
@@ -48,15 +48,7 @@ class Ticket:
         if self.logged is not None and not self.logged.done():
             self.logged.set_result(self.first)
 
-    def tell_settled(self, result: Any) -> None:
-        if self.settled is not None and not self.settled.done():
-            self.settled.set_result(result)
-
     def fail(self, error: BaseException) -> None:
         for future in (self.logged, self.settled):
             if future is not None and not future.done():
                 future.set_exception(error)
-
-
-def sizes_of(tickets: Sequence[Ticket]) -> int:
-    return sum(ticket.size for ticket in tickets)

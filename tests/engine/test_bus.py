@@ -12,7 +12,7 @@ import mmsb
 from examples.bank import Account, Deposit, Open, Transfer, app
 from mmsb.schemas.errors import Overloaded, PageNotFound
 from mmsb.streams.bus import Bus
-from mmsb.streams.engine import TICKET_BYTES
+from mmsb.streams.submitting import TICKET_BYTES
 from tests.engine import provoke
 
 WAYS = [pytest.param(True, id="interpreted"), pytest.param(False, id="compiled")]

@@ -1,0 +1,88 @@
+"""From a caller's hands into a partition's inbox, and back with a receipt."""
+
+import asyncio
+from typing import Any, Final
+
+from mmsb.processors.batching import Intents
+from mmsb.processors.receipts import Receipts, concat_receipts
+from mmsb.schemas.errors import InvalidValue, OutcomeUnknown
+from mmsb.streams.inbox import GROUP_BYTES, Inbox
+from mmsb.streams.tickets import Receipt, Ticket, Until
+
+TICKET_BYTES: Final = 512  # what one call costs in memory beside its intents
+
+
+async def submit(inbox: Inbox, partition: int, intent: bytes, until: Until, timeout: float | None) -> Receipt:
+    """One intent. After `timeout` seconds it raises OutcomeUnknown, or TimeoutError if certainly nothing was logged."""
+    ticket = _ticket(intent, until)
+    if timeout is None:
+        await inbox.put(ticket)
+        return await _outcome(inbox, partition, ticket)
+    try:
+        async with asyncio.timeout(timeout):
+            await inbox.put(ticket)
+            return await _outcome(inbox, partition, ticket)
+    except TimeoutError:
+        if ticket.taken:
+            raise OutcomeUnknown(
+                f"it did not settle within {timeout} s: it may still; submit it again with the same id to learn it"
+            ) from None
+        raise
+
+
+def submit_nowait(inbox: Inbox, intent: bytes) -> "asyncio.Future[Receipt]":
+    """One intent, or Overloaded at once."""
+    ticket = _ticket(intent, "settled")
+    inbox.put_nowait(ticket)
+    assert ticket.settled is not None, "that is what was asked for"
+    return ticket.settled
+
+
+async def submit_many(inbox: Inbox, intents: Intents) -> Receipts:
+    """In groups, so that while one is made durable the one before it is stepped."""
+    rows = max(GROUP_BYTES // intents.value_bytes, 1)
+    tickets: list[Ticket] = []
+    try:
+        for start in range(0, len(intents), rows):
+            part = intents.slice(start, min(start + rows, len(intents)))
+            settled: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
+            tickets.append(Ticket(part, len(part), len(part) * part.value_bytes + TICKET_BYTES, settled=settled))
+            await inbox.put(tickets[-1])
+        return concat_receipts([await _settled(ticket) for ticket in tickets])
+    finally:
+        for ticket in tickets:
+            _leave(inbox, ticket)
+
+
+def _ticket(intent: bytes, until: Until) -> Ticket:
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    if until == "settled":
+        return Ticket(intent, 1, len(intent) + TICKET_BYTES, settled=future)
+    if until == "logged":
+        return Ticket(intent, 1, len(intent) + TICKET_BYTES, logged=future)
+    raise InvalidValue(f'until: expected "logged" or "settled", found {until!r}')
+
+
+async def _outcome(inbox: Inbox, partition: int, ticket: Ticket) -> Receipt:
+    waited = ticket.settled or ticket.logged
+    assert waited is not None, "somebody waits for something"
+    try:
+        found = await waited
+    except asyncio.CancelledError:
+        _leave(inbox, ticket)
+        raise
+    return found if isinstance(found, Receipt) else Receipt(partition, found)
+
+
+async def _settled(ticket: Ticket) -> Receipts:
+    assert ticket.settled is not None, "that is what was asked for"
+    found: Receipts = await ticket.settled
+    return found
+
+
+def _leave(inbox: Inbox, ticket: Ticket) -> None:
+    """Whoever waited has gone: nothing is logged any more if it was not yet, and nobody is told."""
+    if not ticket.taken:
+        inbox.withdraw(ticket)
+    if ticket.settled is not None and not ticket.settled.cancel() and not ticket.settled.cancelled():
+        ticket.settled.exception()  # that of another ticket was raised
