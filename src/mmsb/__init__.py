@@ -1,60 +1,63 @@
 """MMSB, the Memory-Mapped State Bus: an event-sourced, async stream processor.
 
 First what users declare with, then the core that runs it without IO, then errors. What is not here is not public.
+
+Nothing is loaded before it is asked for: a service that only publishes intents never loads NumPy or Numba, and a
+command line answers at once.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mmsb.app import App
-from mmsb.processors.bundle import Bundle
-from mmsb.processors.doors import Mutate, Query, Upsert
-from mmsb.processors.machine import Machine, Outcome
-from mmsb.processors.plans import Plan
-from mmsb.processors.projection import events_of
-from mmsb.processors.requests import pack, pack_json
-from mmsb.processors.writer import Entry, Writer
-from mmsb.schemas.batches import decode_batch, decode_batches, encode_batch
-from mmsb.schemas.classes import Intent, Page, Ref, epoch_of
-from mmsb.schemas.delta_validation import DeltaVerdict, validate_delta
-from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, unpack_delta
-from mmsb.schemas.errors import (
-    CallerError,
-    Conflict,
-    CorruptState,
-    EnvironmentFailed,
-    FolderInUse,
-    GenerationConflict,
-    InvalidDefinition,
-    InvalidDelta,
-    InvalidValue,
-    MalformedBytes,
-    MmsbError,
-    NewerFormat,
-    OutcomeUnknown,
-    Overloaded,
-    PageNotFound,
-    ReadOnly,
-    Superseded,
-)
-from mmsb.schemas.events import Event
-from mmsb.schemas.markers import array, blob, f64, field, i8, i16, i32, i64, text, time, u8, u16, u32, u64
-from mmsb.schemas.metadata import Metadata
-from mmsb.schemas.records import Record, Records
-from mmsb.schemas.rejections import Code, Rejection
-from mmsb.schemas.statuses import Status
-from mmsb.schemas.tlog.claims import Durability
-from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.schemas.tlog.migrations import Migration, Step
-from mmsb.schemas.verbs import delete, emit, exists, now, reject, sqrt
-from mmsb.state.fold import Discarded, Fold, Verdict
-from mmsb.state.partition import PartitionState
-
 if TYPE_CHECKING:
+    from mmsb.app import App
+    from mmsb.processors.bundle import Bundle
     from mmsb.processors.compiled import Compiled
+    from mmsb.processors.doors import Mutate, Query, Upsert
     from mmsb.processors.intake import read_batches
+    from mmsb.processors.machine import Machine, Outcome
+    from mmsb.processors.plans import Plan
+    from mmsb.processors.projection import events_of
     from mmsb.processors.receipts import Receipts
+    from mmsb.processors.requests import pack, pack_json
+    from mmsb.processors.writer import Entry, Writer
+    from mmsb.schemas.batches import decode_batch, decode_batches, encode_batch
+    from mmsb.schemas.classes import Intent, Page, Ref, epoch_of
+    from mmsb.schemas.delta_validation import DeltaVerdict, validate_delta
+    from mmsb.schemas.deltas import Delta, DeltaKind, DeltaStatus, unpack_delta
+    from mmsb.schemas.errors import (
+        CallerError,
+        Conflict,
+        CorruptState,
+        EnvironmentFailed,
+        FolderInUse,
+        GenerationConflict,
+        InvalidDefinition,
+        InvalidDelta,
+        InvalidValue,
+        MalformedBytes,
+        MmsbError,
+        NewerFormat,
+        OutcomeUnknown,
+        Overloaded,
+        PageNotFound,
+        ReadOnly,
+        Superseded,
+    )
+    from mmsb.schemas.events import Event
+    from mmsb.schemas.markers import array, blob, f64, field, i8, i16, i32, i64, text, time, u8, u16, u32, u64
+    from mmsb.schemas.metadata import Metadata
+    from mmsb.schemas.records import Record, Records
+    from mmsb.schemas.rejections import Code, Rejection
+    from mmsb.schemas.statuses import Status
+    from mmsb.schemas.tlog.claims import Durability
+    from mmsb.schemas.tlog.genesis import Genesis
+    from mmsb.schemas.tlog.migrations import Migration, Step
+    from mmsb.schemas.verbs import delete, emit, exists, now, reject, sqrt
     from mmsb.state.array_fold import ArrayFold
     from mmsb.state.arrays import ArrayState
+    from mmsb.state.fold import Discarded, Fold, Verdict
+    from mmsb.state.partition import PartitionState
     from mmsb.streams.building import build, build_folding
     from mmsb.streams.bus import Bus
     from mmsb.streams.tickets import Receipt
@@ -151,23 +154,136 @@ __all__ = [
     "validate_delta",
 ]
 
-_HEAVY = {
-    "ArrayFold": "mmsb.state.array_fold",
-    "ArrayState": "mmsb.state.arrays",
-    "Compiled": "mmsb.processors.compiled",
-    "Bus": "mmsb.streams.bus",
-    "Receipt": "mmsb.streams.tickets",
-    "Receipts": "mmsb.processors.receipts",
-    "build": "mmsb.streams.building",
-    "build_folding": "mmsb.streams.building",
-    "read_batches": "mmsb.processors.intake",
+_HOMES = {
+    "mmsb.app": ("App",),
+    "mmsb.processors.bundle": ("Bundle",),
+    "mmsb.processors.compiled": ("Compiled",),
+    "mmsb.processors.doors": (
+        "Mutate",
+        "Query",
+        "Upsert",
+    ),
+    "mmsb.processors.intake": ("read_batches",),
+    "mmsb.processors.machine": (
+        "Machine",
+        "Outcome",
+    ),
+    "mmsb.processors.plans": ("Plan",),
+    "mmsb.processors.projection": ("events_of",),
+    "mmsb.processors.receipts": ("Receipts",),
+    "mmsb.processors.requests": (
+        "pack",
+        "pack_json",
+    ),
+    "mmsb.processors.writer": (
+        "Entry",
+        "Writer",
+    ),
+    "mmsb.schemas.batches": (
+        "decode_batch",
+        "decode_batches",
+        "encode_batch",
+    ),
+    "mmsb.schemas.classes": (
+        "Intent",
+        "Page",
+        "Ref",
+        "epoch_of",
+    ),
+    "mmsb.schemas.delta_validation": (
+        "DeltaVerdict",
+        "validate_delta",
+    ),
+    "mmsb.schemas.deltas": (
+        "Delta",
+        "DeltaKind",
+        "DeltaStatus",
+        "unpack_delta",
+    ),
+    "mmsb.schemas.errors": (
+        "CallerError",
+        "Conflict",
+        "CorruptState",
+        "EnvironmentFailed",
+        "FolderInUse",
+        "GenerationConflict",
+        "InvalidDefinition",
+        "InvalidDelta",
+        "InvalidValue",
+        "MalformedBytes",
+        "MmsbError",
+        "NewerFormat",
+        "OutcomeUnknown",
+        "Overloaded",
+        "PageNotFound",
+        "ReadOnly",
+        "Superseded",
+    ),
+    "mmsb.schemas.events": ("Event",),
+    "mmsb.schemas.markers": (
+        "array",
+        "blob",
+        "f64",
+        "field",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "text",
+        "time",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+    ),
+    "mmsb.schemas.metadata": ("Metadata",),
+    "mmsb.schemas.records": (
+        "Record",
+        "Records",
+    ),
+    "mmsb.schemas.rejections": (
+        "Code",
+        "Rejection",
+    ),
+    "mmsb.schemas.statuses": ("Status",),
+    "mmsb.schemas.tlog.claims": ("Durability",),
+    "mmsb.schemas.tlog.genesis": ("Genesis",),
+    "mmsb.schemas.tlog.migrations": (
+        "Migration",
+        "Step",
+    ),
+    "mmsb.schemas.verbs": (
+        "delete",
+        "emit",
+        "exists",
+        "now",
+        "reject",
+        "sqrt",
+    ),
+    "mmsb.state.array_fold": ("ArrayFold",),
+    "mmsb.state.arrays": ("ArrayState",),
+    "mmsb.state.fold": (
+        "Discarded",
+        "Fold",
+        "Verdict",
+    ),
+    "mmsb.state.partition": ("PartitionState",),
+    "mmsb.streams.building": (
+        "build",
+        "build_folding",
+    ),
+    "mmsb.streams.bus": ("Bus",),
+    "mmsb.streams.tickets": ("Receipt",),
 }
-"""What loads NumPy and Numba: a service that only publishes intents never does."""
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HEAVY:
+    if name not in _HOME_OF:
         raise AttributeError(f"module 'mmsb' has no attribute {name!r}")
-    from importlib import import_module
+    found = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+    return found
 
-    return getattr(import_module(_HEAVY[name]), name)
+
+def __dir__() -> list[str]:
+    return __all__
