@@ -71,7 +71,7 @@ class Catalog:
         if end <= self.end:
             return
         if self._outline is None:
-            self._outline = begin(self._files, self._folder)
+            self._outline = begin(self._files, self._folder, Outline)
         bases = list_bases(self._files, self._folder)
         for base, following in zip(bases, [*bases[1:], None], strict=True):
             if following is None or following > self.end:
@@ -202,7 +202,7 @@ class Catalog:
 
 def _standing(base: int, outline: Outline) -> Standing:
     """What is known before a segment; the first one begins before the genesis."""
-    return Standing(outline.settled, outline.head, outline.clock) if base else Standing()
+    return Standing(outline.settled, outline.head, outline.state.clock) if base else Standing()
 
 
 def write_missing(files: Files, folder: Path, upto: int) -> None:

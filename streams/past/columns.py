@@ -105,14 +105,16 @@ class BlockColumns:
     @cached_property
     def _places(self) -> Places:
         """Where in the block each delta's key begins, and where the last one's payload ends."""
-        keys, sizes = self.deltas["key"].astype(np.int64), self.deltas["size"].astype(np.int64)
-        places = np.empty(len(self.deltas) + 1, np.int64)
-        places[0] = 0
-        np.cumsum(keys + sizes, out=places[1:])
-        if places[-1] != self._payload.count or ((keys | sizes) & 7).any():
-            found = f"{int(places[-1])} bytes of them"
+        sizes = self.deltas["key"].astype(np.int64)
+        sizes += self.deltas["size"]
+        places: Places = np.empty(len(self.deltas) + 1, np.int64)
+        places[0] = self._payload.at
+        np.cumsum(sizes, out=places[1:])
+        places[1:] += self._payload.at
+        if places[-1] != self._payload.at + self._payload.count or np.bitwise_or.reduce(sizes, initial=0) & 7:
+            found = f"{int(places[-1]) - self._payload.at} bytes of them"
             raise malformed(f"keys and payloads of {self._payload.count} bytes", found, self._payload.at)
-        return places + self._payload.at
+        return places
 
     @cached_property
     def _words(self) -> Words:
@@ -138,16 +140,25 @@ class BlockColumns:
         """Which deltas change a page, in the order in which they did."""
         if type_id not in self._types:
             return np.empty(0, np.int64)
-        number = self._types.index(type_id)
-        rows = np.flatnonzero((self.deltas["type"] == number) & (self.deltas["key"] == len(key)))
-        for word, wanted in enumerate(np.frombuffer(key, "<u8")):
-            rows = rows[self._words[(self._places[rows] >> 3) + word] == wanted]
+        wanted = np.frombuffer(key, "<u8")
+        at = self._places[:-1] >> 3
+        likely = self._words.take(at, mode="clip") == wanted[0]  # leaves few for what takes longer
+        rows: Places = np.flatnonzero(likely)
+        deltas = self.deltas[rows]
+        rows = rows[(deltas["type"] == self._types.index(type_id)) & (deltas["key"] == len(key))]
+        for word in range(1, len(wanted)):
+            rows = rows[self._words[at[rows] + word] == wanted[word]]
         return rows
 
     def rows_at(self, index: int) -> range:
         """Which deltas are those of one offset."""
-        start, stop = np.searchsorted(self.deltas["index"], (index, index + 1)).tolist()
+        start, stop = self._indices.searchsorted((index, index + 1)).tolist()
         return range(start, stop)
+
+    @cached_property
+    def _indices(self) -> Places:
+        indices: Places = self.deltas["index"].astype(np.int64)
+        return indices
 
     def key(self, row: int) -> bytes:
         start = int(self._places[row])

@@ -1,7 +1,8 @@
 """What became of single offsets of a block: rows are made for those that somebody asks for."""
 
 import struct
-from functools import cached_property
+from bisect import bisect_right
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -67,8 +68,11 @@ class OutcomeColumns:
         self._block = block
         self._flags: NDArray[np.uint8] = np.frombuffer(value, np.uint8, block.count, block.outcomes.at)
         self._intent_types: Any = np.frombuffer(value, "<u2", block.count, block.intent_types.at)
-        self._rises: Any = np.frombuffer(value, RISES, block.rises.count, block.rises.at)
+        rises: Any = np.frombuffer(value, RISES, block.rises.count, block.rises.at)
+        self._risen: list[int] = rises["index"].tolist()
+        self._clocks: list[int] = rises["clock"].tolist()
         self._follow_ups: Any = np.frombuffer(value, FOLLOW_UPS, block.follow_ups.count, block.follow_ups.at)
+        self._causes: NDArray[np.int64] = self._follow_ups["index"].astype(np.int64)
 
     @cached_property
     def statuses(self) -> NDArray[np.uint8]:
@@ -76,8 +80,8 @@ class OutcomeColumns:
 
     def clock(self, index: int, before: int) -> int:
         """The partition clock at an offset; `before` is that before the block."""
-        rises = int(np.searchsorted(self._rises["index"], index, side="right"))
-        return int(self._rises["clock"][rises - 1]) if rises else before
+        rises = bisect_right(self._risen, index)
+        return self._clocks[rises - 1] if rises else before
 
     def outcome(self, index: int) -> OutcomeRow:
         flag, number = int(self._flags[index]), int(self._intent_types[index])
@@ -94,7 +98,7 @@ class OutcomeColumns:
 
     def follow_ups(self, index: int) -> list[FollowUpRow]:
         """What an offset emitted."""
-        start, stop = np.searchsorted(self._follow_ups["index"], (index, index + 1)).tolist()
+        start, stop = self._causes.searchsorted((index, index + 1)).tolist()
         return [
             FollowUpRow(index, int(row["target"]), int(row["number"]), self._follow_up(at))
             for at, row in enumerate(self._follow_ups[start:stop], start)
@@ -160,6 +164,7 @@ class OutcomeColumns:
         return self._block.value[self._follow_up_places[at] : self._follow_up_places[at + 1]]
 
 
+@lru_cache(1024)  # a caller's is mostly the same
 def read_metadata(block: bytes) -> Metadata:
     """An outcome's metadata; of nothing, if it has none."""
     try:

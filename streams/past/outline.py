@@ -43,7 +43,6 @@ class Outline(Fold):
 
     def __init__(self, record: bytes | None, key: bytes | None) -> None:
         super().__init__(record, key)
-        self.clock = 0
         self.reigns: list[Reign] = []
         self.conversions: list[Conversion] = []
         self.layouts: dict[int, PageLayout] = {}  # of every page type that there ever was
@@ -52,6 +51,7 @@ class Outline(Fold):
         """Another that goes on from here by itself."""
         other = copy(self)
         other.state = PartitionState(self.genesis)
+        other.state.clock = self.state.clock
         for layout in self.state.layouts.values():
             other.state.add_layout(layout)
         other.discarded, other.pending, other.layouts = self.discarded.copy(), dict(self.pending), dict(self.layouts)
@@ -66,7 +66,7 @@ class Outline(Fold):
 
     def skip(self, end: int, settled: int, head: bytes, clock: int) -> None:
         """Go on at a TLog offset, knowing what is known there but for claims and migrations, which were retaken."""
-        self.next, self.settled, self.head, self.clock = end, settled, head, clock
+        self.next, self.settled, self.head, self.state.clock = end, settled, head, clock
 
     def retake(self, tlog: int, value: bytes | None) -> None:
         """Take a claim or migration of a stretch that is being skipped, of which it is known that it counts."""
@@ -80,7 +80,7 @@ class Outline(Fold):
             self._apply_migrate(value)
 
     def _fold_block(self, header: BlockHeader, value: bytes) -> None:
-        self.clock = header.clock
+        self.state.clock = header.clock
 
     def _apply_claim(self, claim: Claim) -> None:
         super()._apply_claim(claim)

@@ -1,7 +1,11 @@
-"""Reads a segment of the TLog from front to back, into the page index of the blocks in it that count."""
+"""Reads a segment of the TLog from front to back, into the page index of the blocks in it that count.
 
+A fold judges the records: an outline where only the index is wanted, a whole one where the state is wanted too.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -9,30 +13,46 @@ from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import CorruptState, MalformedBytes
 from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.records import TlogKind
-from mmsb.state.fold import Verdict
+from mmsb.state.fold import Fold, Verdict
 from mmsb.streams.files import File, Files
 from mmsb.streams.log.frames import Chain, Fault, follow
-from mmsb.streams.log.segments import RESTORE, Segment, corrupt, log_path, opened
+from mmsb.streams.log.segments import Segment, corrupt, log_path, opened
 from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.growing import BlockPlace, GrowingIndex, Place, Standing
-from mmsb.streams.past.outline import Outline
+
+F = TypeVar("F", bound=Fold)
+
+Tell = Callable[[int], None]
+"""Told of each stretch how many bytes were read."""
 
 READ_BYTES: Final = 4_194_304  # at once: larger is no faster, and needs memory
 
 
-def begin(files: Files, folder: Path) -> Outline:
-    """The outline of a TLog's first record."""
+def begin(files: Files, folder: Path, make: Callable[[bytes | None, bytes | None], F]) -> F:
+    """A fold of a TLog's first record."""
     with opened(files, log_path(folder, 0)) as file:
         records, _ = _read(file, folder, GrowingIndex(0, Standing()), 1)
-    return Outline(records.value(0), records.key(0))
+    return make(records.value(0), records.key(0))
 
 
-def extend(files: Files, folder: Path, index: GrowingIndex, outline: Outline, until: int) -> None:
-    """Read on where the index ends, up to a TLog offset that the segment reaches."""
+class Damaged(CorruptState):
+    """Something is wrong with a record at a place of a segment."""
+
+    def __init__(self, segment: Segment, fault: Fault) -> None:
+        super().__init__(str(corrupt(segment, fault, segment.end)))
+        self.path = segment.path
+        self.fault = fault
+
+
+def extend(
+    files: Files, folder: Path, index: GrowingIndex, fold: Fold, until: int, tell: Tell = lambda _: None
+) -> None:
+    """Read on where the index ends, up to a TLog offset that the segment reaches; `tell` hears how far that is."""
     with opened(files, log_path(folder, index.base)) as file:
         while index.end < until:
             records, chain = _read(file, folder, index, until)
-            _note(folder, index, outline, records, chain)
+            _note(folder, index, fold, records, chain)
+            tell(chain.end)
 
 
 def _read(file: File, folder: Path, index: GrowingIndex, until: int) -> tuple[Records, Chain]:
@@ -45,40 +65,40 @@ def _read(file: File, folder: Path, index: GrowingIndex, until: int) -> tuple[Re
             break
         fault = chain.fault
         if fault is None and len(buffer) < wanted:
-            expected = f"batches up to offset {until}, of which there is proof"
-            fault = Fault(len(buffer), expected, "the end of the file")
+            fault = Fault(len(buffer), f"batches up to offset {until}, of which there is proof", "the end of the file")
         if fault is not None:
-            raise _corrupt(folder, index, fault)
+            raise _damaged(folder, index, fault)
         wanted = chain.needed
     try:
         return read_batches(memoryview(buffer)[: chain.end]), chain
     except MalformedBytes as error:
-        raise _corrupt(folder, index, Fault(error.position, "sound batches", str(error))) from None
+        raise _damaged(folder, index, Fault(error.position, "sound batches", str(error))) from None
 
 
-def _corrupt(folder: Path, index: GrowingIndex, fault: Fault) -> CorruptState:
+def _damaged(folder: Path, index: GrowingIndex, fault: Fault) -> Damaged:
     segment = Segment(folder, index.base, index.end, index.size)
-    return corrupt(segment, Fault(index.size + fault.position, fault.expected, fault.found), index.end)
+    return Damaged(segment, Fault(index.size + fault.position, fault.expected, fault.found))
 
 
-def _note(folder: Path, index: GrowingIndex, outline: Outline, records: Records, chain: Chain) -> None:
+def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain: Chain) -> None:
     """Judge each record, and take note of what counts."""
-    batches = np.searchsorted(chain.nexts, np.arange(records.first, records.last + 1), side="right").tolist()
-    starts = (chain.starts + index.size).tolist()
-    sizes = (chain.ends - chain.starts).tolist()
+    offsets = np.arange(records.first, records.last + 1)
+    batches: list[int] = np.searchsorted(chain.nexts, offsets, side="right").tolist()
+    starts: list[int] = chain.starts.tolist()
+    sizes: list[int] = (chain.ends - chain.starts).tolist()
     for at, batch in enumerate(batches):
         tlog = records.first + at
-        if tlog < outline.next:
-            continue  # the genesis, with which the outline began
-        clock = outline.clock
+        if tlog < fold.next:
+            continue  # the genesis, with which the fold began
+        clock = fold.state.clock
         try:
-            verdict = outline.read(tlog, records.key(at), records.value(at))
-            _note_verdict(index, verdict, clock, starts[batch], sizes[batch])
+            verdict = fold.read(tlog, records.key(at), records.value(at))
+            _note_verdict(index, verdict, clock, index.size + starts[batch], sizes[batch])
         except CorruptState as error:
-            path = log_path(folder, index.base)
-            raise CorruptState(f"{path} at byte {starts[batch]}: {error}: {RESTORE}") from error
+            fault = Fault(starts[batch], f"a record with TLog offset {tlog} that can be folded", str(error))
+            raise _damaged(folder, index, fault) from error
     index.end, index.size = records.last + 1, index.size + chain.end
-    index.after = Standing(outline.settled, outline.head, outline.clock)
+    index.after = Standing(fold.settled, fold.head, fold.state.clock)
 
 
 def _note_verdict(index: GrowingIndex, verdict: Verdict, clock: int, position: int, size: int) -> None:
