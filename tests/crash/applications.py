@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 from examples import bank
 from mmsb.app import App
 from mmsb.processors.requests import Request
 from tests.model.bundle import Bundle
-from tests.simulation.apps import BANK
-
-ACCOUNTS = 12
+from tests.simulation import post
+from tests.simulation.apps import BANK, Bank, Post
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,7 @@ class Application:
     request: Callable[[Random], Request]
 
 
-def bank_request(random: Random) -> Request:
-    src, dst, amount = random.randrange(ACCOUNTS), random.randrange(ACCOUNTS), random.choice((-1, 1, 5, 50))
-    return bank.Deposit(src, amount) if random.random() < 0.5 else bank.Transfer(src, dst, amount)
-
-
-APPLICATIONS = {
-    "bank": Application(bank.app, BANK, tuple(bank.Open(n, f"owner {n}") for n in range(ACCOUNTS)), bank_request),
+APPLICATIONS: Final = {
+    "bank": Application(bank.app, BANK, tuple(bank.Open(n, f"owner {n}") for n in range(8)), Bank().request),
+    "post": Application(post.app, post.POST, tuple(post.Fill(n, 50) for n in range(8)), Post().request),
 }

@@ -1,7 +1,7 @@
 """SIGKILL at random moments, again and again, of one data folder: each start recovers from the kill before it.
 
-`python -m tests.crash.campaign KILLS [SEED]` says the seed; with it the same orders and delays come again, though not the
-same moments.
+`python -m tests.crash.campaign KILLS [SEED]` says the seed; with it the same orders and delays come again, though not
+the same moments.
 """
 
 import os
@@ -76,7 +76,9 @@ def folders(seed: int) -> list[Folder]:
     return [
         Folder(f"{seed}-a", "bank", 1, "fsync", compiled=False),
         Folder(f"{seed}-b", "bank", 1, "fsync", compiled=True),
-        Folder(f"{seed}-c", "bank", 1, "process", compiled=False),
+        Folder(f"{seed}-c", "post", 3, "fsync", compiled=False),
+        Folder(f"{seed}-d", "bank", 1, "process", compiled=False),
+        Folder(f"{seed}-e", "post", 8, "process", compiled=False),
     ]
 
 

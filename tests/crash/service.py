@@ -35,6 +35,7 @@ class Order:
     segment_bytes: int = 2_000
     lanes: int = 4
     rounds: int = 25  # for each lane; 0: for ever
+    fresh: bool = False  # every request has an id of its own
     step: str | None = None  # where to die
     occurrence: int = 1
 
@@ -73,9 +74,9 @@ class _Service:
             ids = [f"{self._order.name}-{lane}-{number}-{n}" for n in range(random.choice((1, 1, 1, 20)))]
             request = APPLICATIONS[self._order.application].request
             await asyncio.gather(*(self.ask(request(random), id) for id in ids))
-            if random.random() < 0.2:
+            if not self._order.fresh and random.random() < 0.2:
                 await self.ask(request(random), random.choice(ids))
-            if random.random() < 0.2:
+            if not self._order.fresh and random.random() < 0.2:
                 await self.ask(request(random), None, f"{self._order.name}-{lane}-{number}")
             number += 1
 

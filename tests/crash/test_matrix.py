@@ -23,8 +23,10 @@ from tests.model.tlog import BLOCK, CLAIM, claim_header, decode_header, kind_of
 ONE_LANE = 1  # one intent at a time: what was in flight is known
 
 
-def killed(nursery: Nursery, folder: Path, step: str, occurrence: int = 1, lanes: int = ONE_LANE) -> Life:
-    order = Order(str(folder), "killed", step=step, occurrence=occurrence, lanes=lanes, segment_bytes=2**20)
+def killed(nursery: Nursery, folder: Path, step: str, occurrence: int = 1) -> Life:
+    order = Order(
+        str(folder), "killed", step=step, occurrence=occurrence, lanes=ONE_LANE, fresh=True, segment_bytes=2**20
+    )
     life = nursery.live(order)
     assert life.killed
     return life
@@ -115,6 +117,31 @@ def test_block_there_and_nobody_told(nursery: Nursery, tmp_path: Path, step: str
     lost = Told(None, 0, waiting, 0, None, (judged.intents[waiting].value or b"").hex())
     receipt = again(lost, tmp_path)
     assert receipt.status == mmsb.Status.DUPLICATE
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 8])
+@pytest.mark.parametrize(
+    ("step", "occurrences"),
+    [
+        ("follow-ups half written", (2, 5)),
+        ("follow-ups written", (2, 5)),
+        ("follow-ups synced", (2, 5)),
+        ("block half written", (20, 30)),
+        ("block synced", (20, 30)),
+    ],
+)
+def test_follow_ups_half_relayed(
+    nursery: Nursery, tmp_path: Path, step: str, occurrences: tuple[int, int], partitions: int
+) -> None:
+    """Sent again, dropped by number: `judge` counts them on both sides."""
+    told: list[Told] = []
+    for life, occurrence in enumerate(occurrences):
+        order = Order(str(tmp_path), f"life-{life}", "post", partitions, step=step, occurrence=occurrence)
+        after = nursery.live(order)
+        assert after.killed
+        told += after.told
+    found = judge(tmp_path, told, "post", partitions)
+    assert any(part.machine.state.sent for part in found)
 
 
 def test_a_zombie_holds_the_lock_until_it_is_gone(nursery: Nursery, tmp_path: Path) -> None:
