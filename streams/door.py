@@ -7,10 +7,8 @@ works without it.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mmsb.processors.batching import Intents
-from mmsb.processors.receipts import Receipts
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
@@ -18,6 +16,10 @@ from mmsb.state.pages import PageId
 from mmsb.streams.past.changes import Change
 from mmsb.streams.stats import Stats
 from mmsb.streams.tickets import Receipt, Until
+
+if TYPE_CHECKING:  # they load NumPy, which a client that asks one thing does without
+    from mmsb.processors.batching import Intents
+    from mmsb.processors.receipts import Receipts
 
 StoredPage = tuple[bytes, int, bytes]
 """Key, epoch and body."""
@@ -68,7 +70,7 @@ class Door(Protocol):
 
     def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]": ...
 
-    async def submit_many(self, intents: Intents) -> Receipts: ...
+    async def submit_many(self, intents: "Intents") -> "Receipts": ...
 
     async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
         """Epoch and body of each page, all as of one moment."""

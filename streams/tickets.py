@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from mmsb.processors.batching import Intents
-from mmsb.processors.receipts import Receipts
 from mmsb.schemas.rejections import Rejection
 from mmsb.schemas.statuses import Status
+
+if TYPE_CHECKING:  # they load NumPy, which a client that asks one thing does without
+    from mmsb.processors.batching import Intents
+    from mmsb.processors.receipts import Receipts
 
 Until = Literal["logged", "settled"]
 
@@ -31,14 +33,14 @@ class Receipt:
 class Ticket:
     """Intents of one call, on their way from its hands to a block that counts; its futures are what it waits for."""
 
-    intents: bytes | list[bytes] | Intents  # one packed intent, some of them, or many as columns
+    intents: "bytes | list[bytes] | Intents"  # one packed intent, some of them, or many as columns
     count: int
     size: int  # bytes, as the limit of what is in flight counts them
     logged: "asyncio.Future[int] | None" = None  # the first one's offset
     settled: "asyncio.Future[Any] | None" = None  # a Receipt for one, Receipts for many
     taken: bool = False  # out of the inbox: it may be logged, whatever its caller does
     first: int = -1
-    parts: list[Receipts] = field(default_factory=list[Receipts])
+    parts: "list[Receipts]" = field(default_factory=list["Receipts"])
 
     @property
     def last(self) -> int:
