@@ -107,15 +107,16 @@ def static(frame: Frame, node: ast.expr) -> Any:
     if isinstance(node, ast.Attribute):
         owner = static(frame, node.value)
         if isinstance(owner, ModuleType) or (isinstance(owner, type) and issubclass(owner, enum.Enum)):
-            found = vars(owner).get(node.attr, UNKNOWN) if isinstance(owner, ModuleType) else _member(owner, node.attr)
+            found = _attribute_of(owner, node.attr)
             if found is not UNKNOWN:
                 return found
         raise frame.wrong(node, f"`{ast.unparse(node)}` is no field, constant, enum member or function known here")
     raise frame.wrong(node, f"`{ast.unparse(node)}` is not a name")
 
 
-def _member(owner: type[enum.Enum], name: str) -> Any:
-    return owner.__members__.get(name, UNKNOWN)
+def _attribute_of(owner: ModuleType | type[enum.Enum], name: str) -> Any:
+    """What a module has may be loaded only when it is asked for."""
+    return getattr(owner, name, UNKNOWN) if isinstance(owner, ModuleType) else owner.__members__.get(name, UNKNOWN)
 
 
 def _attribute(frame: Frame, node: ast.Attribute) -> Typed:
