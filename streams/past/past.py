@@ -24,6 +24,7 @@ from mmsb.streams.past.entries import Entry, PageChange
 from mmsb.streams.past.growing import BlockPlace
 from mmsb.streams.past.lives import Told, Touch, find_touches, stretches_of, tell
 from mmsb.streams.past.outcomes import OutcomeColumns, read_metadata
+from mmsb.streams.past.outline import Outline
 
 Found = tuple[BlockPlace, BlockColumns, OutcomeColumns]
 
@@ -38,6 +39,12 @@ class Past:
 
     def close(self) -> None:
         self._catalog.close()
+
+    @property
+    def outline(self) -> Outline:
+        """Who reigned, and which layouts there were; of a TLog that has a record."""
+        self._follow()
+        return self._catalog.outline
 
     # Of a page
 

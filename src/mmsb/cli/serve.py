@@ -46,13 +46,15 @@ def opened(asked: Namespace, progress: Progress) -> "Bus":
     from mmsb.schemas.tlog.claims import Durability
     from mmsb.streams.bus import Bus
     from mmsb.streams.engine import Engine, Settings
+    from mmsb.streams.serving.server import Served
     from mmsb.streams.world import RealWorld
 
     app = load_app(asked.app)
     durability = Durability[asked.durability.upper()]
     settings = Settings(durability, asked.partitions, asked.window, asked.interpreted, asked.dev)
     bundle = app.bundle(debug=asked.interpreted)
-    return Bus(Engine(bundle, Path(asked.data), settings, RealWorld(), progress.tell))
+    folder = Path(asked.data)
+    return Bus(Served(Engine(bundle, folder, settings, RealWorld(), progress.tell), folder))
 
 
 def _say(screen: Screen, stats: "Stats", what: str, why: str) -> None:

@@ -1,0 +1,138 @@
+"""The owner of a data folder, asked one thing after another over its socket.
+
+A command asks once and ends, so this blocks and loads neither asyncio's machinery nor NumPy; programs that have many
+questions at a time use mmsb.streams.serving.client.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mmsb.schemas.descriptors import Descriptor
+from mmsb.schemas.errors import EnvironmentFailed, MalformedBytes, OutcomeUnknown
+from mmsb.state.pages import PageId
+from mmsb.streams.door import About
+from mmsb.streams.past.changes import Change
+from mmsb.streams.serving import address, reads
+from mmsb.streams.serving.changes import decode_changes
+from mmsb.streams.serving.faults import decode_fault
+from mmsb.streams.serving.figures import decode_stats
+from mmsb.streams.serving.frames import Frame, Kind, Splitter, encode_frame
+from mmsb.streams.serving.hello import decode_about, encode_greeting
+from mmsb.streams.serving.reads import CREDIT_MAX
+from mmsb.streams.stats import Stats
+
+if TYPE_CHECKING:
+    from mmsb.streams.tickets import Receipt
+
+HELLO_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 60.0
+READ_BYTES: Final = 262_144
+
+
+class Owner:
+    """Whoever runs the folder; raises EnvironmentFailed if nobody does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = address.reach(folder)
+        self._splitter = Splitter()
+        self._frames: deque[Frame] = deque()
+        self._last = 0
+        try:
+            self.about: About = decode_about(self._answer(Kind.HELLO, encode_greeting(), HELLO_SECONDS))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
+
+    @property
+    def partition_count(self) -> int:
+        return self.about.partition_count
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return self.about.descriptor
+
+    def submit(self, intent: bytes, until: str, timeout: float | None) -> "Receipt":
+        from mmsb.streams.serving.submissions import decode_receipt
+
+        kind = Kind.SUBMIT if until == "settled" else Kind.SUBMIT_LOGGED
+        try:
+            return decode_receipt(self._answer(kind, intent, timeout))
+        except EnvironmentFailed as error:
+            advice = "it may be logged or not; submit it again with the same --id to learn it"
+            raise OutcomeUnknown(f"{error}; {advice}") from error
+
+    def get(self, partition: int, pages: list[PageId]) -> list[tuple[int, bytes] | None]:
+        asked = reads.encode_get(partition, CREDIT_MAX, pages)
+        return [found for part in self._parts(Kind.GET, asked, ANSWER_SECONDS) for found in reads.decode_found(part)]
+
+    def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+        asked = reads.encode_history(partition, CREDIT_MAX, page, limit)
+        return [change for part in self._parts(Kind.HISTORY, asked, ANSWER_SECONDS) for change in decode_changes(part)]
+
+    def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+        asked = reads.encode_blame(partition, CREDIT_MAX, page, field)
+        found = self._answer(Kind.BLAME, asked, ANSWER_SECONDS)
+        return decode_changes(found)[0] if found else None
+
+    def stats(self) -> Stats:
+        return decode_stats(self._answer(Kind.STATS, reads.encode_stream(0, CREDIT_MAX), ANSWER_SECONDS))
+
+    def _answer(self, kind: Kind, body: bytes, seconds: float | None) -> bytes:
+        return b"".join(self._parts(kind, body, seconds))
+
+    def _parts(self, kind: Kind, body: bytes, seconds: float | None) -> Iterator[bytes]:
+        """Each part of the answer; for each that was taken one more is asked for."""
+        self._last = request = self._last + 1
+        self._socket.settimeout(seconds)
+        self._send(encode_frame(kind, request, body))
+        while True:
+            frame = self._receive(seconds)
+            if frame.kind == Kind.FAULT:
+                raise decode_fault(frame.body)
+            if frame.kind != kind or frame.request != request:
+                raise MalformedBytes("frame", f"an answer to request {request}", frame.request, 8)
+            if frame.body:
+                yield frame.body
+            if frame.last:
+                return
+            self._send(encode_frame(Kind.CREDIT, request, reads.encode_credit(1)))
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._socket.sendall(frame)
+        except TimeoutError:
+            raise address.silent(self._folder, HELLO_SECONDS) from None
+        except OSError as error:
+            raise self._gone() from error
+
+    def _receive(self, seconds: float | None) -> Frame:
+        while not self._frames:
+            try:
+                data = self._socket.recv(READ_BYTES)
+            except TimeoutError:
+                raise address.silent(self._folder, seconds or 0) from None
+            except OSError as error:
+                raise self._gone() from error
+            if not data:
+                raise self._gone()
+            self._frames.extend(self._splitter.feed(data))
+        return self._frames.popleft()
+
+    def _gone(self) -> EnvironmentFailed:
+        return EnvironmentFailed(f"{self._folder}: the process that runs it ended meanwhile; start it again")
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """Whoever runs the folder, if anybody does and serves it."""
+    try:
+        return Owner(folder)
+    except EnvironmentFailed as error:
+        if folder.is_dir() and isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
+            return None
+        raise

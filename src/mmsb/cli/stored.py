@@ -1,0 +1,88 @@
+"""A data folder that nobody runs, or not through a socket: read as far as its mark says, and never written."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+from mmsb.schemas.descriptors import Descriptor
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.events import EventKind
+from mmsb.state.pages import PageId
+from mmsb.streams.files import Files, RealFiles
+from mmsb.streams.log import MarkReader
+from mmsb.streams.opening import MARK
+from mmsb.streams.past.changes import Change
+from mmsb.streams.past.entries import Entry
+from mmsb.streams.past.folding import list_partitions
+from mmsb.streams.past.outline import Outline
+from mmsb.streams.past.past import Past
+
+
+class Stored:
+    """All partitions of a folder, as of the moment of asking. Close it in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: Files = RealFiles()
+        self.partitions = list_partitions(self.files, folder)
+        self._open = ExitStack()
+        self._pasts: dict[int, Past] = {}
+
+    def close(self) -> None:
+        self._open.close()
+
+    @property
+    def partition_count(self) -> int:
+        return self.outline.genesis.partition_count
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """Of the code that ran last."""
+        if not self.outline.reigns:
+            raise EnvironmentFailed(f"{self.folder}: nothing has run here yet; start it with `mmsb run`")
+        return self.outline.reigns[-1].claim.descriptor
+
+    @cached_property
+    def outline(self) -> Outline:
+        return self.past(0).outline
+
+    def past(self, partition: int) -> Past:
+        if partition not in self._pasts:
+            past = Past(self.files, self._folder(partition), self._upto(partition))
+            self._open.callback(past.close)
+            self._pasts[partition] = past
+        return self._pasts[partition]
+
+    def get(self, partition: int, pages: list[PageId]) -> list[tuple[int, bytes] | None]:
+        """What the last change of each has left: there is no need to fold all the others."""
+        return [_left(self.history(partition, page, 1)) for page in pages]
+
+    def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+        return self.past(partition).history(page, limit)
+
+    def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+        return self.past(partition).blame(page, field)
+
+    def entries(self, partition: int, first: int, last: int) -> Iterator[Entry]:
+        return self.past(partition).entries(first, last)
+
+    def _folder(self, partition: int) -> Path:
+        if partition >= len(self.partitions):
+            raise EnvironmentFailed(
+                f"{self.folder}: expected a folder of partition {partition}, found none; copy it too"
+            )
+        return self.partitions[partition]
+
+    def _upto(self, partition: int) -> Callable[[], int]:
+        folder = self._folder(partition)
+        mark = MarkReader(self.files, folder / MARK)
+        self._open.callback(mark.close)
+        if not mark.read().tlog:
+            raise EnvironmentFailed(f"{folder}: nothing durable is in it yet; start it with `mmsb run`")
+        return lambda: mark.read().tlog
+
+
+def _left(changes: list[Change]) -> tuple[int, bytes] | None:
+    last = changes[0] if changes else None
+    return None if last is None or last.kind == EventKind.DELETED else (last.epoch, last.body)
