@@ -80,11 +80,19 @@ class PackedEvents:
     def last_place(self) -> int:
         return int(self._places[-1])
 
-    def packed(self, index: int) -> bytes:
-        return bytes(self.words[self.starts[index] : self.starts[index + 1]])
+    def events(self, indices: Sequence[int]) -> list[Event]:
+        data, starts = self._bytes, self._starts
+        return [unpack_event(bytes(data[starts[index] : starts[index + 1]])) for index in indices]
 
-    def event(self, index: int) -> Event:
-        return unpack_event(self.packed(index))
+    @cached_property
+    def _bytes(self) -> memoryview:
+        return memoryview(self.words).cast("B")
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """In bytes."""
+        found: list[int] = (8 * self.starts).tolist()
+        return found
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import enum
 import json
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from mmsb.schemas.errors import InvalidValue, MalformedBytes, NewerFormat
 from mmsb.schemas.ids import ID_BYTES, id_text
@@ -26,6 +26,10 @@ class EventKind(enum.IntEnum):
     CHANGED = 2
     DELETED = 3
 
+
+_CREATED: Final = EventKind.CREATED
+_DELETED: Final = EventKind.DELETED
+_KINDS: Final = {int(kind): kind for kind in EventKind}
 
 # On the wire.
 _MAGIC: Final = b"MME"
@@ -63,6 +67,32 @@ class Event:
     body: bytes
 
     def __post_init__(self) -> None:
+        if not self._fits():
+            self._refuse()
+
+    def _fits(self) -> bool:
+        """Whether all is well, asked in one go: there are millions of events, and hardly ever a wrong one."""
+        kind, offset, mask, body_size = self.kind, self.offset, self.mask, len(self.body)
+        return (
+            0 <= offset < I64_MAX
+            and (self.epoch == offset + 1 if kind != _DELETED else self.epoch == 0)
+            and (0 < self.before <= offset if kind != _CREATED else self.before == 0)
+            and 0 <= self.hops <= HOPS_MAX
+            and 0 <= self.partition < PARTITIONS_MAX
+            and 0 <= self.ordinal < PAGES_PER_INTENT_MAX
+            and 0 <= self.page_type <= U64_MAX
+            and 0 <= self.time <= I64_MAX
+            and 0 <= self.intent_type <= U64_MAX
+            and len(self.cause) == ID_BYTES
+            and 8 <= len(self.key) <= KEY_BYTES_MAX
+            and 8 <= len(mask) <= _MASK_BYTES_MAX
+            and (8 <= body_size <= PAGE_BYTES_MAX if kind != _DELETED else body_size == 0)
+            and (len(self.key) | len(mask) | body_size) % 8 == 0
+            and self._has_its_mask()
+        )
+
+    def _refuse(self) -> NoReturn:
+        """Say what is wrong."""
         for name, value, lowest, highest in self._ranges():
             if not lowest <= value <= highest:
                 expected = f"{lowest}" if lowest == highest else f"{lowest} to {highest}"
@@ -73,7 +103,7 @@ class Event:
         _check_size("key", self.key, 8, KEY_BYTES_MAX)
         _check_size("mask", self.mask, 8, _MASK_BYTES_MAX)
         _check_size("body", self.body, body_min, body_max)
-        self._check_mask()
+        raise InvalidValue(f"mask: expected one of a {self.kind.name.lower()} event, found {self.mask.hex()}")
 
     def _ranges(self) -> tuple[tuple[str, int, int, int], ...]:
         """Each number with its lowest and highest value; epochs follow from the offsets (section 10)."""
@@ -91,16 +121,12 @@ class Event:
             ("intent type", self.intent_type, 0, U64_MAX),
         )
 
-    def _check_mask(self) -> None:
+    def _has_its_mask(self) -> bool:
         """Nothing for a deletion, something for a change, and all fields up to the last one for a creation."""
         bits = int.from_bytes(self.mask, "little")
-        fits = {
-            EventKind.CREATED: bits & (bits + 1) == 0 and bits.bit_length() > 8 * len(self.mask) - _MASK_BITS,
-            EventKind.CHANGED: bits != 0,
-            EventKind.DELETED: bits == 0,
-        }
-        if not fits[self.kind]:
-            raise InvalidValue(f"mask: expected one of a {self.kind.name.lower()} event, found {self.mask.hex()}")
+        if self.kind == _CREATED:
+            return bits & (bits + 1) == 0 and bits.bit_length() > 8 * len(self.mask) - _MASK_BITS
+        return (bits == 0) == (self.kind == _DELETED)
 
     @property
     def fields(self) -> tuple[int, ...]:
@@ -165,20 +191,20 @@ def unpack_event(data: bytes) -> Event:
         raise _malformed(f"{body_at + 8 * body_words} bytes", len(data), _SIZES_AT)
     try:
         return Event(
-            kind=EventKind(kind),
-            partition=partition,
-            offset=offset,
-            ordinal=ordinal,
-            page_type=page_type,
-            key=data[_HEADER.size : mask_at],
-            epoch=epoch,
-            before=before,
-            time=time,
-            intent_type=intent_type,
-            cause=cause,
-            hops=hops,
-            mask=data[mask_at:body_at],
-            body=data[body_at:],
+            _KINDS.get(kind) or EventKind(kind),
+            partition,
+            offset,
+            ordinal,
+            page_type,
+            data[HEADER_BYTES:mask_at],
+            epoch,
+            before,
+            time,
+            intent_type,
+            cause,
+            hops,
+            data[mask_at:body_at],
+            data[body_at:],
         )
     except ValueError as error:  # InvalidValue is one, too
         raise _malformed("an event", error, 0) from None

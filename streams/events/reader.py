@@ -70,7 +70,7 @@ class Reader(AsyncIterator[list[Event]]):
     def _give(self) -> list[Event]:
         assert self._piece is not None, "something was found in it"
         given, self._found = self._found[:LIST_MAX], self._found[LIST_MAX:]
-        return [self._piece.event(index) for index in given]
+        return self._piece.events(given)
 
     async def _look(self) -> None:
         """Look at one more piece, or do what brings one."""

@@ -33,7 +33,7 @@ def project(tlog: Tlog, followed: int = 0) -> Iterator[PackedEvents]:
 
 
 def unpacked(pieces: Iterator[PackedEvents]) -> list[Event]:
-    return [piece.event(index) for piece in pieces for index in range(len(piece))]
+    return [event for piece in pieces for event in piece.events(range(len(piece)))]
 
 
 def test_compiled_projection_is_the_definition() -> None:
@@ -71,7 +71,7 @@ def test_what_is_chosen_is_what_looking_at_each_event_chooses() -> None:
     for seed in range(60):
         tlog, rng = random_tlog(seed), Random(seed)
         for piece in project(tlog):
-            events = [piece.event(index) for index in range(len(piece))]
+            events = piece.events(range(len(piece)))
             for _ in range(6):
                 like = rng.choice(events)
                 after = place_of(like.offset, like.ordinal) if rng.random() < 0.3 else -1
