@@ -11,10 +11,10 @@ from mmsb.streams.door import About
 from mmsb.streams.serving.faults import decode_fault
 from mmsb.streams.serving.frames import Frame, Kind, encode_frame
 from mmsb.streams.serving.hello import decode_about, encode_greeting
+from mmsb.streams.serving.limits import CALL_BYTES, IN_FLIGHT_BYTES_MAX
 from mmsb.streams.serving.link import Link
 from mmsb.streams.serving.reads import encode_credit
 from mmsb.streams.serving.room import Room
-from mmsb.streams.serving.session import CALL_BYTES, IN_FLIGHT_BYTES_MAX
 
 CREDIT: Final = 8  # parts of an answer that may be on their way: more is faster, and costs the owner more memory
 

@@ -7,10 +7,9 @@ to have failed; what was not sent yet is said not to have been.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from mmsb.processors.batching import Intents
-from mmsb.processors.receipts import Receipts, concat_receipts
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError, OutcomeUnknown
 from mmsb.schemas.events import Event
 from mmsb.state.pages import PageId
@@ -22,17 +21,14 @@ from mmsb.streams.serving.calls import CREDIT, Calls, Question, Submission, size
 from mmsb.streams.serving.changes import decode_changes, decode_events, encode_events_wanted
 from mmsb.streams.serving.figures import decode_stats
 from mmsb.streams.serving.frames import Kind
-from mmsb.streams.serving.session import QUESTIONS_MAX
-from mmsb.streams.serving.submissions import (
-    check_intent_size,
-    chunks_of,
-    decode_receipt,
-    decode_receipts,
-    encode_intents,
-    known_layout,
-)
+from mmsb.streams.serving.limits import QUESTIONS_MAX
+from mmsb.streams.serving.submissions import check_intent_size, decode_receipt
 from mmsb.streams.stats import Stats
 from mmsb.streams.tickets import Receipt, Until
+
+if TYPE_CHECKING:  # they load NumPy, which a client that asks one thing does without
+    from mmsb.processors.batching import Intents
+    from mmsb.processors.receipts import Receipts
 
 T = TypeVar("T")
 
@@ -56,6 +52,24 @@ async def greeted(calls: Calls, folder: Path) -> "Connection":
     except TimeoutError:
         calls.abort()
         raise address.silent(folder, HELLO_SECONDS) from None
+
+
+class Remote:
+    """`async with Remote(folder) as door:` is connected while it lasts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> "Connection":
+        self._connection = await connect(self._folder)
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._connection is not None, "it was entered"
+        await self._connection.close()
 
 
 class Connection:
@@ -111,19 +125,21 @@ class Connection:
         future.add_done_callback(lambda done: self._calls.cancel(request) if done.cancelled() else None)
         return future
 
-    async def submit_many(self, intents: Intents) -> Receipts:
+    async def submit_many(self, intents: "Intents") -> "Receipts":
         """In chunks: while the owner settles one, the next is on its way."""
-        known_layout(self._about.descriptor, intents.layout.type_id, intents.layout.size)
+        from mmsb.streams.serving import columns
+
+        columns.known_layout(self._about.descriptor, intents.layout.type_id, intents.layout.size)
         sent: list[tuple[int, asyncio.Future[Receipts]]] = []
         rows = 0
         try:
-            for chunk in chunks_of(intents):
-                body = encode_intents(chunk)
+            for chunk in columns.chunks_of(intents):
+                body = columns.encode_intents(chunk)
                 await self._enter(size_of(len(body)))
-                sent.append(self._send(Kind.SUBMIT_MANY, body, decode_receipts))
+                sent.append(self._send(Kind.SUBMIT_MANY, body, columns.decode_receipts))
                 rows += len(chunk)
                 await asyncio.sleep(0)  # a large call must not stop everybody else
-            return concat_receipts(await asyncio.gather(*(future for _, future in sent)))
+            return columns.join_receipts(await asyncio.gather(*(future for _, future in sent)))
         except MmsbError as error:
             alone = len(sent) == 1 and sent[0][1].done() and sent[0][1].exception() is error
             if isinstance(error, OutcomeUnknown) or not sent or alone:

@@ -1,6 +1,7 @@
 """Serves a door to other processes, over the socket of its data folder."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -51,3 +52,33 @@ class Server:
         session = Session(self._door, self._about, self._sessions.discard, refusal)
         self._sessions.add(session)
         return session
+
+
+class Served:
+    """`async with Served(engine, folder) as door:` opens the owner's own door, and serves it for as long."""
+
+    def __init__(self, owner: AbstractAsyncContextManager[Door], folder: Path) -> None:
+        self._owner = owner
+        self._folder = folder
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Door:
+        door = await self._owner.__aenter__()
+        server = Server(door, self._folder)
+        try:
+            await server.__aenter__()
+        except BaseException as error:
+            await self._owner.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self._server = server
+        return door
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """First the clients, who need a door that still runs to hear what became of their intents."""
+        assert self._server is not None, "it was entered"
+        try:
+            await self._server.__aexit__(kind, error, trace)
+        finally:
+            await self._owner.__aexit__(kind, error, trace)

@@ -15,17 +15,16 @@ from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MalformedBytes,
 from mmsb.streams.door import Door
 from mmsb.streams.serving import address
 from mmsb.streams.serving.answers import READERS, Answer, closed
+from mmsb.streams.serving.columns import decode_intents, encode_receipts
 from mmsb.streams.serving.faults import encode_fault
 from mmsb.streams.serving.frames import Frame, Kind, encode_frame
 from mmsb.streams.serving.hello import check_greeting
+from mmsb.streams.serving.limits import CALL_BYTES, IN_FLIGHT_BYTES_MAX, QUESTIONS_MAX
 from mmsb.streams.serving.link import Link
 from mmsb.streams.serving.reads import decode_credit
-from mmsb.streams.serving.submissions import decode_intents, encode_receipt, encode_receipts
+from mmsb.streams.serving.submissions import encode_receipt
 from mmsb.streams.tickets import Receipt
 
-IN_FLIGHT_BYTES_MAX: Final = 32 << 20  # of one connection's intents that have not settled
-CALL_BYTES: Final = 512  # what one submission costs beside its intents
-QUESTIONS_MAX: Final = 8_192  # of one connection, at once; subscriptions count
 HELLO_SECONDS: Final = 10.0
 FLUSH_SECONDS: Final = 5.0  # how long a client may take to read its last answers
 
