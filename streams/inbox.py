@@ -20,12 +20,14 @@ class Inbox:
         self._tickets: deque[Ticket] = deque()
         self._room: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._filled = asyncio.Event()
+        self._failure: BaseException | None = None  # once set, nobody takes tickets any more
 
     def __len__(self) -> int:
         return len(self._tickets)
 
     async def put(self, ticket: Ticket) -> None:
         """Wait for room, in the order of asking. Something larger than the limit goes alone."""
+        self._check()
         if self._room or not self._fits(ticket.size):
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._room.append((ticket.size, turn))
@@ -40,6 +42,7 @@ class Inbox:
 
     def put_nowait(self, ticket: Ticket) -> None:
         """As `put`, but raises Overloaded where that would wait."""
+        self._check()
         if self._room or not self._fits(ticket.size):
             raise Overloaded(
                 f"IN_FLIGHT_BYTES_MAX: {self.in_flight:,} of {self.limit:,} bytes are in flight, {ticket.size:,} more "
@@ -86,7 +89,8 @@ class Inbox:
                 turn.set_result(None)
 
     def fail(self, error: BaseException) -> None:
-        """Let nobody wait any longer."""
+        """Let nobody wait any longer, nor whoever is on the way here."""
+        self._failure = error
         while self._room:
             _, turn = self._room.popleft()
             if not turn.done():
@@ -98,7 +102,14 @@ class Inbox:
     def _fits(self, size: int) -> bool:
         return self.in_flight == 0 or self.in_flight + size <= self.limit
 
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
     def _add(self, ticket: Ticket, *, counted: bool = False) -> None:
+        if self._failure is not None:
+            ticket.fail(self._failure)
+            return
         if not counted:
             self.in_flight += ticket.size
         self._tickets.append(ticket)
