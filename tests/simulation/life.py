@@ -59,6 +59,7 @@ class Life:
         self.files.trace = self.trace
         self.durabilities = self.random.choice(DURABILITIES)
         self.durability = Durability.FSYNC
+        self.opened = False
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
     def run(self) -> None:
@@ -79,7 +80,7 @@ class Life:
         crash_after = self._inflict() if faults else None
         self.court.start(self.files, self.durability)
         engine = self._engine(world)
-        crashed = power = False
+        crashed = power = self.opened = False
         try:
             if crash_after is not None:
                 world.loop.call_later(crash_after, self._crash, world)
@@ -87,11 +88,11 @@ class Life:
         except Crash:
             crashed, power = True, random.random() < 0.6
         except EnvironmentFailed as error:
-            require("it starts again", faults, f"nothing is wrong with the disk, and: {error}")
+            require("it runs on" if self.opened else "it starts again", faults, f"the disk is sound, and: {error}")
             self.trace.add(f"process ends: {error}")
             power = random.random() < 0.2
         except MmsbError as error:
-            require("it starts again", False, f"{type(error).__name__}: {error}")
+            require("it runs on" if self.opened else "it starts again", False, f"{type(error).__name__}: {error}")
         finally:
             world.end()
         require("nothing fails unseen", not world.loop.unhandled, f"{world.loop.unhandled}")
@@ -155,6 +156,7 @@ class Life:
 
     async def _main(self, engine: Engine, world: SimWorld) -> None:
         async with engine:
+            self.opened = True
             for judge, state in zip(self.court.partitions, states(engine), strict=True):
                 self.trace.add(f"opened partition {judge.number}: {state}")
                 judge.opened(state)

@@ -1,0 +1,188 @@
+"""Bugs planted into the engine, and what the simulation calls them (tests/simulation/judge.py)."""
+
+from typing import Final
+
+from tests.planted.bugs import Bug
+
+SEEDS: Final = ("simulate", "0", "60")
+MORE_SEEDS: Final = ("simulate", "0", "200")
+
+SEALED: Final = (
+    "        elif tlog.durable > self.opened.mark.durable.tlog:\n"
+    "            intents.sync()  # a full segment was sealed, so durable: "
+    "what it settles must not be lost before it is\n"
+)
+
+ENGINE_BUGS: Final = (
+    Bug(
+        "engine: intents are not synced",
+        "streams/partition.py",
+        "        if self._durability != Durability.PROCESS:\n            log.sync()\n",
+        "        log._durable = log.end\n",
+        SEEDS,
+        "is durable]",
+        "with durability fsync, logged means that no loss of power undoes it",
+    ),
+    Bug(
+        "engine: the TLog is not synced",
+        "streams/partition.py",
+        "            tlog.sync()\n        elif",
+        "            tlog._durable = tlog.end\n        elif",
+        SEEDS,
+        "[what settled is durable]",
+        "an outcome is accepted before anyone is told, and accepted is durable",
+    ),
+    Bug(
+        "engine: receipts are released before their block is accepted",
+        "streams/partition.py",
+        "            await self._appender.run(self._write_blocks, blocks, self._world.time_ms())\n",
+        "            writing = asyncio.ensure_future(\n"
+        "                self._appender.run(self._write_blocks, blocks, self._world.time_ms())\n"
+        "            )\n"
+        "            writing.add_done_callback(lambda done: done.exception())\n",
+        SEEDS,
+        "[what settled is durable]",
+        "nobody is told before the block is on disk",
+    ),
+    Bug(
+        "engine: logged is told before the sync",
+        "streams/partition.py",
+        "            group = await self._logger.run(",
+        "            for ticket in tickets:\n"
+        "                ticket.tell_logged()\n"
+        "            group = await self._logger.run(",
+        SEEDS,
+        "[what is told logged is durable]",
+        "logged means durable",
+    ),
+    Bug(
+        "engine: what was logged before a start is stepped over",
+        "streams/partition.py",
+        "        while first < self._logged_before:\n",
+        "        while first < 0:\n",
+        SEEDS,
+        "[it runs on]",
+        "an intent that is in the log settles, whoever logged it",
+    ),
+    Bug(
+        "engine: a group is lost between two stages",
+        "streams/partition.py",
+        "            await self._groups.put(group)\n",
+        "            if len(self._waiting) != 3:\n                await self._groups.put(group)\n",
+        SEEDS,
+        "[it runs on]",
+        "blocks settle one intent after another, without a gap",
+    ),
+    Bug(
+        "engine: a start believes no more than its mark",
+        "streams/log/recovery.py",
+        "        fault = extend(segment, file)\n",
+        "        fault = extend(segment, file, durable) if durable > base else extend(segment, file)\n",
+        SEEDS,
+        "[what settled stays settled]",
+        "whole batches above the mark were perhaps told of: their offsets are taken",
+    ),
+    Bug(
+        "engine: a start does not write again what a failed sync left",
+        "streams/log/mending.py",
+        "        while position < segment.size:\n",
+        "        while position < 0:\n",
+        MORE_SEEDS,
+        "is durable]",
+        "after a failed fdatasync pages read well and are not on the disk",
+    ),
+    Bug(
+        "engine: a torn tail is taken for a batch",
+        "streams/log/frames.py",
+        "    return int(wrong[0]) if len(wrong) else len(actual)\n",
+        "    return len(actual)\n",
+        MORE_SEEDS,
+        "[it starts again]",
+        "a batch counts if its checksum is right",
+    ),
+    Bug(
+        "engine: the mark is written before the sync",
+        "streams/partition.py",
+        "        if self._durability != Durability.PROCESS:\n            tlog.sync()\n"
+        + SEALED
+        + "        self.opened.mark.write(Durable(intents.durable, tlog.durable))\n",
+        "        self.opened.mark.write(Durable(intents.durable, tlog.end))\n"
+        "        if self._durability != Durability.PROCESS:\n            tlog.sync()\n" + SEALED,
+        SEEDS,
+        "[it starts again]",
+        "a mark says what is durable, or a healthy disk looks damaged",
+    ),
+    Bug(
+        "engine: the name of a new segment is not synced",
+        "streams/log/log.py",
+        "            self._files.sync_folder(self._folder)\n            self._segments.append(",
+        "            self._segments.append(",
+        SEEDS,
+        "[it starts again]",
+        "a file whose name is lost is lost",
+    ),
+    Bug(
+        "engine: reads show what is not accepted",
+        "streams/reading.py",
+        "            found = [self._state.pages.get(page) for page in pages]\n"
+        "        await self._settled.reach(boundary)\n",
+        "            found = [self._state.pages.get(page) for page in pages]\n",
+        SEEDS,
+        "[reads show what is accepted]",
+        "a read is answered when its boundary is accepted",
+    ),
+    Bug(
+        "engine: a waiting reader is forgotten",
+        "streams/watermark.py",
+        "                self._waiting.append((offset, turn))\n",
+        "                pass\n",
+        SEEDS,
+        "[nobody waits for ever]",
+        "who waits for a later block waits on",
+    ),
+    Bug(
+        "engine: room is never given back",
+        "streams/partition.py",
+        "        self.inbox.release(released)\n",
+        "",
+        SEEDS,
+        "[nobody waits for ever]",
+        "what has settled makes room for others",
+    ),
+    Bug(
+        "engine: what is on its way counts as withdrawn",
+        "streams/submitting.py",
+        "        if ticket.taken:\n",
+        "        if not ticket.taken:\n",
+        SEEDS,
+        "[only what was submitted is logged]",
+        "a time-out is certain only if nothing was logged",
+    ),
+    Bug(
+        "engine: a sealed segment settles what is not durable",
+        "streams/partition.py",
+        SEALED,
+        "",
+        MORE_SEEDS,
+        "[it starts again]",
+        "with durability process a loss of power takes intents; no durable block may be left that settles them",
+    ),
+    Bug(
+        "engine: follow-ups that were handed over count as arrived",
+        "streams/relay.py",
+        "        self.handed = {number: target.counted(source.number) for number, target in enumerate(targets)}\n",
+        "        self.handed = {number: source.emitted.get(number, 0) for number, _ in enumerate(targets)}\n",
+        SEEDS,
+        "[follow-ups arrive]",
+        "what a crash took on the way is sent again",
+    ),
+    Bug(
+        "engine: a follow-up goes out before its cause is durable",
+        "streams/relay.py",
+        "        await source.make_durable()\n",
+        "",
+        MORE_SEEDS,
+        "[a follow-up has its cause]",
+        "the effect of what can vanish must not stay",
+    ),
+)
