@@ -24,6 +24,7 @@ from mmsb.processors.bundle import Bundle
 from mmsb.processors.compiled import Compiled
 from mmsb.processors.compiling.modules import Module, make_module
 from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.streams import terminal
 from mmsb.streams.generated import load_module
 
 STEPPING: Final = ("bundle", "stepping", "json")
@@ -41,7 +42,7 @@ def build(bundle: Bundle, tell: Tell | None = None) -> Compiled:
     """A bundle's compiled code, from the cache or made now. `tell` hears of progress; by default a terminal does."""
     module = make_module(bundle)
     if COMPILED:
-        module = _compile(bundle, module, tell or _tell_terminal)
+        module = _compile(bundle, module, tell or terminal.tell)
     for name, reason in module.left_out.items():
         warnings.warn(f"{_where(bundle, name)} runs interpreted: {reason}", RuntimeWarning, stacklevel=2)
     loaded = _load(module)
@@ -50,7 +51,7 @@ def build(bundle: Bundle, tell: Tell | None = None) -> Compiled:
 
 def build_folding(tell: Tell | None = None) -> None:
     """Have the kernels that fold blocks in the cache: a log worth folding should not wait for the first of them."""
-    failure = _make_ready("what folds blocks", FOLDING, None, tell or _tell_terminal) if COMPILED else None
+    failure = _make_ready("what folds blocks", FOLDING, None, tell or terminal.tell) if COMPILED else None
     if failure is not None:
         raise EnvironmentFailed(f"kernels cannot be compiled here: {failure}")
 
@@ -161,12 +162,6 @@ def _last_words(child: subprocess.Popen[str]) -> str:
         return f"the compiler ended with status {child.returncode} and said nothing"
     places = [line for line in lines if line.startswith('File "')]
     return f"{lines[-1]} ({places[-1]})" if places else lines[-1]
-
-
-def _tell_terminal(text: str) -> None:
-    """Progress where somebody looks, on one line that is written over."""
-    if sys.stderr.isatty():
-        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _load(module: Module) -> ModuleType:

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -17,11 +18,18 @@ from mmsb.schemas.errors import InvalidValue, PageNotFound
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.partitions import partition_of
 from mmsb.schemas.sentences import sentence
-from mmsb.streams.door import Door
+from mmsb.state.pages import PageId
+from mmsb.streams.door import Door, EventFilter, Position
+from mmsb.streams.merging import merged
+from mmsb.streams.page_values import PageChange, PageEvent, page_change, page_event
 from mmsb.streams.stats import Stats
 from mmsb.streams.tickets import Receipt, Until
 
 P = TypeVar("P", bound=Page)
+
+HISTORY_CHANGES: Final = 100  # that `history` gives unless told otherwise
+START: Final = Position(-1, 0)  # before the first event
+FROM_THE_START: Final[Mapping[int, Position]] = {}  # as `after`: no partition has been read
 
 TERMINATED: Final = 128 + signal.SIGTERM  # the exit code of a process that SIGTERM ended, as shells count it
 
@@ -29,13 +37,20 @@ TERMINATED: Final = 128 + signal.SIGTERM  # the exit code of a process that SIGT
 class Bus:
     """What `async with app.run(…) as bus` gives, and `async with mmsb.connect(…) as bus`."""
 
-    def __init__(self, owner: AbstractAsyncContextManager[Door]) -> None:
+    def __init__(self, owner: AbstractAsyncContextManager[Door], app: str) -> None:
+        """`app` is the name of the application whose classes will be used."""
         self._owner = owner
+        self._app = app
         self._door: Door | None = None
         self._stop: Stop | None = None
 
     async def __aenter__(self) -> "Bus":
-        self._door = await self._owner.__aenter__()
+        door = await self._owner.__aenter__()
+        runs = door.about.descriptor.app
+        if runs != self._app:
+            await self._owner.__aexit__(None, None, None)
+            raise InvalidValue(f"{runs!r} runs there, and the application is {self._app!r}; name another data folder")
+        self._door = door
         self._stop = Stop()
         return self
 
@@ -143,6 +158,52 @@ class Bus:
                 for key, epoch, body in stored:
                     yield layout.unpack_key(key), page.from_body(body, epoch)
 
+    async def history(self, page: type[P], key: Any, *, limit: int = HISTORY_CHANGES) -> list[PageChange[P]]:
+        """What happened to a page, the newest first: what it became, by which intent, of whom, and why."""
+        partition, page_id = self._place(page, key)
+        changes = await self.door.history(partition, page_id, limit)
+        return [page_change(page, change, self.door.about.descriptor) for change in changes]
+
+    async def blame(self, page: type[P], key: Any, field: str | None = None) -> PageChange[P]:
+        """The change that gave a field its value; without a field, the one that created the page."""
+        partition, page_id = self._place(page, key)
+        index = None if field is None else _field_index(layout_of(page), field)
+        change = await self.door.blame(partition, page_id, index)
+        if change is None:
+            raise PageNotFound(f"{Ref(page, key)!r} does not exist; its history says whether it ever did")
+        return page_change(page, change, self.door.about.descriptor)
+
+    async def events(
+        self,
+        page: type[P],
+        *,
+        key: Any = None,
+        fields: Sequence[str] | None = None,
+        after: Mapping[int, Position] | None = None,
+    ) -> AsyncGenerator[PageEvent[P]]:
+        """Changes of pages of a type, in the order of each partition, until the engine closes.
+
+        From now on, or behind the positions of `after`, by partition: `{event.partition: event.position}` of the last
+        event that was dealt with; `mmsb.FROM_THE_START` is all there ever were. Only of one `key`, or only those that
+        touch one of some `fields`, if these are given.
+        """
+        layout, door = layout_of(page), self.door
+        count = door.about.partition_count
+        packed = None if key is None else Ref(page, key).packed_key
+        indices = None if fields is None else tuple(_field_index(layout, field) for field in fields)
+        wanted = EventFilter(layout.type_id, packed, indices)
+        partitions = range(count) if packed is None else [self._partition_of(layout, packed)]
+        begin = None if after is None else START
+        sources = [door.events(each, (after or {}).get(each, begin), wanted) for each in partitions]
+        async with merged(sources) as found:
+            async for some in found:
+                for event in some:
+                    yield page_event(page, event, door.about.descriptor)
+
+    def _place(self, page: type[P], key: Any) -> tuple[int, PageId]:
+        layout, packed = layout_of(page), Ref(page, key).packed_key
+        return self._partition_of(layout, packed), (layout.type_id, packed)
+
     async def query(self, query: Query[P]) -> P:
         """What a Query names."""
         check_query(query)
@@ -158,6 +219,15 @@ class Bus:
     async def stats(self) -> Stats:
         """What the owner of the folder says of itself."""
         return await self.door.stats()
+
+
+def _field_index(layout: PageLayout, name: str) -> int:
+    index = layout.index_of.get(name)
+    if index is None:
+        near = get_close_matches(str(name), layout.index_of, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(layout.index_of)}"
+        raise InvalidValue(f"{layout.name} has no field {name!r}; {hint}")
+    return index
 
 
 class Stop:

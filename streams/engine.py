@@ -85,7 +85,10 @@ class Engine:
             tuple(part.writer.fold.genesis.log_id for part in opened),
             bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window,
         )  # fmt: skip
-        self._partitions = [Partition(self._world, n, part, durability) for n, part in enumerate(opened)]
+        self._partitions = [
+            Partition(self._world, number, self._folder / str(number), part, durability)
+            for number, part in enumerate(opened)
+        ]
         self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
         self._started = self._world.seconds()
         self._running = asyncio.create_task(self._run())
@@ -241,13 +244,16 @@ class Engine:
         return self._partitions[partition].reads.scan(type_id)
 
     async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
-        raise NotImplementedError
+        self.check()
+        return await self._partitions[partition].past.history(page, limit)
 
     async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        raise NotImplementedError
+        self.check()
+        return await self._partitions[partition].past.blame(page, field)
 
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
-        raise NotImplementedError
+        self.check()
+        return self._partitions[partition].events.subscribe(after, wanted)
 
     async def stats(self) -> Stats:
         about = self.about

@@ -9,6 +9,7 @@ the fold has not accepted; what a stage raises stops the partition, and what is 
 import asyncio
 from collections import Counter, deque
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 from mmsb.processors.batching import Intents, RawBatch
@@ -23,10 +24,12 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
+from mmsb.streams.events.events import Events
 from mmsb.streams.grouping import batches_of
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
 from mmsb.streams.log import Durable
 from mmsb.streams.opening import Opened, encode_entry
+from mmsb.streams.past.keeper import Keeper
 from mmsb.streams.rates import Rate
 from mmsb.streams.reading import Reads
 from mmsb.streams.relay import Relay
@@ -44,7 +47,7 @@ Stepped = tuple[Entry, Outcome, Receipts]
 class Partition:
     """The writer of one partition."""
 
-    def __init__(self, world: World, number: int, opened: Opened, durability: Durability) -> None:
+    def __init__(self, world: World, number: int, folder: Path, opened: Opened, durability: Durability) -> None:
         self.number = number
         self.inbox = Inbox()
         self.opened = opened
@@ -64,17 +67,20 @@ class Partition:
         self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
         self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
         self._waiting: deque[Ticket] = deque()  # logged, or about to be, and not settled, in the order of offsets
+        self._failure: OutcomeUnknown | None = None
         self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:
             self.new_follow_ups.set()
         names = ("intents", "step", "tlog", "read")
         self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
         self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog)
+        self.events = Events(self.reads, world, f"events-{number}")
+        self.past = Keeper(world, number, folder, self.reads)
 
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until it is cancelled, or one of it fails."""
-        return [self._log_intents(), self._step_groups(), self._append_blocks()]
+        return [self._log_intents(), self._step_groups(), self._append_blocks(), self.past.keep_index()]
 
     @property
     def idle(self) -> bool:
@@ -143,6 +149,7 @@ class Partition:
             blocks = [await self._blocks.get()]
             while not self._blocks.empty():
                 blocks.append(self._blocks.get_nowait())
+            sealed = self.opened.tlog.sealed_count
             await self._appender.run(self._write_blocks, blocks, self._world.time_ms())
             for entry, outcome, receipts in blocks:
                 verdict, mine = self.opened.writer.read(self._fold.next, entry.key, entry.value)
@@ -153,6 +160,8 @@ class Partition:
                     self.new_follow_ups.set()
                     self.all_relayed.clear()
                 self._accept(outcome, receipts)
+            if self.opened.tlog.sealed_count > sealed:
+                self.past.sealed.set()
 
     def _write_blocks(self, blocks: list[Stepped], time_ms: int) -> None:
         intents, tlog = self.opened.intents, self.opened.tlog
@@ -247,7 +256,7 @@ class Partition:
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
-        unknown = OutcomeUnknown(
+        self._failure = unknown = OutcomeUnknown(
             f"partition {self.number} stopped ({error}): what was submitted may be in the log or not; after the next "
             "start submit it again with the same id"
         )
@@ -259,6 +268,8 @@ class Partition:
 
     async def close(self) -> None:
         """Once its stages have ended: wait for the threads, and leave nothing open."""
+        await self.events.close(self._failure)
+        await self.past.close()
         for worker in (self._logger, self._stepper, self._appender, self._reader):
             await worker.run(_nothing)  # what it was asked before is done when this is
             worker.close()

@@ -5,8 +5,8 @@ answered when the last of these is accepted.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, cast
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, TypeVar, cast
 
 from mmsb.state.arrays import ArrayState
 from mmsb.state.page_copy import PageCopy
@@ -17,6 +17,8 @@ from mmsb.streams.events.source import Cut
 from mmsb.streams.opening import Opened
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import Worker
+
+T = TypeVar("T")
 
 SCAN_PAGES: Final = 1_000  # that a scan gives at a time
 
@@ -75,6 +77,10 @@ class Reads:
                 layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
                 for layout in self._state.layouts.values()
             }
+
+    async def ask(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Have the reading thread call something that blocks."""
+        return await self._reader.run(function, *arguments)
 
     # For events
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mmsb.app import App
+    from mmsb.app import App, connect
     from mmsb.processors.bundle import Bundle
     from mmsb.processors.compiled import Compiled
     from mmsb.processors.doors import Mutate, Query, Upsert
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         ReadOnly,
         Superseded,
     )
-    from mmsb.schemas.events import Event
+    from mmsb.schemas.events import Event, EventKind
     from mmsb.schemas.markers import array, blob, f64, field, i8, i16, i32, i64, text, time, u8, u16, u32, u64
     from mmsb.schemas.metadata import Metadata
     from mmsb.schemas.records import Record, Records
@@ -59,12 +59,16 @@ if TYPE_CHECKING:
     from mmsb.state.fold import Discarded, Fold, Verdict
     from mmsb.state.partition import PartitionState
     from mmsb.streams.building import build, build_folding
-    from mmsb.streams.bus import Bus
+    from mmsb.streams.bus import FROM_THE_START, Bus
+    from mmsb.streams.door import Position
+    from mmsb.streams.page_values import PageChange, PageEvent
+    from mmsb.streams.stats import PartitionStats, Stats
     from mmsb.streams.tickets import Receipt
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "FROM_THE_START",
     "App",
     "ArrayFold",
     "ArrayState",
@@ -84,6 +88,7 @@ __all__ = [
     "Entry",
     "EnvironmentFailed",
     "Event",
+    "EventKind",
     "Fold",
     "FolderInUse",
     "GenerationConflict",
@@ -103,9 +108,13 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "Page",
+    "PageChange",
+    "PageEvent",
     "PageNotFound",
     "PartitionState",
+    "PartitionStats",
     "Plan",
+    "Position",
     "Query",
     "ReadOnly",
     "Receipt",
@@ -114,6 +123,7 @@ __all__ = [
     "Records",
     "Ref",
     "Rejection",
+    "Stats",
     "Status",
     "Step",
     "Superseded",
@@ -124,6 +134,7 @@ __all__ = [
     "blob",
     "build",
     "build_folding",
+    "connect",
     "decode_batch",
     "decode_batches",
     "delete",
@@ -155,7 +166,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "mmsb.app": ("App",),
+    "mmsb.app": ("App", "connect"),
     "mmsb.processors.bundle": ("Bundle",),
     "mmsb.processors.compiled": ("Compiled",),
     "mmsb.processors.doors": (
@@ -219,7 +230,7 @@ _HOMES = {
         "ReadOnly",
         "Superseded",
     ),
-    "mmsb.schemas.events": ("Event",),
+    "mmsb.schemas.events": ("Event", "EventKind"),
     "mmsb.schemas.markers": (
         "array",
         "blob",
@@ -272,7 +283,10 @@ _HOMES = {
         "build",
         "build_folding",
     ),
-    "mmsb.streams.bus": ("Bus",),
+    "mmsb.streams.bus": ("FROM_THE_START", "Bus"),
+    "mmsb.streams.door": ("Position",),
+    "mmsb.streams.page_values": ("PageChange", "PageEvent"),
+    "mmsb.streams.stats": ("PartitionStats", "Stats"),
     "mmsb.streams.tickets": ("Receipt",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

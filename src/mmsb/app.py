@@ -141,10 +141,13 @@ class App:
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.engine import Engine, Settings
+        from mmsb.streams.serving.server import Served
+        from mmsb.streams.terminal import Folding
         from mmsb.streams.world import RealWorld
 
         settings = Settings(durability, partitions, window, interpreted, dev)
-        return Bus(Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld()))
+        engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
+        return Bus(Served(engine, Path(data)), self.name)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():
@@ -199,6 +202,17 @@ class App:
         except Refused as refused:
             code = refused.rejection.code.name.lower()
             raise InvalidValue(f"{intent!r}: its pages cannot be named, it would be rejected: {code}") from None
+
+
+def connect(data: str | Path, app: App) -> "Bus":
+    """Use an application that another process runs: `async with mmsb.connect("./data", app) as bus`, the same API.
+
+    `data` is the data folder; its owner is reached through the socket in it. Leaving ends the connection only.
+    """
+    from mmsb.streams.bus import Bus
+    from mmsb.streams.serving.client import Remote
+
+    return Bus(Remote(Path(data)), app.name)
 
 
 def _callers_names() -> Mapping[str, Any]:

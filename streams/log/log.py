@@ -78,6 +78,11 @@ class Log:
         return self._end
 
     @property
+    def sealed_count(self) -> int:
+        """How many segments will not change any more."""
+        return max(len(self._segments) - 1, 0)
+
+    @property
     def size(self) -> int:
         """In bytes, indexes aside."""
         return sum(segment.size for segment in self._segments)

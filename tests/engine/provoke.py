@@ -50,7 +50,7 @@ class FullDisk(RealFiles):
 async def outcome_unknown() -> None:
     world, disk = RealWorld(), FullDisk()
     world.files = disk
-    async with Bus(Engine(app.bundle(), folder(), Settings(interpreted=True), world)) as bank:
+    async with Bus(Engine(app.bundle(), folder(), Settings(interpreted=True), world), app.name) as bank:
         await bank.submit(Deposit(1, 5))
         disk.full = True
         await bank.submit(Deposit(1, 5), id="salary-11")

@@ -5,15 +5,10 @@ import sys
 from pathlib import Path
 
 from examples.bank import app
-from mmsb.streams.bus import Bus
-from mmsb.streams.engine import Engine, Settings
-from mmsb.streams.serving.server import Served
-from mmsb.streams.world import RealWorld
 
 
 async def main(folder: Path, *, interpreted: bool) -> None:
-    engine = Engine(app.bundle(), folder, Settings(interpreted=interpreted), RealWorld())
-    async with Bus(Served(engine, folder)) as bank:
+    async with app.run(data=folder, interpreted=interpreted) as bank:
         print("ready", flush=True)
         await bank.until_stopped()
 

@@ -4,7 +4,6 @@ import asyncio
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsb.cli.command import Command
@@ -25,45 +24,40 @@ def run(asked: Namespace, screen: Screen) -> int:
 
 async def _serve(asked: Namespace, screen: Screen) -> None:
     begun = time.monotonic()
-    folder = Path(asked.data)
-    with screen.progress("folding") as progress:
+    with screen.progress("compiling") as progress:
         progress.say("compiling; after a change of the code this takes some seconds")
-        bus = opened(asked, progress)
+        bus = opened(asked)
         async with bus:
             progress.clear()
-            _say(screen, await bus.stats(), "ready", f"it serves {folder} after {time.monotonic() - begun:.1f} s")
+            _say_ready(screen, asked.data, await bus.stats(), time.monotonic() - begun)
             status = asyncio.create_task(_show_status(bus, progress))
             await bus.until_stopped()
             status.cancel()
             progress.clear()
-            settled = await bus.stats()
-    _say(screen, settled, "ended", "all that was submitted has settled")
+    if screen.machine:
+        screen.record({"event": "ended"})
+    else:
+        screen.line("ended: all that was submitted has settled")
 
 
-def opened(asked: Namespace, progress: Progress) -> "Bus":
+def opened(asked: Namespace) -> "Bus":
     """The application's bus over the folder, not entered yet."""
     from mmsb.cli.apps import load_app
     from mmsb.schemas.tlog.claims import Durability
-    from mmsb.streams.bus import Bus
-    from mmsb.streams.engine import Engine, Settings
-    from mmsb.streams.serving.server import Served
-    from mmsb.streams.world import RealWorld
 
-    app = load_app(asked.app)
-    durability = Durability[asked.durability.upper()]
-    settings = Settings(durability, asked.partitions, asked.window, asked.interpreted, asked.dev)
-    bundle = app.bundle(debug=asked.interpreted)
-    folder = Path(asked.data)
-    return Bus(Served(Engine(bundle, folder, settings, RealWorld(), progress.tell), folder))
+    return load_app(asked.app).run(
+        data=asked.data, durability=Durability[asked.durability.upper()], partitions=asked.partitions,
+        window=asked.window, interpreted=asked.interpreted, dev=asked.dev,
+    )  # fmt: skip
 
 
-def _say(screen: Screen, stats: "Stats", what: str, why: str) -> None:
-    settled = [part.settled for part in stats.partitions]
+def _say_ready(screen: Screen, data: str, stats: "Stats", seconds: float) -> None:
     if screen.machine:
-        screen.record({"event": what, **stats.as_json()})
+        screen.record({"event": "ready", **stats.as_json()})
     else:
-        offsets = f"settled up to offset {settled[0]}" if len(settled) == 1 else f"{len(settled)} partitions"
-        screen.line(f"{what}: {stats.app}, generation {stats.generation}, {stats.durability}, {offsets}; {why}")
+        settled = sum(part.settled + 1 for part in stats.partitions)
+        what = f"{stats.app}, generation {stats.generation}, durability {stats.durability}, {settled:,} intents settled"
+        screen.line(f"ready: {what}; it serves {data} after {seconds:.1f} s")
     screen.flush()
 
 

@@ -1,0 +1,130 @@
+"""What happened to pages, as values of the user's own classes: what `history`, `blame` and `events` give."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from mmsb.schemas.classes import Page, layout_of
+from mmsb.schemas.descriptors import Descriptor
+from mmsb.schemas.events import Event, EventKind
+from mmsb.schemas.ids import id_text
+from mmsb.streams.door import Position
+from mmsb.streams.past.changes import Change
+
+P = TypeVar("P", bound=Page)
+
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageChange(Generic[P]):
+    """One change of one page. `page` is as it was after it, None once it is deleted; `before` is its epoch before.
+
+    `intent` names what was asked for, `fields` what it changed. `id` is the intent's, as text, or None.
+    """
+
+    kind: EventKind
+    key: Any
+    page: P | None
+    fields: tuple[str, ...]
+    partition: int
+    offset: int
+    ordinal: int
+    before: int
+    time: int
+    intent: str
+    id: str | None
+    actor: str | None
+    reason: str | None
+    correlation: str | None
+    causation: str | None
+    generation: int
+
+    @property
+    def when(self) -> datetime:
+        """The partition clock at this change, UTC."""
+        return datetime.fromtimestamp(self.time / _MICROSECONDS, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class PageEvent(Generic[P]):
+    """A change as others consume it. `partition`, `offset` and `ordinal` name it for ever, which is how to dedupe.
+
+    `cause` is the intent's id, or what stands for one that had none; `hops` says how many follow-ups led to it.
+    """
+
+    kind: EventKind
+    key: Any
+    page: P | None
+    fields: tuple[str, ...]
+    partition: int
+    offset: int
+    ordinal: int
+    before: int
+    time: int
+    intent: str
+    cause: str
+    hops: int
+
+    @property
+    def position(self) -> Position:
+        """Where to go on after it: `bus.events(…, after={event.partition: event.position})`."""
+        return Position(self.offset, self.ordinal)
+
+
+def page_change(page: type[P], change: Change, descriptor: Descriptor) -> PageChange[P]:
+    about = change.metadata
+    return PageChange(
+        kind=change.kind,
+        key=layout_of(page).unpack_key(change.key),
+        page=_page(page, change),
+        fields=_fields(page, change.mask),
+        partition=change.partition,
+        offset=change.offset,
+        ordinal=change.ordinal,
+        before=change.before,
+        time=change.time,
+        intent=_intent(descriptor, change.intent_type),
+        id=_text(change.id),
+        actor=about.actor,
+        reason=about.reason,
+        correlation=_text(about.correlation),
+        causation=_text(about.causation),
+        generation=change.generation,
+    )
+
+
+def page_event(page: type[P], event: Event, descriptor: Descriptor) -> PageEvent[P]:
+    return PageEvent(
+        kind=event.kind,
+        key=layout_of(page).unpack_key(event.key),
+        page=_page(page, event),
+        fields=_fields(page, event.mask),
+        partition=event.partition,
+        offset=event.offset,
+        ordinal=event.ordinal,
+        before=event.before,
+        time=event.time,
+        intent=_intent(descriptor, event.intent_type),
+        cause=id_text(event.cause),
+        hops=event.hops,
+    )
+
+
+def _page(page: type[P], change: Change | Event) -> P | None:
+    return None if change.kind == EventKind.DELETED else page.from_body(change.body, change.epoch)
+
+
+def _fields(page: type[P], mask: bytes) -> tuple[str, ...]:
+    bits = int.from_bytes(mask, "little")
+    return tuple(field.name for index, field in enumerate(layout_of(page).fields) if bits >> index & 1)
+
+
+def _intent(descriptor: Descriptor, type_id: int | None) -> str:
+    """By its name, where the code that runs still has it."""
+    layout = None if type_id is None else descriptor.layouts_by_type.get(type_id)
+    return layout.name if layout is not None else f"type {type_id or 0:016x}"
+
+
+def _text(id: bytes | None) -> str | None:
+    return None if id is None else id_text(id)
