@@ -1,5 +1,7 @@
 """All commands, in the order of their help."""
 
+from mmsb.cli.logs import LOG
+from mmsb.cli.pages import BLAME, GET, HISTORY
 from mmsb.cli.serve import RUN
 
-COMMANDS = (RUN,)
+COMMANDS = (RUN, GET, HISTORY, BLAME, LOG)

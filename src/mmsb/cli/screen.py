@@ -1,6 +1,7 @@
 """What a command prints: tables for people, JSON lines for machines, and progress on stderr if somebody looks at it."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from typing import Any, Final, TextIO
 
 BAR_CELLS: Final = 30
 REFRESH_SECONDS: Final = 0.1
+_NUMERIC: Final = re.compile(r"-?[\d,.]*")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -43,17 +45,10 @@ class Screen:
 
 def table_lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Columns side by side; those of numbers are aligned to the right."""
-    given = [list(row) for row in rows]
-    shown = [[cell(value) for value in row] for row in given]
+    shown = [["-" if value is None else str(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(head, *shown, strict=True)]
-    right = [bool(given) and all(isinstance(row[at], int) for row in given) for at in range(len(head))]
+    right = [bool(shown) and all(_NUMERIC.fullmatch(row[at]) for row in shown) for at in range(len(head))]
     return [_aligned(row, widths, right) for row in ([*head], *shown)]
-
-
-def cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

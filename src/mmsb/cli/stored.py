@@ -69,9 +69,8 @@ class Stored:
 
     def _folder(self, partition: int) -> Path:
         if partition >= len(self.partitions):
-            raise EnvironmentFailed(
-                f"{self.folder}: expected a folder of partition {partition}, found none; copy it too"
-            )
+            expected = f"expected partition {partition} in it, found none"
+            raise EnvironmentFailed(f"{self.folder}: {expected}; restore its folder from a good copy")
         return self.partitions[partition]
 
     def _upto(self, partition: int) -> Callable[[], int]:
