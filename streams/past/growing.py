@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 
 from mmsb.schemas.tlog.records import ZERO_HEAD
-from mmsb.streams.past.columns import BlockColumns, Words
+from mmsb.streams.past.columns import Words
 
 NUMBER_BITS: Final = 24  # of an entry; a segment has fewer blocks, since the smallest takes 230 bytes of at most 2³¹
 NUMBER_MASK: Final = 2**NUMBER_BITS - 1
@@ -104,15 +104,14 @@ class GrowingIndex:
             found += (run[start:stop] & np.uint64(NUMBER_MASK)).tolist()
         return sorted(found)
 
-    def add(self, place: BlockPlace, block: BlockColumns) -> None:
-        """Take note of the next block that counts."""
+    def add(self, place: BlockPlace, page_hashes: Words) -> None:
+        """Take note of the next block that counts, and of the pages that it changes."""
         number = self.block_count
         assert number <= NUMBER_MASK, "a segment has fewer blocks than entries can name"
         for column, value in zip(self._columns, place, strict=True):
             column.append(value)
-        hashes = block.page_hashes()
-        if len(hashes):
-            self._push(np.unique(hashes & ~np.uint64(NUMBER_MASK) | np.uint64(number)), 0)
+        if len(page_hashes):
+            self._push(np.unique(page_hashes & ~np.uint64(NUMBER_MASK) | np.uint64(number)), 0)
 
     def _push(self, run: Words, level: int) -> None:
         if level == len(self._levels):

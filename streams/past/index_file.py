@@ -5,7 +5,7 @@ so that a look-up reads and checks a few sheets of a file that may be large. Wha
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -60,15 +60,18 @@ def summary_of(index: GrowingIndex) -> Summary:
 
 def encode_pages(index: GrowingIndex) -> Iterator[bytes]:
     """The file of an index, in parts."""
-    blocks, entries = _block_rows(index), index.entries.astype(ENTRIES)
-    marks = np.array([(mark.tlog, mark.position, mark.size) for mark in index.marks], MARKS)
+    return encode(summary_of(index), index.marks, _block_rows(index), index.entries.astype(ENTRIES))
+
+
+def encode(summary: Summary, places: Sequence[Place], blocks: Any, entries: Any) -> Iterator[bytes]:
+    marks = np.array([tuple(place) for place in places], MARKS)
     sheets = [*_sheets(blocks), *_sheets(entries)]
     firsts = [*blocks["last"][:: SHEET_BYTES // BLOCKS.itemsize], *entries[:: SHEET_BYTES // ENTRIES.itemsize]]
     fences = np.array([(int(first), _hash(sheet)) for first, sheet in zip(firsts, sheets, strict=True)], _FENCES)
     directory = marks.tobytes() + fences.tobytes()
-    before, after = index.before, index.after
+    before, after = summary.before, summary.after
     header = _HEADER.pack(
-        _MAGIC, len(marks), index.base, index.end, index.size, before.settled, after.settled, after.clock,
+        _MAGIC, len(marks), summary.base, summary.end, summary.size, before.settled, after.settled, after.clock,
         len(blocks), len(entries), before.head, after.head, _hash(directory),
     )  # fmt: skip
     yield header + _hash(header) + directory
@@ -184,11 +187,9 @@ class StoredIndex:
                 break
         return found
 
-    def check(self) -> None:
-        """Read all of it."""
-        for table, count in ((self._blocks, self.block_count), (self._entries, self._entry_count)):
-            for number in range(-(-count // table.per_sheet)):
-                table.sheet(number)
+    def content(self) -> tuple[Any, Any]:
+        """All blocks and entries."""
+        return self._blocks.rows(0, self.block_count), self._entries.rows(0, self._entry_count)
 
     def close(self) -> None:
         self._file.close()

@@ -104,6 +104,6 @@ def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain
 def _note_verdict(index: GrowingIndex, verdict: Verdict, clock: int, position: int, size: int) -> None:
     if verdict.value is not None:
         block = BlockColumns(verdict.value)
-        index.add(BlockPlace(block.header.last, clock, verdict.offset, position, size), block)
+        index.add(BlockPlace(block.header.last, clock, verdict.offset, position, size), block.page_hashes())
     elif verdict.accepted and verdict.kind in (TlogKind.CLAIM, TlogKind.MIGRATE):
         index.marks.append(Place(verdict.offset, position, size))

@@ -14,6 +14,7 @@ from tests.golden import (
     log_indexes,
     log_marks,
     metadata,
+    page_indexes,
     pages,
     tlog,
 )
@@ -42,6 +43,7 @@ FORMATS: dict[str, Format] = {
     "log_indexes": cast(Format, log_indexes),
     "log_marks": cast(Format, log_marks),
     "metadata": cast(Format, metadata),
+    "page_indexes": cast(Format, page_indexes),
     "pages": cast(Format, pages),
     "tlog": cast(Format, tlog),
 }
