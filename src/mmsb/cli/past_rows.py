@@ -8,6 +8,7 @@ from mmsb.cli.values import fields_json, shown
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.envelopes import HEADER
 from mmsb.schemas.ids import id_text
+from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.json_values import json_key
 from mmsb.schemas.layouts import Layout, PageLayout
 from mmsb.schemas.metadata import Metadata
@@ -137,6 +138,5 @@ def entry_row(found: Mapping[str, Any]) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _inside(key: Any) -> str:
-    parts: Any = key if isinstance(key, list) else [key]
-    return ",".join(map(shown, parts))
+def _inside(key: JsonValue) -> str:
+    return ",".join(map(shown, key)) if isinstance(key, list) else shown(key)

@@ -1,0 +1,126 @@
+"""`mmsb submit`: one intent from the command line, or lines of JSON as they are."""
+
+import asyncio
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmsb.cli.command import Command, add_data, add_json
+from mmsb.cli.exits import Exit
+from mmsb.cli.owner import Owner
+from mmsb.cli.screen import Screen
+from mmsb.cli.serve import add_app_options, opened
+from mmsb.cli.values import named, parse_arguments
+from mmsb.schemas.descriptors import Descriptor
+from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.ids import make_id
+from mmsb.schemas.intents import pack_intent
+from mmsb.schemas.layouts import IntentLayout
+from mmsb.schemas.metadata import Metadata
+from mmsb.schemas.sentences import sentence
+from mmsb.schemas.statuses import Status
+
+if TYPE_CHECKING:
+    from mmsb.streams.tickets import Receipt
+
+
+def submit(asked: Namespace, screen: Screen) -> int:
+    if (asked.type is None) == (asked.jsonl is None):
+        raise InvalidValue(
+            "expected one intent, as in `mmsb submit DATA Transfer src=1 dst=2 amount=10`, or lines with --jsonl FILE, "
+            f"found {'neither' if asked.type is None else 'both'}"
+        )
+    if asked.jsonl is not None:
+        from mmsb.cli.lines import submit_lines  # loads asyncio's clients, and NumPy
+
+        return submit_lines(asked, screen)
+    descriptor, receipt = asyncio.run(_run_and_submit(asked)) if asked.app else _ask_owner(asked)
+    return _show(screen, descriptor, receipt)
+
+
+def _ask_owner(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    owner = Owner(Path(asked.data))
+    try:
+        return owner.descriptor, owner.submit(_packed(asked, owner.descriptor), asked.until, asked.timeout)
+    finally:
+        owner.close()
+
+
+async def _run_and_submit(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    async with opened(asked) as bus:
+        descriptor = bus.door.about.descriptor
+        return descriptor, await bus.door.submit(_packed(asked, descriptor), asked.until, asked.timeout)
+
+
+def _packed(asked: Namespace, descriptor: Descriptor) -> bytes:
+    layout: IntentLayout = named(descriptor.intents, asked.type, "intent")
+    arguments = parse_arguments(layout, asked.fields)
+    about = Metadata(asked.actor, asked.reason, _id(asked.correlation), _id(asked.causation))
+    return pack_intent(layout.type_id, arguments, id=_id(asked.id), metadata=about.pack())
+
+
+def _id(text: str | None) -> bytes | None:
+    return None if text is None else make_id(text)
+
+
+def _show(screen: Screen, descriptor: Descriptor, receipt: "Receipt") -> int:
+    found = receipt_json(descriptor, receipt)
+    if screen.machine:
+        screen.record(found)
+    else:
+        first = found["first_offset"]
+        why = found["why"] or (f"first seen at offset {first}" if first is not None else "")
+        where = f" in partition {receipt.partition}" if receipt.partition else ""
+        screen.line(f"{found['status']} at offset {receipt.offset}{where}{': ' if why else ''}{why}")
+    return Exit.REJECTED if receipt.status == Status.REJECTED else Exit.DONE
+
+
+def receipt_json(descriptor: Descriptor, receipt: "Receipt") -> dict[str, Any]:
+    rejection = receipt.rejection
+    return {
+        "partition": receipt.partition,
+        "offset": receipt.offset,
+        "status": "logged" if receipt.status is None else receipt.status.name.lower(),
+        "first_offset": receipt.first_offset,
+        "rejection": None if rejection is None else rejection.code.name.lower(),
+        "why": None if rejection is None else sentence(rejection, descriptor.layouts_by_type, descriptor.messages),
+    }
+
+
+def _add(parser: ArgumentParser) -> None:
+    add_data(parser)
+    parser.add_argument("type", metavar="TYPE", nargs="?", help="the intent's class, as in the code: Transfer")
+    parser.add_argument("fields", metavar="FIELD=VALUE", nargs="*", help="its fields; a default may be left out")
+    parser.add_argument("--id", metavar="TEXT", help="a UUID or any text; the same one again applies nothing twice")
+    parser.add_argument("--actor", metavar="TEXT", help="who asks")
+    parser.add_argument("--reason", metavar="TEXT", help="why")
+    parser.add_argument("--correlation", metavar="TEXT", help="the id of what it belongs to")
+    parser.add_argument("--causation", metavar="TEXT", help="the id of what led to it")
+    parser.add_argument(
+        "--until", choices=("logged", "settled"), default="settled",
+        help="what to wait for: that it cannot be lost (logged), or its outcome (settled, the default)",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long to wait (for ever)")
+    parser.add_argument("--jsonl", metavar="FILE", help="log each line of a file as it is (- for standard input)")
+    parser.add_argument("--app", metavar="APP", help="run this application over DATA meanwhile, since nobody else does")
+    add_app_options(parser)
+    add_json(parser, "a receipt for each intent")
+
+
+SUBMIT = Command(
+    "submit",
+    "DATA TYPE FIELD=VALUE … [options] | DATA --jsonl FILE [options]",
+    "submit an intent, or many as lines of JSON",
+    "It goes to whoever runs the folder, and is checked there: what may not happen settles as rejected, which is "
+    "recorded, too, and ends with exit code 3.\n\n"
+    'A line of JSON is {"@type": "Transfer", "src": 1, "dst": 2, "amount": 10}, and "@id", "@actor", "@reason" if '
+    "wanted. Lines are logged as they are: one that is no intent settles as rejected, and the others go on. With "
+    "--app no other process is needed.",
+    (
+        "mmsb submit ./data/bank Transfer src=1 dst=2 amount=10 --actor alice --reason rent",
+        "mmsb submit ./data/bank --jsonl transfers.jsonl",
+        "mmsb submit ./data/bank --app examples.bank:app Open account=1 owner=ann",
+    ),
+    _add,
+    submit,
+)
