@@ -160,6 +160,10 @@ class BlockColumns:
         indices: Places = self.deltas["index"].astype(np.int64)
         return indices
 
+    def index(self, row: int) -> int:
+        """Of which offset a delta is."""
+        return int(self._indices[row])
+
     def key(self, row: int) -> bytes:
         start = int(self._places[row])
         return self.value[start : start + int(self.deltas["key"][row])]

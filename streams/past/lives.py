@@ -11,11 +11,13 @@ from typing import NamedTuple
 from mmsb.schemas.deltas import FINE, DeltaKind, apply_change, check_change
 from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.tlog.blocks import OutcomeRow
 from mmsb.state.migrations import convert
 from mmsb.state.pages import PageId
 from mmsb.streams.past.catalog import Catalog, Part
 from mmsb.streams.past.columns import BlockColumns, hash_page
 from mmsb.streams.past.growing import BlockPlace
+from mmsb.streams.past.outcomes import OutcomeColumns
 from mmsb.streams.past.outline import Conversion
 
 
@@ -30,21 +32,28 @@ class Stretch:
     newer: "Stretch | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a block says of a delta besides the delta itself."""
+
+    outcome: OutcomeRow
+    time: int
+    ordinal: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Touch:
-    """One delta of the page: a row of a block."""
+    """One delta of a page. It does not keep its block, which is large: where no circumstances are, ask it again."""
 
     place: BlockPlace
-    block: BlockColumns
-    row: int
+    part: Part
     stretch: Stretch
-    index: int  # in the block
+    row: int
+    offset: int
     base: int
     kind: DeltaKind
-
-    @property
-    def offset(self) -> int:
-        return self.block.header.first + self.index
+    payload: bytes
+    circumstances: Circumstances | None
 
 
 class Told(NamedTuple):
@@ -70,30 +79,52 @@ def stretches_of(catalog: Catalog, type_id: int, high: int) -> list[Stretch]:
     return found
 
 
-def find_touches(catalog: Catalog, page: PageId, below: int, high: int) -> Iterator[Touch]:
-    """Deltas of a page of intent offsets below one, in blocks below a TLog offset: the newest first."""
-    for stretch in stretches_of(catalog, page[0], high):
-        if len(page[1]) == stretch.layout.key_size:
-            yield from _touches_in(catalog, stretch, page[1], below)
+class Touches:
+    """Deltas of a page of intent offsets below one, in blocks below a TLog offset: the newest first.
+
+    Of the first `detailed` it notes the circumstances.
+    """
+
+    def __init__(self, catalog: Catalog, page: PageId, below: int, high: int, detailed: int = 0) -> None:
+        self._catalog = catalog
+        self._key = page[1]
+        self._below = below
+        self._detailed = detailed
+        self._stretches = stretches_of(catalog, page[0], high)
+
+    def __iter__(self) -> Iterator[Touch]:
+        for stretch in self._stretches:
+            if len(self._key) == stretch.layout.key_size:
+                yield from self._in_stretch(stretch)
+
+    def _in_stretch(self, stretch: Stretch) -> Iterator[Touch]:
+        hashed = hash_page(stretch.layout.type_id, self._key)
+        for part in reversed(self._catalog.parts):
+            if part.base >= stretch.high:
+                continue
+            for place in _places(self._catalog, part, hashed, self._below):
+                if stretch.low < place.tlog < stretch.high:
+                    yield from self._in_block(stretch, part, place)
+            if part.base <= stretch.low:
+                return
+
+    def _in_block(self, stretch: Stretch, part: Part, place: BlockPlace) -> Iterator[Touch]:
+        block = self._catalog.block(part, place)
+        outcomes = OutcomeColumns(block) if self._detailed else None
+        rows = block.rows_of(stretch.layout.type_id, self._key)[::-1]
+        deltas = block.deltas[rows]
+        columns = (deltas["index"].tolist(), deltas["base"].tolist(), deltas["kind"].tolist())
+        for row, index, base, kind in zip(rows.tolist(), *columns, strict=True):
+            offset = block.header.first + index
+            if offset < self._below:
+                seen = circumstances(block, outcomes, row, place) if outcomes and self._detailed else None
+                self._detailed = max(self._detailed - 1, 0)
+                yield Touch(place, part, stretch, row, offset, base, DeltaKind(kind), block.payload(row), seen)
 
 
-def _touches_in(catalog: Catalog, stretch: Stretch, key: bytes, below: int) -> Iterator[Touch]:
-    page = stretch.layout.type_id, key
-    hashed = hash_page(*page)
-    for part in reversed(catalog.parts):
-        if part.base >= stretch.high:
-            continue
-        for place in _places(catalog, part, hashed, below):
-            if stretch.low < place.tlog < stretch.high:
-                block = catalog.block(part, place)
-                rows = block.rows_of(*page)[::-1]
-                deltas = block.deltas[rows]
-                columns = (deltas["index"].tolist(), deltas["base"].tolist(), deltas["kind"].tolist())
-                for row, index, base, kind in zip(rows.tolist(), *columns, strict=True):
-                    if block.header.first + index < below:
-                        yield Touch(place, block, row, stretch, index, base, DeltaKind(kind))
-        if part.base <= stretch.low:
-            return
+def circumstances(block: BlockColumns, outcomes: OutcomeColumns, row: int, place: BlockPlace) -> Circumstances:
+    index = block.index(row)
+    return Circumstances(outcomes.outcome(index), outcomes.clock(index, place.clock), row - block.rows_at(index).start)
 
 
 def _places(catalog: Catalog, part: Part, hashed: int, below: int) -> Iterator[BlockPlace]:
@@ -123,10 +154,9 @@ def _converted(body: bytes | None, conversion: Conversion | None) -> bytes | Non
 
 def _changed(touch: Touch, body: bytes | None) -> bytes:
     layout = touch.stretch.layout
-    payload = touch.block.payload(touch.row)
-    if check_change(layout.word_count, touch.kind, payload, touch.base) != FINE:
+    if check_change(layout.word_count, touch.kind, touch.payload, touch.base) != FINE:
         raise _damaged(touch, "a delta that fits its page")
-    return apply_change(body or bytes(layout.size), touch.kind, payload)
+    return apply_change(body or bytes(layout.size), touch.kind, touch.payload)
 
 
 def _check_follows(touch: Touch, body: bytes | None) -> None:

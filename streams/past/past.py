@@ -4,7 +4,8 @@ Read from the TLog alone, so it needs no user code and no state. For one thread,
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from mmsb.schemas.deltas import DeltaKind
@@ -22,7 +23,7 @@ from mmsb.streams.past.changes import Change
 from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.entries import Entry, PageChange
 from mmsb.streams.past.growing import BlockPlace
-from mmsb.streams.past.lives import Told, Touch, find_touches, stretches_of, tell
+from mmsb.streams.past.lives import Circumstances, Told, Touch, Touches, circumstances, stretches_of, tell
 from mmsb.streams.past.outcomes import OutcomeColumns, read_metadata
 from mmsb.streams.past.outline import Outline
 
@@ -57,9 +58,9 @@ class Past:
             raise InvalidValue(f"limit: expected 1 or more changes, found {limit}")
         self._follow()
         below = I64_MAX if before is None else before
-        touches = _until_created(find_touches(self._catalog, page, below, self._catalog.end), limit)
-        wanted = {id(touch) for touch in touches[:limit]}
-        return [self._change(told) for told in tell(touches) if id(told.touch) in wanted][::-1]
+        touches = _until_created(Touches(self._catalog, page, below, self._catalog.end, limit), limit)
+        older = max(len(touches) - limit, 0)
+        return [self._change(page[1], told) for told in islice(tell(touches), older, None)][::-1]
 
     def blame(self, page: PageId, field: int | None) -> Change | None:
         """The last change that altered a field, or that created the page; None if there is no such page.
@@ -69,11 +70,11 @@ class Past:
         self._follow()
         stretches = stretches_of(self._catalog, page[0], self._catalog.end)
         slots = slots_of(stretches, field) if stretches and field is not None else {}
-        touches = _until_created(find_touches(self._catalog, page, I64_MAX, self._catalog.end), 1)
+        touches = _until_created(Touches(self._catalog, page, I64_MAX, self._catalog.end), 1)
         if not touches or touches[0].kind == DeltaKind.DELETE:
             return None
         altering = [told for told in tell(touches) if alters(told, slots.get(told.touch.stretch.low))]
-        return self._change(altering[-1])
+        return self._change(page[1], altering[-1])
 
     # Of an intent
 
@@ -85,9 +86,10 @@ class Past:
         place, block, _ = found
         changes: list[Change] = []
         for row in block.rows_at(offset - block.header.first):
-            touches = find_touches(self._catalog, block.page(row), offset + 1, place.tlog + 1)
-            *_, told = tell(_until_created(touches, 1))
-            changes.append(self._change(told))
+            page = block.page(row)
+            touches = _until_created(Touches(self._catalog, page, offset + 1, place.tlog + 1, 1), 1)
+            *_, told = tell(touches)
+            changes.append(self._change(page[1], told))
         return changes
 
     def outcome_at(self, offset: int) -> Entry | None:
@@ -151,21 +153,20 @@ class Past:
             bundle=claim.bundle,
         )
 
-    def _change(self, told: Told) -> Change:
+    def _change(self, key: bytes, told: Told) -> Change:
         touch = told.touch
-        block, index = touch.block, touch.index
-        outcomes = self._outcomes(touch)
-        row, claim = outcomes.outcome(index), self._catalog.outline.reign_at(touch.place.tlog)
+        seen = touch.circumstances or self._circumstances(touch)
+        row, claim = seen.outcome, self._catalog.outline.reign_at(touch.place.tlog)
         return Change(
             kind=_kind(touch.kind, touch.base),
             partition=self._partition,
             offset=touch.offset,
-            ordinal=touch.row - block.rows_at(index).start,
+            ordinal=seen.ordinal,
             page_type=touch.stretch.layout.type_id,
-            key=block.key(touch.row),
+            key=key,
             epoch=0 if told.after is None else touch.offset + 1,
             before=touch.base,
-            time=outcomes.clock(index, touch.place.clock),
+            time=seen.time,
             intent_type=row.type_id,
             id=row.id,
             source=row.source,
@@ -177,18 +178,16 @@ class Past:
             bundle=claim.bundle,
         )
 
-    def _outcomes(self, touch: Touch) -> OutcomeColumns:
-        """Those of a change's block: of many changes that one block tells of, they are made once."""
-        if self._last is None or self._last[1] is not touch.block:
-            self._last = touch.place, touch.block, OutcomeColumns(touch.block)
-        return self._last[2]
+    def _circumstances(self, touch: Touch) -> Circumstances:
+        block = self._catalog.block(touch.part, touch.place)
+        return circumstances(block, OutcomeColumns(block), touch.row, touch.place)
 
     @property
     def _partition(self) -> int:
         return self._catalog.outline.genesis.partition
 
 
-def _until_created(touches: Iterator[Touch], limit: int) -> list[Touch]:
+def _until_created(touches: Iterable[Touch], limit: int) -> list[Touch]:
     """So many changes of a page, the newest first, and those before them from the creation that they build on."""
     found: list[Touch] = []
     for touch in touches:
