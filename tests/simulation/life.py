@@ -22,6 +22,7 @@ from tests.simulation.world import SimFiles, SimWorld, Trace
 FOLDER = Path("/data")
 FAULTS = (("sync",), ("write",), ("sync", "write", "create", "sync_folder", "truncate", "remove"), ("read", "open"), ())
 
+PLACES = (("", 100), ("", 300), ("/mark", 20), ("/tlog/", 100), ("/intents/", 50))  # where, and how often it goes well
 DURABILITIES = ((Durability.FSYNC,), (Durability.PROCESS,), (Durability.FSYNC, Durability.PROCESS))
 
 
@@ -44,7 +45,7 @@ class Life:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = Random(seed)
-        app: SimApp = self.random.choice((Bank(), Post()))
+        app: SimApp = self.random.choice((Bank(), Post(), Post()))
         self.settings = Settings(
             app,
             partitions=self.random.choice((1, 3, 8)) if isinstance(app, Post) else 1,
@@ -59,6 +60,7 @@ class Life:
         self.files.trace = self.trace
         self.durabilities = self.random.choice(DURABILITIES)
         self.durability = Durability.FSYNC
+        self.crash_when_open = False
         self.opened = False
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
@@ -77,16 +79,17 @@ class Life:
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
         world = SimWorld(Random(random.getrandbits(64)), self.files, set())
+        self.opened = self.crash_when_open = False
         crash_after = self._inflict() if faults else None
         self.court.start(self.files, self.durability)
         engine = self._engine(world)
-        crashed = power = self.opened = False
+        crashed = power = False
         try:
             if crash_after is not None:
                 world.loop.call_later(crash_after, self._crash, world)
             world.loop.run_until_complete(self._main(engine, world))
         except Crash:
-            crashed, power = True, random.random() < 0.6
+            crashed, power = True, random.random() < (0.85 if self.durability == Durability.PROCESS else 0.6)
         except EnvironmentFailed as error:
             require("it runs on" if self.opened else "it starts again", faults, f"the disk is sound, and: {error}")
             self.trace.add(f"process ends: {error}")
@@ -142,7 +145,9 @@ class Life:
         random, files = self.random, self.files
         kind = random.random()
         if kind < 0.35:
-            files.crash_at = random.randint(1, random.choice((12, 60, 300)) * self.settings.partitions)
+            self.crash_when_open = random.random() < 0.6
+            if not self.crash_when_open:
+                self._arm()
         elif kind < 0.6:
             return random.expovariate(1.0) * random.choice((0.001, 0.02, 0.3))
         elif kind < 0.85:
@@ -154,12 +159,19 @@ class Life:
             self.trace.add(f"room for {files.room()} bytes")
         return None
 
+    def _arm(self) -> None:
+        """Let the process crash at some operation."""
+        self.files.crash_on, most = self.random.choice(PLACES)
+        self.files.operations_left = self.random.randrange(self.random.choice((4, most)))
+
     async def _main(self, engine: Engine, world: SimWorld) -> None:
         async with engine:
             self.opened = True
             for judge, state in zip(self.court.partitions, states(engine), strict=True):
                 self.trace.add(f"opened partition {judge.number}: {state}")
                 judge.opened(state)
+            if self.crash_when_open:
+                self._arm()
             limit(engine, self.settings.in_flight_bytes)
             await self._wake_zombie(world)
             await self._clients(engine)

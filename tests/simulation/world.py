@@ -40,15 +40,16 @@ class SimFiles(VirtualFiles):
     def __init__(self, seed: int = 0, capacity: int | None = None) -> None:
         super().__init__(seed, capacity)
         self.trace = Trace()
-        self.crash_at = 0  # which operation from now on; 0: none
+        self.operations_left = -1  # that go well, of those on such a path, before the process crashes; -1: all
+        self.crash_on = ""  # a part of the path
         self.dead = False
-        self._count = 0
 
     def operate(self, path: Path, operation: str, on_failure: Callable[[], None] = lambda: None) -> None:
         if self.dead:
             raise Crash
-        self._count += 1
-        if self._count == self.crash_at:
+        counts = self.operations_left >= 0 and self.crash_on in str(path)
+        self.operations_left -= counts
+        if counts and self.operations_left < 0:
             torn = operation == "write" and self.random.random() < 0.5
             if torn:
                 on_failure()
