@@ -9,7 +9,7 @@ from mmsb.processors.packed_events import last_place_of, place_of
 from mmsb.streams.door import EventFilter, Position
 from mmsb.streams.events.feed import Feed
 from mmsb.streams.events.follower import Start, start_of_cut, start_of_log
-from mmsb.streams.events.reader import End, Reader
+from mmsb.streams.events.reader import End, Joined, Joining, Reader
 from mmsb.streams.events.source import Source
 from mmsb.streams.events.tail import has_seen_all
 from mmsb.streams.world import Worker, World
@@ -32,7 +32,7 @@ class Events:
         self._worker: Worker | None = None
         self._feeds: WeakSet[Feed] = WeakSet()
         self._kept: Feed | None = None
-        self._joining: set[asyncio.Task[Feed]] = set()
+        self._joining: set[Joining] = set()
         self._end: End | None = None
 
     def subscribe(self, after: Position | None, wanted: EventFilter) -> Reader:
@@ -64,24 +64,26 @@ class Events:
         found = self._find(place)
         return self._keep(found) if found is not None and found.next > feed.next else None
 
-    async def join(self, place: int) -> Feed:
+    async def join(self, place: int) -> Joined:
         """A feed that covers a place: one that is there, or else a new one."""
         found = self._find(place)
         at_end = place >= place_of(self._source.accepted - LAG_MAX, 0)
         if found is not None and not (at_end and self._lags(found)):
-            return self._keep(found)
+            return self._keep(found), place
         if at_end:
             cut = await self._source.cut()
             if await self._run(has_seen_all, self._source, cut, place):
-                return self._make(start_of_cut(cut))
-        return self._keep(found) if found else self._make(await self._run(start_of_log, self._source, place))
+                return self._make(start_of_cut(cut)), last_place_of(cut.settled)
+        found = self._find(place)
+        return self._keep(found) if found else self._make(await self._run(start_of_log, self._source, place)), place
 
-    async def _join_now(self, place: int) -> Feed:
+    async def _join_now(self, place: int) -> Joined:
         """For a reader that has seen nothing: a feed that may leave out what was on its way when it was asked for."""
         found = self._find(place)
         if found is not None and not self._lags(found):
-            return self._keep(found)
-        return self._make(start_of_cut(await self._source.cut()))
+            return self._keep(found), place
+        cut = await self._source.cut()
+        return self._make(start_of_cut(cut)), last_place_of(cut.settled)
 
     def _find(self, place: int) -> Feed | None:
         """The furthest of those that cover a place."""

@@ -17,6 +17,11 @@ LIST_MAX: Final = 128
 End = asyncio.Future[BaseException | None]
 """When a partition's events end, and why: None is nobody's fault."""
 
+Joined = tuple[Feed, int]
+"""A feed, and the place from which on it is to be read."""
+
+Joining = asyncio.Task[Joined]
+
 
 class Feeds(Protocol):
     """Where a reader finds a feed."""
@@ -25,7 +30,7 @@ class Feeds(Protocol):
         """One that covers a place and is further than another."""
         ...
 
-    def join(self, place: int) -> Coroutine[Any, Any, Feed]:
+    def join(self, place: int) -> Coroutine[Any, Any, Joined]:
         """One that covers a place."""
         ...
 
@@ -33,12 +38,14 @@ class Feeds(Protocol):
 class Reader(AsyncIterator[list[Event]]):
     """Gives lists of events, none of them empty, until it is closed or the engine is."""
 
-    def __init__(self, feeds: Feeds, place: int, wanted: EventFilter, joining: "asyncio.Task[Feed]", end: End) -> None:
+    def __init__(
+        self, feeds: Feeds, place: int, wanted: EventFilter, joining: "asyncio.Task[Joined]", end: End
+    ) -> None:
         """All events behind a place are to come; `joining` finds the first feed."""
         self._feeds = feeds
         self._place = place  # all up to here has been looked at
         self._wanted = wanted
-        self._joining: asyncio.Task[Feed] | None = joining
+        self._joining: Joining | None = joining
         self._feed: Feed | None = None
         self._number = 0  # of the next piece
         self._piece: PackedEvents | None = None
@@ -94,8 +101,11 @@ class Reader(AsyncIterator[list[Event]]):
     async def _join(self) -> None:
         if self._joining is None:
             self._joining = asyncio.create_task(self._feeds.join(self._place))
-        self._enter(await self._unless_it_ends(self._joining))
+        feed, place = await self._unless_it_ends(self._joining)
         self._joining = None
+        self._place = max(self._place, place)
+        if feed.covers(self._place):  # others may have gone on with it since
+            self._enter(feed)
 
     def _enter(self, feed: Feed) -> None:
         self._feed = feed
