@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import mmsb
-from mmsb.streams.bus import Bus
 from mmsb.streams.engine import Engine, Settings
 from mmsb.streams.world import RealWorld
 from tests.crash.applications import APPLICATIONS, Application
@@ -52,9 +51,9 @@ def judge(folder: Path, told: Sequence[Told], application: str = "bank", partiti
 async def _finish(application: Application, folder: Path, told: Sequence[Told]) -> None:
     """Submit some of what was told once more, as a client that heard nothing would, and wait until all has settled."""
     settings = Settings(interpreted=True)
-    async with Bus(Engine(application.app.bundle(), folder, settings, RealWorld())) as bus:
+    async with Engine(application.app.bundle(), folder, settings, RealWorld()) as door:
         for each in [each for each in told if each.id is not None][-RESUBMITTED:]:
-            receipt = await bus.door.submit(bytes.fromhex(each.value), "settled", None)
+            receipt = await door.submit(bytes.fromhex(each.value), "settled", None)
             first = each.offset if each.first_offset is None else each.first_offset
             again = (receipt.status, receipt.first_offset)
             require("the same id finds its receipt", again == (mmsb.Status.DUPLICATE, first), f"{each}: {receipt}")

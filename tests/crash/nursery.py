@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -96,6 +97,8 @@ def main() -> None:
                 say(f"process {os.getpid()}")
                 say(f"steps {json.dumps(live(Order(**json.loads(line)), say).counts)}")
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(code)

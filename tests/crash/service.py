@@ -12,7 +12,7 @@ from random import Random
 
 from mmsb.processors.requests import Request, pack
 from mmsb.schemas.tlog.claims import Durability
-from mmsb.streams.bus import Bus
+from mmsb.streams.door import Door
 from mmsb.streams.engine import Engine, Settings
 from tests.crash.applications import APPLICATIONS
 from tests.crash.segments import small_segments
@@ -52,17 +52,17 @@ async def _serve(order: Order, watcher: Watcher, say: Say) -> None:
     application = APPLICATIONS[order.application]
     settings = Settings(Durability[order.durability.upper()], order.partitions, interpreted=not order.compiled)
     engine = Engine(application.app.bundle(), Path(order.folder), settings, WatchedWorld(watcher))
-    async with Bus(engine) as bus:
-        service = _Service(order, bus, watcher, say)
+    async with engine as door:
+        service = _Service(order, door, watcher, say)
         say("ready")
         await asyncio.gather(*(service.ask(request, f"open-{n}") for n, request in enumerate(application.openings)))
         await asyncio.gather(*(service.lane(lane) for lane in range(order.lanes)))
 
 
 class _Service:
-    def __init__(self, order: Order, bus: Bus, watcher: Watcher, say: Say) -> None:
+    def __init__(self, order: Order, door: Door, watcher: Watcher, say: Say) -> None:
         self._order = order
-        self._bus = bus
+        self._door = door
         self._watcher = watcher
         self._say = say
 
@@ -83,7 +83,7 @@ class _Service:
     async def ask(self, request: Request, id: str | None, reason: str | None = None) -> None:
         """Without an id a reason of its own makes it known again in the log."""
         value = pack(request, id=id, reason=reason)
-        receipt = await self._bus.door.submit(value, "settled", None)
+        receipt = await self._door.submit(value, "settled", None)
         self._watcher.reached("released")
         assert receipt.status is not None, "it settled"
         told = Told(id, receipt.partition, receipt.offset, int(receipt.status), receipt.first_offset, value.hex())

@@ -21,6 +21,7 @@ from mmsb.streams.world import FolderLock, RealWorld, Thread, Worker
 T = TypeVar("T")
 
 SOURCE_KIND_AT = 5  # in a packed intent
+BESIDE = {".offsets": " index", ".pages": " pages", ".pages-new": " pages"}  # what lies beside a segment
 
 
 class Watcher:
@@ -125,9 +126,9 @@ class WatchedFile:
 
 
 def role_of(path: Path) -> str:
-    """A file's part in a partition: mark, intents, tlog, intents index, tlog index."""
+    """A file's part in a partition: mark, intents, tlog, intents index, tlog index, tlog pages."""
     name = path.parent.name if path.name[0].isdigit() else path.name
-    return f"{name} index" if path.suffix == ".offsets" else name
+    return f"{name}{BESIDE.get(path.suffix, '')}"
 
 
 def content_of(role: str, data: Buffer) -> str:

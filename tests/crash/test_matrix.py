@@ -13,6 +13,8 @@ import pytest
 import mmsb
 from examples.bank import app
 from mmsb.schemas.errors import CorruptState, FolderInUse
+from mmsb.streams.engine import Engine, Settings
+from mmsb.streams.world import RealWorld
 from tests.crash.judge import Judged, judge
 from tests.crash.nursery import Life, Nursery
 from tests.crash.service import Order
@@ -58,8 +60,8 @@ def again(told: Told, folder: Path) -> mmsb.Receipt:
     """What a client hears that submits the same id once more."""
 
     async def submit() -> mmsb.Receipt:
-        async with app.run(data=folder, interpreted=True) as bank:
-            return await bank.door.submit(bytes.fromhex(told.value), "settled", None)
+        async with Engine(app.bundle(), folder, Settings(interpreted=True), RealWorld()) as door:
+            return await door.submit(bytes.fromhex(told.value), "settled", None)
 
     return asyncio.run(submit())
 
