@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
 from mmsb.streams.door import Door
 from mmsb.streams.serving import reads
-from mmsb.streams.serving.bodies import Body
 from mmsb.streams.serving.changes import decode_events_wanted, encode_change
 from mmsb.streams.serving.figures import encode_stats
 from mmsb.streams.serving.frames import Kind
@@ -119,10 +118,7 @@ def _events(body: bytes) -> Answer:
 
 
 def _stats(body: bytes) -> Answer:
-    reader = Body("stats", body)
-    zero, credit = reads.read_credit(reader)
-    reader.check(not zero, "zero", zero)
-    reader.end()
+    _, credit = reads.decode_stream(body)
 
     async def parts(door: Door) -> AsyncGenerator[bytes]:
         text = encode_stats(await door.stats())

@@ -24,13 +24,15 @@ _HELLO: Final = 1  # the first request's number
 class Submission:
     """A request with one frame as its answer; `size` is what it takes of the room until then."""
 
-    __slots__ = ("decode", "future", "kind", "size")
+    __slots__ = ("body", "decode", "future", "kind", "request", "size")
 
-    def __init__(self, kind: Kind, size: int, decode: Callable[[bytes], Any], future: "asyncio.Future[Any]") -> None:
+    def __init__(self, kind: Kind, body: bytes, decode: Callable[[bytes], Any]) -> None:
         self.kind = kind
-        self.size = size
+        self.body = body
+        self.size = len(body) + CALL_BYTES
         self.decode = decode
-        self.future = future
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.request = 0  # before it is sent
 
     def receive(self, body: bytes, last: bool) -> None:
         if not last:
@@ -49,8 +51,10 @@ class Question:
 
     size: Final = 0
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, body: bytes) -> None:
         self.kind = kind
+        self.body = body
+        self.request = 0
         self._parts: deque[bytes] = deque()
         self._expected = CREDIT
         self._ended = False
@@ -124,13 +128,17 @@ class Calls(Link):
         if self._end is not None or not self.open:
             raise EnvironmentFailed(str(self._end or self._gone()))
 
-    def begin(self, call: Submission | Question, body: bytes) -> int:
-        """Send a request; from here on the owner may have it."""
-        self.check()
-        self._last = request = self._last + 1
-        self._calls[request] = call
-        self.send(encode_frame(call.kind, request, body))
-        return request
+    def begin(self, call: Submission | Question) -> None:
+        """Send a request that has its room; from here on the owner may have it."""
+        try:
+            self.check()
+        except EnvironmentFailed:
+            self.room.leave(call.size)
+            raise
+        self._last = call.request = self._last + 1
+        self._calls[call.request] = call
+        self.send(encode_frame(call.kind, call.request, call.body))
+        call.body = b""
 
     def cancel(self, request: int) -> None:
         """Tell the owner that nobody waits for this any more."""
@@ -210,8 +218,3 @@ class Calls(Link):
                 f"what was submitted may be in the log or not: {why}; then submit it again with the same id"
             )
         return EnvironmentFailed(str(why))
-
-
-def size_of(body: int) -> int:
-    """What a submission takes of the room."""
-    return body + CALL_BYTES

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError, OutcomeUnknown
 from mmsb.schemas.events import Event
@@ -17,7 +17,7 @@ from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.past.changes import Change
 from mmsb.streams.serving import address, reads
 from mmsb.streams.serving.answers import closed
-from mmsb.streams.serving.calls import CREDIT, Calls, Question, Submission, size_of
+from mmsb.streams.serving.calls import CREDIT, Calls, Question, Submission
 from mmsb.streams.serving.changes import decode_changes, decode_events, encode_events_wanted
 from mmsb.streams.serving.figures import decode_stats
 from mmsb.streams.serving.frames import Kind
@@ -98,50 +98,47 @@ class Connection:
         if until not in _KINDS:
             raise InvalidValue(f'until: expected "logged" or "settled", found {until!r}')
         check_intent_size(intent)
-        request: int | None = None
+        call = Submission(_KINDS[until], intent, decode_receipt)
+        if timeout is None:
+            await self._enter(call)
+            return await self._outcome(call)
         try:
             async with asyncio.timeout(timeout):
-                await self._enter(size_of(len(intent)))
-                request, future = self._send(_KINDS[until], intent, decode_receipt)
-                receipt: Receipt = await future
-                return receipt
+                await self._enter(call)
+                return await self._outcome(call)
         except TimeoutError:
-            if request is None:
+            if not call.request:
                 raise TimeoutError(f"there was no room within {timeout} s: nothing was submitted; try again") from None
-            self._calls.cancel(request)
             raise OutcomeUnknown(
                 f"it did not settle within {timeout} s: it may still; submit it again with the same id to learn it"
             ) from None
-        except asyncio.CancelledError:
-            if request is not None:
-                self._calls.cancel(request)
-            raise
 
     def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
         check_intent_size(intent)
+        call = Submission(Kind.SUBMIT, intent, decode_receipt)
         self._calls.check()
-        self._calls.room.enter_nowait(size_of(len(intent)))
-        request, future = self._send(Kind.SUBMIT, intent, decode_receipt)
-        future.add_done_callback(lambda done: self._calls.cancel(request) if done.cancelled() else None)
-        return future
+        self._calls.room.enter_nowait(call.size)
+        self._calls.begin(call)
+        call.future.add_done_callback(lambda done: self._calls.cancel(call.request) if done.cancelled() else None)
+        return call.future
 
     async def submit_many(self, intents: "Intents") -> "Receipts":
         """In chunks: while the owner settles one, the next is on its way."""
         from mmsb.streams.serving import columns
 
         columns.known_layout(self._about.descriptor, intents.layout.type_id, intents.layout.size)
-        sent: list[tuple[int, asyncio.Future[Receipts]]] = []
+        sent: list[Submission] = []
         rows = 0
         try:
             for chunk in columns.chunks_of(intents):
-                body = columns.encode_intents(chunk)
-                await self._enter(size_of(len(body)))
-                sent.append(self._send(Kind.SUBMIT_MANY, body, columns.decode_receipts))
+                call = Submission(Kind.SUBMIT_MANY, columns.encode_intents(chunk), columns.decode_receipts)
+                await self._enter(call)
+                sent.append(call)
                 rows += len(chunk)
                 await asyncio.sleep(0)  # a large call must not stop everybody else
-            return columns.join_receipts(await asyncio.gather(*(future for _, future in sent)))
+            return columns.join_receipts(await asyncio.gather(*(call.future for call in sent)))
         except MmsbError as error:
-            alone = len(sent) == 1 and sent[0][1].done() and sent[0][1].exception() is error
+            alone = len(sent) == 1 and sent[0].future.done() and sent[0].future.exception() is error
             if isinstance(error, OutcomeUnknown) or not sent or alone:
                 raise
             raise OutcomeUnknown(
@@ -149,22 +146,24 @@ class Connection:
                 "log or not, so submit them again with the same ids"
             ) from error
         finally:
-            for request, future in sent:
-                future.cancel()
-                self._calls.cancel(request)
+            for call in sent:
+                call.future.cancel()
+                self._calls.cancel(call.request)
 
-    async def _enter(self, size: int) -> None:
-        self._calls.check()
-        if not self._calls.room.try_enter(size):
-            await self._calls.room.enter(size)
+    async def _enter(self, call: Submission) -> None:
+        """Wait for room and send it. What is given up before the end of this was not sent."""
+        calls = self._calls
+        calls.check()
+        if not calls.room.try_enter(call.size):
+            await calls.room.enter(call.size)
+        calls.begin(call)
 
-    def _send(self, kind: Kind, body: bytes, decode: Callable[[bytes], Any]) -> "tuple[int, asyncio.Future[Any]]":
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        size = size_of(len(body))
+    async def _outcome(self, call: Submission) -> Receipt:
         try:
-            return self._calls.begin(Submission(kind, size, decode, future), body), future
-        except EnvironmentFailed:
-            self._calls.room.leave(size)
+            receipt: Receipt = await call.future
+            return receipt
+        except asyncio.CancelledError:
+            self._calls.cancel(call.request)
             raise
 
     # Reading
@@ -207,10 +206,10 @@ class Connection:
     async def _parts(self, kind: Kind, body: bytes) -> AsyncGenerator[bytes]:
         """The parts of an answer. Whoever stops taking them early has the owner stop, too."""
         async with self._questions:
-            question = Question(kind)
-            request = self._calls.begin(question, body)
+            question = Question(kind, body)
+            self._calls.begin(question)
             try:
-                async for part in question.parts(lambda count: self._calls.grant(request, count)):
+                async for part in question.parts(lambda count: self._calls.grant(question.request, count)):
                     yield part
             finally:
-                self._calls.cancel(request)
+                self._calls.cancel(question.request)

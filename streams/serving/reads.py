@@ -57,6 +57,15 @@ def encode_stream(partition: int, credit: int) -> bytes:
     return _STREAM.pack(partition, credit)
 
 
+def decode_stream(body: bytes) -> tuple[int, int]:
+    """A question that says no more; it is not about a partition."""
+    reader = Body("question", body)
+    zero, credit = read_credit(reader)
+    reader.check(not zero, "zero", zero)
+    reader.end()
+    return zero, credit
+
+
 def encode_credit(count: int) -> bytes:
     return _CREDIT.pack(count, 0)
 

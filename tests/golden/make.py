@@ -16,6 +16,8 @@ from tests.golden import (
     metadata,
     page_indexes,
     pages,
+    socket_answers,
+    socket_requests,
     tlog,
 )
 
@@ -45,6 +47,8 @@ FORMATS: dict[str, Format] = {
     "metadata": cast(Format, metadata),
     "page_indexes": cast(Format, page_indexes),
     "pages": cast(Format, pages),
+    "socket_answers": cast(Format, socket_answers),
+    "socket_requests": cast(Format, socket_requests),
     "tlog": cast(Format, tlog),
 }
 

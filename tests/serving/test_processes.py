@@ -13,10 +13,8 @@ import numpy as np
 import pytest
 
 import mmsb
-from examples.bank import Account, Deposit, Open, Transfer
+from examples.bank import Account, Deposit, Open, Transfer, app
 from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
-from mmsb.streams.bus import Bus
-from mmsb.streams.serving.client import Remote
 from tests.project.tree import ROOT
 
 
@@ -38,7 +36,7 @@ def run(what):
 
 def test_another_process_has_the_same_api(tmp_path):
     async def main():
-        async with Bus(Remote(tmp_path)) as bank:
+        async with mmsb.connect(tmp_path, app) as bank:
             assert (await bank.submit(Open(1, "ann"))).status == mmsb.Status.APPLIED
             first = await bank.submit(Deposit(1, 100), id="salary-11", actor="eve")
             again = await bank.submit(Deposit(1, 100), id="salary-11")
@@ -63,7 +61,7 @@ def test_another_process_has_the_same_api(tmp_path):
 
 def test_clients_of_several_processes_share_one_owner(tmp_path):
     async def main():
-        async with Bus(Remote(tmp_path)) as ann, Bus(Remote(tmp_path)) as bob:
+        async with mmsb.connect(tmp_path, app) as ann, mmsb.connect(tmp_path, app) as bob:
             await ann.submit(Open(1, "ann"))
             calls = [each.submit(Deposit(1, 1)) for each in (ann, bob) for _ in range(500)]
             receipts = await asyncio.gather(*calls)
@@ -88,7 +86,7 @@ def test_what_a_killed_owner_was_handed_is_unknown_and_the_same_id_tells(tmp_pat
             unknown.append(number)
 
     async def kill(process):
-        async with Bus(Remote(tmp_path)) as bank:
+        async with mmsb.connect(tmp_path, app) as bank:
             await bank.submit(Open(1, "ann"), id="open")
             await asyncio.gather(*(deposit(bank, number) for number in range(200)))
             calls = [asyncio.ensure_future(deposit(bank, number)) for number in range(200, 5_000)]
@@ -102,7 +100,7 @@ def test_what_a_killed_owner_was_handed_is_unknown_and_the_same_id_tells(tmp_pat
                 await bank.submit(Deposit(1, 1))
 
     async def again():
-        async with Bus(Remote(tmp_path)) as bank:
+        async with mmsb.connect(tmp_path, app) as bank:
             before = (await bank.get(Account, 1)).balance
             assert len(settled) <= before <= len(settled) + len(unknown)
             told = [await bank.submit(Deposit(1, 1), id=f"deposit-{number}") for number in settled[-20:]]
@@ -123,7 +121,7 @@ def test_what_a_killed_owner_was_handed_is_unknown_and_the_same_id_tells(tmp_pat
 
 def test_an_owner_that_is_told_to_stop_answers_first(tmp_path):
     async def main(process):
-        async with Bus(Remote(tmp_path)) as bank:
+        async with mmsb.connect(tmp_path, app) as bank:
             await bank.submit(Open(1, "ann"))
             calls = [asyncio.ensure_future(bank.submit(Deposit(1, 1))) for _ in range(300)]
             await bank.submit(Deposit(1, 1))
