@@ -361,6 +361,10 @@ def _fits(kind: FieldType, values: Stored) -> bool:
 
 
 def _check_names(layout: IntentLayout, columns: Mapping[str, Column]) -> None:
+    if not isinstance(columns, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a checker
+        raise InvalidValue(
+            f"{layout.name}: expected columns as a mapping from field to values, found {type(columns).__name__}"
+        )
     for name in columns:
         if name not in layout.index_of:
             near = get_close_matches(str(name), layout.index_of, 1)

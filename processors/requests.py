@@ -74,8 +74,11 @@ def _packed(request: Request) -> tuple[IntentLayout, bytes]:
 
 
 def _layout(request: object) -> IntentLayout:
+    if isinstance(request, type) and issubclass(request, Intent):
+        fields = ", ".join(f"{name}=…" for name in layout_of(request).index_of)
+        raise InvalidValue(f"expected an intent, found its class: write {request.__name__}({fields})")
     if not isinstance(request, Intent):
-        raise InvalidValue(f"expected an intent, found {request!r}")
+        raise InvalidValue(f"expected an intent, such as Transfer(1, 2, 10), found {request!r}")
     layout: IntentLayout = layout_of(type(request))
     return layout
 

@@ -30,7 +30,7 @@ class Ref(Generic[T]):
 
     @property
     def packed_key(self) -> bytes:
-        layout: PageLayout = layout_of(self.page)
+        layout: PageLayout = page_layout_of(self.page)
         return layout.pack_key(self.key)
 
 
@@ -157,6 +157,24 @@ def layout_of(cls: type[Any]) -> Any:
         door = "@app.page(key=…)" if issubclass(cls, Page) else "@app.intent"
         raise InvalidDefinition(f"class {cls.__name__} is not declared: write {door} above it")
     return layout
+
+
+def page_layout_of(cls: object) -> Any:
+    """The layout of what must be a declared page class."""
+    if not isinstance(cls, PageClass):
+        raise InvalidValue(f"expected a page class, such as Account, found {_shown(cls)}")
+    return layout_of(cls)
+
+
+def intent_layout_of(cls: object) -> Any:
+    """The layout of what must be a declared intent class."""
+    if not isinstance(cls, type) or not issubclass(cls, Intent):
+        raise InvalidValue(f"expected an intent class, such as Transfer, found {_shown(cls)}")
+    return layout_of(cls)
+
+
+def _shown(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else repr(value)
 
 
 def epoch_of(page: Page) -> int:

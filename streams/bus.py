@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from difflib import get_close_matches
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from mmsb.processors.batching import pack_columns
 from mmsb.processors.doors import Query, check_query
 from mmsb.processors.receipts import Receipts
 from mmsb.processors.requests import AnyId, Request, metadata, pack
-from mmsb.schemas.classes import Intent, Page, Ref, layout_of
+from mmsb.schemas.classes import Intent, Page, Ref, intent_layout_of, page_layout_of
 from mmsb.schemas.errors import InvalidValue, PageNotFound
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.partitions import partition_of
@@ -64,6 +64,12 @@ class Bus:
         await self._owner.__aexit__(kind, error, trace)
         if stop.asked and isinstance(error, asyncio.CancelledError):
             raise SystemExit(TERMINATED) from None
+
+    def __enter__(self) -> NoReturn:
+        raise InvalidValue("write `async with`, within `async def`: the bus runs on asyncio's loop")
+
+    def __exit__(self, *error: object) -> None:
+        """Python looks for it before it enters."""
 
     @property
     def door(self) -> Door:
@@ -120,7 +126,7 @@ class Bus:
     ) -> Receipts:
         """Log many intents of one class, given as columns, and wait until all have settled: columns in, columns out."""
         about = metadata(actor, reason, None, None, None).pack()
-        layout, door = layout_of(intent), self.door
+        layout, door = intent_layout_of(intent), self.door
         intents = await asyncio.to_thread(pack_columns, layout, columns, ids=ids, metadata=about)
         return await door.submit_many(intents)
 
@@ -135,7 +141,7 @@ class Bus:
 
     async def get_many(self, page: type[P], keys: Sequence[Any]) -> list[P | None]:
         """Many pages of one type, those of one partition as of one moment; None where there is none."""
-        layout, door = layout_of(page), self.door
+        layout, door = page_layout_of(page), self.door
         packed = [Ref(page, key).packed_key for key in keys]
         where: dict[int, list[int]] = {}
         for index, key in enumerate(packed):
@@ -152,7 +158,7 @@ class Bus:
 
     async def scan(self, page: type[P]) -> AsyncIterator[tuple[Any, P]]:
         """All pages of a type with their keys, in that order; each partition after the other, as of one moment."""
-        layout, door = layout_of(page), self.door
+        layout, door = page_layout_of(page), self.door
         for partition in range(door.about.partition_count):
             async for stored in door.scan(partition, layout.type_id):
                 for key, epoch, body in stored:
@@ -167,7 +173,7 @@ class Bus:
     async def blame(self, page: type[P], key: Any, field: str | None = None) -> PageChange[P]:
         """The change that gave a field its value; without a field, the one that created the page."""
         partition, page_id = self._place(page, key)
-        index = None if field is None else _field_index(layout_of(page), field)
+        index = None if field is None else _field_index(page_layout_of(page), field)
         change = await self.door.blame(partition, page_id, index)
         if change is None:
             raise PageNotFound(f"{Ref(page, key)!r} does not exist; its history says whether it ever did")
@@ -187,7 +193,7 @@ class Bus:
         event that was dealt with; `mmsb.FROM_THE_START` is all there ever were. Only of one `key`, or only those that
         touch one of some `fields`, if these are given.
         """
-        layout, door = layout_of(page), self.door
+        layout, door = page_layout_of(page), self.door
         count = door.about.partition_count
         packed = None if key is None else Ref(page, key).packed_key
         indices = None if fields is None else tuple(_field_index(layout, field) for field in fields)
@@ -201,7 +207,7 @@ class Bus:
                     yield page_event(page, event, door.about.descriptor)
 
     def _place(self, page: type[P], key: Any) -> tuple[int, PageId]:
-        layout, packed = layout_of(page), Ref(page, key).packed_key
+        layout, packed = page_layout_of(page), Ref(page, key).packed_key
         return self._partition_of(layout, packed), (layout.type_id, packed)
 
     async def query(self, query: Query[P]) -> P:

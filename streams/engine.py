@@ -26,7 +26,7 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.building import build, build_folding
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
-from mmsb.streams.opening import Code, Opened, Progress, Wanted, open_partition
+from mmsb.streams.opening import Code, Opened, Progress, Wanted, make_folders, open_partition
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change
 from mmsb.streams.relay import Relay
@@ -72,6 +72,7 @@ class Engine:
         self._routing = world.worker("routing")
 
     async def __aenter__(self) -> "Engine":
+        make_folders(self._world.files, self._folder)
         self._lock = self._world.lock(self._folder)
         try:
             opened = await self._open()

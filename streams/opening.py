@@ -110,7 +110,7 @@ class Code:
 
 def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell: Progress) -> Opened:
     """Blocks while it folds. `wanted` is what the TLog begins with if there is none, and is checked if there is."""
-    make_folders(world.files, folder)
+    _make_durable_folder(world.files, folder)
     with ExitStack() as opened:
         mark = Mark.open(world.files, folder / MARK)
         opened.callback(mark.close)
@@ -146,12 +146,19 @@ def _begin(world: World, folder: Path, tlog: Log, intents: Log, wanted: Wanted) 
 
 
 def make_folders(files: Files, folder: Path) -> None:
-    """A folder and those above it, each durable in the one it is in."""
-    if files.exists(folder):
-        return
-    make_folders(files, folder.parent)
-    files.make_folder(folder)
-    files.sync_folder(folder.parent)
+    """A folder and those above it, as far as they are missing."""
+    if not files.exists(folder):
+        make_folders(files, folder.parent)
+        files.make_folder(folder)
+        files.sync_folder(folder.parent)
+
+
+def _make_durable_folder(files: Files, folder: Path) -> None:
+    """A partition's folder, new or left by a start that did not get as far as the mark, durable in the data folder."""
+    if not files.exists(folder / MARK):
+        make_folders(files, folder)
+        files.sync_folder(folder.parent)
+        files.sync_folder(folder.parent.parent)
 
 
 def fold_rest(folded: Folded, tlog: Log, intents: Log, tell: Progress) -> None:

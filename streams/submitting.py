@@ -14,6 +14,8 @@ TICKET_BYTES: Final = 512  # what one call costs in memory beside its intents
 
 async def submit(inbox: Inbox, partition: int, intent: bytes, until: Until, timeout: float | None) -> Receipt:
     """One intent. After `timeout` seconds it raises OutcomeUnknown, or TimeoutError if certainly nothing was logged."""
+    if timeout is not None and timeout <= 0:
+        raise InvalidValue(f"timeout: expected seconds above 0, or None to wait, found {timeout!r}")
     ticket = _ticket(intent, until)
     if timeout is None:
         await inbox.put(ticket)

@@ -99,20 +99,23 @@ class FolderLock:
     """The kernel's lock on a file of the folder: it ends with the process, however that ends."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / LOCK
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+")
+            self._file = (folder / LOCK).open("a+")
         except OSError as error:
-            raise EnvironmentFailed(f"{path}: {error.strerror}; name a data folder that this user may write") from error
+            raise EnvironmentFailed(
+                f"{folder}: expected a data folder, found: {error.strerror}; name a folder that this user may write"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.seek(0)
-            holder = self._file.read().strip() or "of an unknown number"
+            holder = self._file.read().strip()
             self._file.close()
+            if holder == str(os.getpid()):
+                raise FolderInUse(f"{folder}: this process runs this data folder already; use that bus") from None
             raise FolderInUse(
-                f"{folder}: process {holder} writes this data folder, and only one may; stop it, or name another folder"
+                f"{folder}: process {holder or 'of an unknown number'} writes this data folder, and only one may; use "
+                "it through mmsb.connect, stop it, or name another folder"
             ) from None
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")

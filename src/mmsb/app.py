@@ -17,7 +17,7 @@ from mmsb.schemas.declaring import intent_layout, page_layout
 from mmsb.schemas.errors import InvalidDefinition, InvalidValue
 from mmsb.schemas.ids import make_id
 from mmsb.schemas.layouts import IntentLayout, PageLayout
-from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX
+from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX, PARTITIONS_MAX, WINDOW_MAX
 from mmsb.schemas.markers import MISSING
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.places import function_node, place_of_class
@@ -127,7 +127,7 @@ class App:
         self,
         *,
         data: str | Path,
-        durability: Durability = Durability.FSYNC,
+        durability: Durability | str = Durability.FSYNC,
         partitions: int | None = None,
         window: int | None = None,
         interpreted: bool = False,
@@ -135,9 +135,10 @@ class App:
     ) -> "Bus":
         """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
 
-        `partitions` (1 unless said otherwise) and `window`, which is how many offsets back an id is known, are fixed
-        when the folder is made. `interpreted` runs user code as plain Python, where breakpoints in `delta` are met.
-        With `dev` changed code takes the next generation by itself.
+        `durability` is what a receipt promises: "fsync", that it survives a loss of power, or "process", that it
+        survives the death of the process. `partitions` (1 unless said otherwise) and `window`, which is how many
+        offsets back an id is known, are fixed when the folder is made. `interpreted` runs user code as plain Python,
+        where breakpoints in `delta` are met. With `dev` changed code takes the next generation by itself.
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.engine import Engine, Settings
@@ -145,7 +146,11 @@ class App:
         from mmsb.streams.terminal import Folding
         from mmsb.streams.world import RealWorld
 
-        settings = Settings(durability, partitions, window, interpreted, dev)
+        if not isinstance(data, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a checker
+            raise InvalidValue(f"data: expected the path of a data folder, found {data!r}")
+        _check_count("partitions", partitions, PARTITIONS_MAX)
+        _check_count("window", window, WINDOW_MAX)
+        settings = Settings(_durability(durability), partitions, window, interpreted, dev)
         engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
         return Bus(Served(engine, Path(data)), self.name)
 
@@ -202,6 +207,19 @@ class App:
         except Refused as refused:
             code = refused.rejection.code.name.lower()
             raise InvalidValue(f"{intent!r}: its pages cannot be named, it would be rejected: {code}") from None
+
+
+def _check_count(name: str, given: int | None, most: int) -> None:
+    if given is not None and (type(given) is not int or not 1 <= given <= most):
+        raise InvalidValue(f"{name}: expected 1 to {most}, found {given!r}")
+
+
+def _durability(name: Durability | str) -> Durability:
+    embedded = (Durability.FSYNC, Durability.PROCESS)
+    found = next((each for each in embedded if name in (each, each.name.lower())), None)
+    if found is None:
+        raise InvalidValue(f'durability: expected "fsync" or "process", found {name!r}')
+    return found
 
 
 def connect(data: str | Path, app: App) -> "Bus":
