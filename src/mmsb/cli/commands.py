@@ -1,8 +1,13 @@
 """All commands, in the order of their help."""
 
+from mmsb.cli.completion import COMPLETION
+from mmsb.cli.differing import DIFF
+from mmsb.cli.figures import STATS
+from mmsb.cli.inspecting import INSPECT
 from mmsb.cli.logs import LOG
 from mmsb.cli.pages import BLAME, GET, HISTORY
+from mmsb.cli.replaying import REPLAY, VERIFY
 from mmsb.cli.serve import RUN
 from mmsb.cli.submit import SUBMIT
 
-COMMANDS = (RUN, SUBMIT, GET, HISTORY, BLAME, LOG)
+COMMANDS = (RUN, SUBMIT, GET, HISTORY, BLAME, LOG, STATS, REPLAY, VERIFY, DIFF, INSPECT, COMPLETION)

@@ -4,17 +4,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.schemas.events import EventKind
+from mmsb.state.array_fold import ArrayFold
+from mmsb.state.arrays import ArrayState
 from mmsb.state.pages import PageId
 from mmsb.streams.files import Files, RealFiles
-from mmsb.streams.log import MarkReader
-from mmsb.streams.opening import MARK
+from mmsb.streams.log import Durable, MarkReader
+from mmsb.streams.log.segments import list_bases, log_path
+from mmsb.streams.opening import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.past.changes import Change
 from mmsb.streams.past.entries import Entry
-from mmsb.streams.past.folding import list_partitions
+from mmsb.streams.past.folding import fold_partition, list_partitions, read_mark
 from mmsb.streams.past.outline import Outline
 from mmsb.streams.past.past import Past
 
@@ -66,6 +70,45 @@ class Stored:
 
     def entries(self, partition: int, first: int, last: int) -> Iterator[Entry]:
         return self.past(partition).entries(first, last)
+
+    def fold(self, partition: int, tell: Progress) -> ArrayFold:
+        """Its state, replayed; each block's digest is held against that of the state after it."""
+        return fold_partition(self.files, self._folder(partition), tell)
+
+    def partition_stats(self, partition: int, tell: Progress) -> dict[str, Any]:
+        """What a running partition would say of itself, as far as the folder knows it."""
+        durable = self.durable(partition)
+        fold = self.fold(partition, tell)
+        state = cast(ArrayState, fold.state)
+        known = state.array_pages.types
+        return {
+            "partition": partition,
+            "logged": durable.intents - 1,
+            "settled": fold.settled,
+            "tlog": fold.next - 1,
+            "reign": fold.reign.hex(),
+            "digest": fold.digest.pack().hex(),
+            "clock": state.clock,
+            "pages": {
+                layout.name: len(known[layout.type_id]) if layout.type_id in known else 0
+                for layout in state.layouts.values()
+            },
+            "outcomes": None,
+            "in_flight_bytes": None,
+            "intents_bytes": sum(size for _, size in self.segments(partition, INTENTS)),
+            "tlog_bytes": sum(size for _, size in self.segments(partition, TLOG)),
+            "lag": durable.intents - 1 - fold.settled,
+        }
+
+    def durable(self, partition: int) -> Durable:
+        """Up to where both logs may be read now."""
+        return read_mark(self.files, self._folder(partition))
+
+    def segments(self, partition: int, log: str) -> list[tuple[str, int]]:
+        """The files of a log, with their sizes."""
+        folder = self._folder(partition) / log
+        paths = [log_path(folder, base) for base in list_bases(self.files, folder)]
+        return [(path.name, path.stat().st_size) for path in paths]
 
     def _folder(self, partition: int) -> Path:
         if partition >= len(self.partitions):

@@ -1,0 +1,92 @@
+"""`mmsb stats`: what the owner of a folder says of itself; what the folder says, if nobody runs it."""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mmsb.cli.command import Command, add_data, add_json
+from mmsb.cli.exits import Exit
+from mmsb.cli.owner import owner_of
+from mmsb.cli.screen import Screen
+
+HEAD = ("partition", "settled", "lag", "pages", "intents", "TLog", "digest")
+
+
+def stats(asked: Namespace, screen: Screen) -> int:
+    folder = Path(asked.data)
+    owner = owner_of(folder)
+    if owner is None:
+        found = _of_folder(folder, screen)
+    else:
+        found = {"running": True, **owner.stats().as_json()}
+        owner.close()
+    if screen.machine:
+        screen.record(found)
+    else:
+        _show(screen, found)
+    return Exit.DONE
+
+
+def _of_folder(folder: Path, screen: Screen) -> dict[str, Any]:
+    """The same names as far as a folder knows them; what only a process can say is null."""
+    from mmsb.cli.stored import Stored
+
+    stored = Stored(folder)
+    with screen.progress("folding") as progress:
+        partitions = [stored.partition_stats(number, progress.tell) for number in range(len(stored.partitions))]
+    last = stored.outline.reigns[-1].claim if stored.outline.reigns else None
+    app = stored.outline.genesis.app
+    stored.close()
+    return {
+        "running": False,
+        "app": app,
+        "generation": last and last.generation,
+        "bundle": last and last.bundle.hex(),
+        "durability": last and last.durability.name.lower(),
+        "seconds": None,
+        "settled_per_second": None,
+        "memory_bytes": None,
+        "partitions": partitions,
+    }
+
+
+def _show(screen: Screen, found: dict[str, Any]) -> None:
+    screen.line(f"{found['app']}, generation {found['generation']}, durability {found['durability']}")
+    if found["running"]:
+        rate, megabytes = found["settled_per_second"], found["memory_bytes"] / 1e6
+        screen.line(f"running for {found['seconds']:,.0f} s, {rate:,.0f} intents/s, {megabytes:,.0f} MB of memory")
+    else:
+        screen.line("nobody runs it")
+    screen.table(HEAD, map(_row, found["partitions"]))
+    outcomes = Counter[str]()
+    for partition in found["partitions"]:
+        outcomes.update(partition["outcomes"] or {})
+    if outcomes:
+        screen.line("since its start: " + ", ".join(f"{count:,} {status}" for status, count in outcomes.items()))
+
+
+def _row(partition: dict[str, Any]) -> tuple[object, ...]:
+    pages = ", ".join(f"{count:,} {name}" for name, count in partition["pages"].items())
+    intents, tlog = (f"{partition[name] / 1e6:,.1f} MB" for name in ("intents_bytes", "tlog_bytes"))
+    return (
+        partition["partition"], partition["settled"], partition["lag"], pages or "none", intents, tlog,
+        f"{partition['digest'][:16]}…",
+    )  # fmt: skip
+
+
+def _add(parser: ArgumentParser) -> None:
+    add_data(parser)
+    add_json(parser, "one object")
+
+
+STATS = Command(
+    "stats",
+    "DATA",
+    "show offsets, counts, sizes, rate, lag and digest",
+    "Lag is how many intents are logged and have not settled yet. If nobody runs the folder it is folded first, which "
+    "takes a second for some millions of changes.",
+    ("mmsb stats ./data/bank", "mmsb stats ./data/bank --json"),
+    _add,
+    stats,
+)
