@@ -1,62 +1,44 @@
 """What README.md and the pages under docs/ show runs, and what they name is there."""
 
-import json
 import re
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.docs.pages import blocks_of, run_page
 from tests.docs.tables import DOCUMENTS, anchors, blocks, prose, text_of
 from tests.project.tree import ROOT, run
 
-README = text_of("README.md")
-DECLARATIONS, FIVE_MINUTES, COMPILED = blocks(README, "python")
+PAGES = [path for path in DOCUMENTS if path.name == "README.md" or path.parent == ROOT / "docs"]
+RUNNING = [path for path in PAGES if {"python", "run", "serve"} & {
+    word for block in blocks_of(path.read_text("utf-8")) for word in (block.kind, *block.words)
+}]  # fmt: skip
 
-SHOW = """
-import json
-descriptor = app.bundle().descriptor.to_json()
-code = {one["name"]: app.bundle().program_named(one["name"]).code.to_json() for one in descriptor["intents"]}
-print(json.dumps({"code": code, **descriptor}))
-"""
+# Fences that show what other tests hold against the code, or a picture.
+SHOWN = {"", "text", "json", "mermaid"}
 
-
-def declared(source: str, path: Path) -> dict[str, Any]:
-    """What a module of this source declares: IR and layouts, as its bundle hashes them."""
-    path.write_text(source + SHOW, "utf-8")
-    result = run(sys.executable, path, cwd=ROOT)
-    assert result.returncode == 0, result.stdout
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+# Commands that no page runs, because they take minutes, or run these tests.
+ELSEWHERE = re.compile(r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\.")
 
 
-def test_the_first_block_declares_what_the_example_declares(tmp_path):
-    first = declared(DECLARATIONS, tmp_path / "first.py")
-    example = declared(text_of("examples/bank.py"), tmp_path / "example.py")
-
-    names = [intent["name"] for intent in first["intents"]]
-    assert names
-    assert first["pages"] == example["pages"]
-    assert first["intents"] == [intent for intent in example["intents"] if intent["name"] in names]
-    assert first["code"] == {name: example["code"][name] for name in names}
+@pytest.mark.parametrize("path", RUNNING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_page_shows_runs_and_prints_what_it_says(path, tmp_path):
+    run_page(str(path.relative_to(ROOT)), path.read_text("utf-8"), tmp_path)
 
 
-def test_the_second_block_prints_what_it_says():
-    result = run(sys.executable, "-c", FIVE_MINUTES, cwd=ROOT)
-    said = [comment.strip() for comment in re.findall(r"#(.*)$", FIVE_MINUTES, re.MULTILINE)]
+def test_every_block_runs_or_is_held_against_the_code():
+    for path in PAGES:
+        for block in blocks_of(path.read_text("utf-8")):
+            where = f"{path.name}:{block.line}"
+            if block.kind == "console" and not block.words:
+                for line in re.findall(r"^\$ (.*)", block.text, re.MULTILINE):
+                    assert ELSEWHERE.match(line), f"{where}: {line}"
+            else:
+                assert block.kind in {"python", "console", *SHOWN}, f"{where}: {block.kind}"
 
-    assert result.returncode == 0, result.stdout
-    *outcomes, account = result.stdout.splitlines()
-    assert ", ".join(outcomes) in said
-    assert account in said
 
-
-def test_the_third_block_gives_the_same_bytes_compiled():
-    result = run(sys.executable, "-c", FIVE_MINUTES + COMPILED, cwd=ROOT)
-
-    assert "assert again.sections == outcome.sections" in COMPILED
-    assert result.returncode == 0, result.stdout
+def test_readers_find_the_pages_that_run():
+    assert {"README.md", "core.md"} <= {path.name for path in RUNNING}
 
 
 def test_the_walkthrough_says_what_it_promises():
@@ -85,7 +67,7 @@ def test_every_link_leads_somewhere(path):
 
 
 # Files that a program makes, or that a reader is to write.
-MADE = re.compile(r"[<*A-Z…]|^\.venv/|^bench/results/")
+MADE = re.compile(r"[<*A-Z…]|^\.venv/|^bench/results/|^first\.py$")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
