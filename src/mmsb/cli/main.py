@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import mmsb
-from mmsb.cli import commands
+from mmsb.cli.commands import COMMANDS
 from mmsb.cli.exits import Exit, exit_of
-from mmsb.cli.parser import check_command, make_parser
+from mmsb.cli.parser import find_command, help_text, make_parser
 from mmsb.cli.screen import standard
 
 REPORT: Final = "this is a bug of MMSB's: please report it with the lines above"
@@ -35,20 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    parser = make_parser(commands.COMMANDS)
-    if not given:
-        parser.print_help()
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(help_text(COMMANDS), end="")
         return Exit.DONE
-    check_command(given[0], commands.COMMANDS)
-    try:
-        asked = parser.parse_args(given)
-    except SystemExit:  # argparse leaves so after help, its errors are raised
-        return Exit.DONE
-    if asked.version:
+    if given[0] == "--version":
         print(f"mmsb {mmsb.__version__}")
         return Exit.DONE
+    command = find_command(given[0], COMMANDS)
+    try:
+        asked = make_parser(command).parse_intermixed_args(given[1:])
+    except SystemExit:  # argparse leaves so after help; its errors are raised
+        return Exit.DONE
     screen = standard(asked.json)
-    code: int = asked.run(asked, screen)
+    code = command.run(asked, screen)
     screen.flush()
     return code
 

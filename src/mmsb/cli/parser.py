@@ -1,8 +1,7 @@
-"""The parser of the command line, made from the commands. Its help has one width, so that docs can show it."""
+"""The parsers of the command line, one for each command. Their help has one width, so that docs can show it."""
 
 import textwrap
-from argparse import SUPPRESS, ArgumentParser, HelpFormatter, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from argparse import ArgumentParser, HelpFormatter, RawDescriptionHelpFormatter
 from difflib import get_close_matches
 from typing import Final, NoReturn
 
@@ -13,11 +12,18 @@ WIDTH: Final = 100
 NAMES_WIDTH: Final = 28
 
 TEXT: Final = """\
+usage: mmsb COMMAND …
+
 MMSB keeps state that can explain itself: what was asked is logged, what was done is logged, and every
 byte of every page names the intent that wrote it.
 
 `mmsb run` owns a data folder; the other commands ask it, or read the folder themselves while nobody
 runs it. Only `run` and `submit --app` need the application's code.
+
+commands:
+{commands}
+
+`mmsb COMMAND --help` explains one, with examples. `mmsb --version` prints the version.
 """
 
 
@@ -36,44 +42,30 @@ class Parser(ArgumentParser):
         return _Formatter(self.prog)
 
 
-def make_parser(commands: tuple[Command, ...]) -> Parser:
-    lines = [f"  {command.name:<12} {command.summary}" for command in commands]
-    text = "\n".join(["commands:", *lines, "", "`mmsb COMMAND --help` explains one, with examples."])
-    parser = Parser("mmsb", usage="mmsb COMMAND …", description=TEXT, epilog=text, add_help=False)
-    options = parser.add_argument_group("options")
-    options.add_argument("--help", "-h", action="help", help="show this and end")
-    options.add_argument("--version", action="store_true", help="print the version and end")
-    found = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, help=SUPPRESS)
-    for command in commands:
-        _add(found.add_parser, command)
+def help_text(commands: tuple[Command, ...]) -> str:
+    return TEXT.format(commands="\n".join(f"  {command.name:<12} {command.summary}" for command in commands))
+
+
+def make_parser(command: Command) -> Parser:
+    """Options may stand anywhere among what they are about: use its `parse_intermixed_args`."""
+    name = f"mmsb {command.name}"
+    parts = (command.summary, *command.text.split("\n\n"))
+    text = "\n\n".join(textwrap.fill(part, WIDTH) for part in parts)
+    examples = "\n".join(["examples:", *(f"  {line}" for line in command.examples)])
+    parser = Parser(name, usage=f"{name} {command.usage}", description=text, epilog=examples, add_help=False)
+    command.add_arguments(parser)
+    parser.add_argument("--help", "-h", action="help", help="show this and end")
+    parser.set_defaults(json=False)
     return parser
 
 
-def _add(add_parser: Callable[..., Parser], command: Command) -> None:
-    name = f"mmsb {command.name}"
-    examples = "\n".join(["examples:", *(f"  {line}" for line in command.examples)])
-    parser = add_parser(
-        command.name, prog=name, usage=f"{name} {command.usage}", description=_text(command), epilog=examples,
-        add_help=False,
-    )  # fmt: skip
-    command.add_arguments(parser)
-    parser.add_argument("--help", "-h", action="help", help="show this and end")
-    parser.set_defaults(run=command.run, json=False)
-
-
-def check_command(given: str, commands: tuple[Command, ...]) -> None:
-    """Raise with what was probably meant, which argparse does not say."""
-    names = [command.name for command in commands]
-    if given.startswith("-") or given in names:
-        return
-    near = get_close_matches(given, names, 1)
-    meant = f"did you mean `mmsb {near[0]}`?" if near else f"there are {', '.join(names)}"
-    raise InvalidValue(f"there is no command {given!r}; {meant}")
-
-
-def _text(command: Command) -> str:
-    parts = (command.summary, *command.text.split("\n\n"))
-    return "\n\n".join(textwrap.fill(part, WIDTH) for part in parts if part)
+def find_command(given: str, commands: tuple[Command, ...]) -> Command:
+    found = {command.name: command for command in commands}
+    if given not in found:
+        near = get_close_matches(given, found, 1)
+        meant = f"did you mean `mmsb {near[0]}`?" if near else f"there are {', '.join(found)}"
+        raise InvalidValue(f"there is no command {given!r}; {meant}")
+    return found[given]
 
 
 def _plain(message: str) -> str:

@@ -40,9 +40,7 @@ def _show(screen: Screen, path: Path, found: "Batches", rows: list[dict[str, Any
     if found.fault is not None:
         fault = found.fault
         screen.line(f"then, at byte {fault.position:,}: expected {fault.expected}, found {fault.found}")
-        screen.line(
-            "what follows the durable mark is cut at the next start; `mmsb verify` says whether this is below it"
-        )
+        screen.line("above the durable mark the next start cuts it off; `mmsb verify` says whether it is below")
 
 
 class Batches:
