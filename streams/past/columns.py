@@ -41,6 +41,7 @@ PAGE_TAG: Final = 8  # of the seed by which pages are hashed (docs/formats.md, s
 _G: Final = np.uint64(0x9E37_79B9_7F4A_7C15)
 _M: Final = np.uint64(0xD6E8_FEB8_6659_FD93)
 _U32: Final = np.uint64(32)
+_FEW: Final = 2  # deltas, of which each by itself costs less than a look at all of them
 _ROW_BYTES: Final = (
     CLOCK_ROW.size, ID_BYTES, SOURCE_BYTES, 8, ROW_BYTES, DELTA_ROW.size, FOLLOW_UP_ROW.size, 1, 1, 1,
 )  # fmt: skip
@@ -122,6 +123,8 @@ class BlockColumns:
 
     def page_hashes(self) -> Words:
         """What `hash_page` gives for the page of each delta."""
+        if len(self.deltas) <= _FEW:
+            return np.array([hash_page(*self.page(row)) for row in range(len(self.deltas))], np.uint64)
         hashes: Words = np.zeros(len(self.deltas), np.uint64)
         kinds, sizes = self.deltas["type"], self.deltas["key"]
         for number in np.flatnonzero(np.bincount(kinds)).tolist():
