@@ -30,6 +30,11 @@ BUILT_IN = {  # what Python's own protocols ask for, and what only a bug of ours
     ("schemas/layouts.py", "NotImplementedError"),
     ("src/mmsb/__init__.py", "AttributeError"),
     ("state/arrays.py", "KeyError"),
+    ("streams/bus.py", "SystemExit"),  # a program that SIGTERM ended says so
+    ("streams/events/reader.py", "StopAsyncIteration"),
+    ("streams/past/differing.py", "AssertionError"),
+    ("streams/serving/client.py", "TimeoutError"),
+    ("streams/serving/link.py", "NotImplementedError"),
 }
 
 
@@ -70,6 +75,7 @@ def sources() -> Iterator[Path]:
     for folder in CODE_FOLDERS:
         yield from sorted((ROOT / folder).rglob("*.py"))
     yield from sorted((ROOT / "src" / "mmsb").glob("*.py"))
+    yield from sorted((ROOT / "src" / "mmsb" / "cli").glob("*.py"))
 
 
 def built_ins_raised(source: str) -> set[str]:
@@ -98,7 +104,8 @@ def test_abstract_errors_are_never_raised_and_every_other_one_is():
     raised = "\n".join(file.read_text("utf-8") for file in sources())
 
     for name in DECLARED:
-        assert bool(re.search(rf"(raise|return|->) {name}\b", raised)) is (name not in PARENTS), name
+        made = "raise|return" if name in PARENTS else "raise|return|->"  # a function may give any of a parent's
+        assert bool(re.search(rf"({made}) {name}\b", raised)) is (name not in PARENTS), name
 
 
 def test_the_scan_sees_what_it_looks_for():
