@@ -1,8 +1,8 @@
 """Follows pages through accepted blocks and packs the events: compiled, and for whole blocks at a time.
 
 What is kept of the state is what events are made of: pages, their layouts and the clock. Ids, marks and the digest were
-checked by the fold that accepted the block, so they are left out: following costs half of folding, and a third of its
-memory. `events_of` (mmsb.processors.projection) is the definition.
+checked by the fold that accepted the block, so neither their memory nor their time is spent again. `events_of`
+(mmsb.processors.projection) is the definition.
 """
 
 from collections.abc import Iterator

@@ -31,6 +31,7 @@ class Events:
         self._name = name
         self._worker: Worker | None = None
         self._feeds: WeakSet[Feed] = WeakSet()
+        self._made = 0
         self._kept: Feed | None = None
         self._joining: set[Joining] = set()
         self._end: End | None = None
@@ -86,15 +87,17 @@ class Events:
         return self._make(start_of_cut(cut)), last_place_of(cut.settled)
 
     def _find(self, place: int) -> Feed | None:
-        """The furthest of those that cover a place."""
-        return max((feed for feed in self._feeds if feed.covers(place)), key=lambda feed: feed.next, default=None)
+        """The furthest of those that cover a place; the oldest of equals, so that what happens can be repeated."""
+        covering = [feed for feed in self._feeds if feed.covers(place)]
+        return max(covering, key=lambda feed: (feed.next, -feed.number), default=None)
 
     def _lags(self, feed: Feed) -> bool:
         return self._source.accepted_tlog() - feed.next > LAG_MAX
 
     def _make(self, start: Start) -> Feed:
         assert self._worker is not None, "a reader was made"
-        feed = Feed(self._source, self._worker, start)
+        self._made += 1
+        feed = Feed(self._source, self._worker, start, self._made)
         self._feeds.add(feed)
         return self._keep(feed)
 

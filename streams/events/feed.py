@@ -21,7 +21,8 @@ EVENTS_BYTES_MAX: Final = 16 << 20
 class Feed:
     """Every event behind the place `floor` is here, or comes. All TLog records before `next` have been gone through."""
 
-    def __init__(self, source: Source, worker: Worker, start: Start) -> None:
+    def __init__(self, source: Source, worker: Worker, start: Start, number: int) -> None:
+        self.number = number
         self._source = source
         self._worker = worker
         self._follower = Follower(source, start)
