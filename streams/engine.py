@@ -26,7 +26,8 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.building import build, build_folding
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
-from mmsb.streams.opening import Code, Opened, Progress, Wanted, make_folders, open_partition
+from mmsb.streams.folder import Progress
+from mmsb.streams.opening import Code, Opened, Wanted, make_folders, open_partition
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change
 from mmsb.streams.relay import Relay

@@ -6,11 +6,9 @@ What was readable but perhaps never reached the disk is folded before it is writ
 of it before that is done.
 """
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.compiled import Compiled
@@ -27,16 +25,9 @@ from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
 from mmsb.streams.files import Files
+from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
-
-INTENTS: Final = "intents"
-TLOG: Final = "tlog"
-MARK: Final = "mark"
-FOLD_BYTES: Final = 8 << 20  # of TLog read at once
-
-Progress = Callable[[int, int], None]
-"""Told how many TLog records were folded, of how many."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.array_fold import ArrayFold
 from mmsb.streams.files import Files
+from mmsb.streams.folder import FOLD_BYTES, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader, Reader
-from mmsb.streams.opening import FOLD_BYTES, MARK, TLOG, Progress
 
 
 def list_partitions(files: Files, data: Path) -> list[Path]:

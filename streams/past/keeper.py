@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mmsb.state.pages import PageId
-from mmsb.streams.opening import TLOG
+from mmsb.streams.folder import TLOG
 from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.changes import Change
 from mmsb.streams.past.past import Past

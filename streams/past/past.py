@@ -16,7 +16,7 @@ from mmsb.schemas.sentences import sentence
 from mmsb.schemas.types import I64_MAX
 from mmsb.state.pages import PageId
 from mmsb.streams.files import Files
-from mmsb.streams.opening import TLOG
+from mmsb.streams.folder import TLOG
 from mmsb.streams.past.blaming import alters, slots_of
 from mmsb.streams.past.catalog import Catalog
 from mmsb.streams.past.changes import Change

@@ -19,9 +19,9 @@ from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.blocks import BlockHeader
 from mmsb.state.array_fold import ArrayFold
 from mmsb.streams.files import Files
+from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG
 from mmsb.streams.log import Reader
 from mmsb.streams.log.segments import list_bases, log_path, opened
-from mmsb.streams.opening import FOLD_BYTES, INTENTS, MARK, TLOG
 from mmsb.streams.past.checking import LogCheck, check_mark, compare
 from mmsb.streams.past.folding import list_partitions, read_mark
 from mmsb.streams.past.growing import GrowingIndex, Standing

@@ -8,8 +8,9 @@ from mmsb.processors.writer import Entry
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.records import Records
 from mmsb.streams.files import Files
+from mmsb.streams.folder import INTENTS, MARK, TLOG
 from mmsb.streams.log import Durable, Log, Mark
-from mmsb.streams.opening import INTENTS, MARK, TLOG, make_folders
+from mmsb.streams.opening import make_folders
 
 PARTITION = Path("/data/0")
 SEGMENT_BYTES = 3_000

@@ -8,8 +8,8 @@ import pytest
 
 from mmsb.processors.writer import Entry
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed
+from mmsb.streams.folder import TLOG
 from mmsb.streams.log.segments import list_bases
-from mmsb.streams.opening import TLOG
 from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.growing import GrowingIndex
 from mmsb.streams.past.index_file import StoredIndex, pages_path

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from mmsb.schemas.events import EventKind, field_mask
-from mmsb.streams.opening import TLOG
+from mmsb.streams.folder import TLOG
 from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.outcomes import read_metadata
 from mmsb.streams.past.past import Past

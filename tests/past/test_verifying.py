@@ -2,7 +2,7 @@
 
 from random import Random
 
-from mmsb.streams.opening import INTENTS, TLOG
+from mmsb.streams.folder import INTENTS, TLOG
 from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.problems import Problem
 from mmsb.streams.past.verifying import Summary, verify

@@ -36,7 +36,7 @@ def inspect(asked: Namespace, screen: Screen) -> int:
 
 
 def _folder_json(stored: "Stored") -> dict[str, Any]:
-    from mmsb.streams.opening import INTENTS, TLOG
+    from mmsb.streams.folder import INTENTS, TLOG
 
     genesis, reigns = stored.outline.genesis, stored.outline.reigns
     descriptor: dict[str, Any] = reigns[-1].claim.descriptor.to_json() if reigns else {"pages": [], "intents": []}

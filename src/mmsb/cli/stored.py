@@ -13,9 +13,9 @@ from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.pages import PageId
 from mmsb.streams.files import Files, RealFiles
+from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader
 from mmsb.streams.log.segments import list_bases, log_path
-from mmsb.streams.opening import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.past.changes import Change
 from mmsb.streams.past.entries import Entry
 from mmsb.streams.past.folding import fold_partition, list_partitions, read_mark

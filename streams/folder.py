@@ -1,0 +1,17 @@
+"""What lies where in a data folder, and how much of a log is read at once.
+
+DATA/lock  DATA/socket           one process owns the folder, and serves others
+DATA/0/intents/  DATA/0/tlog/    a partition's two logs
+DATA/0/mark                      up to where they are durable
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+INTENTS: Final = "intents"
+TLOG: Final = "tlog"
+MARK: Final = "mark"
+FOLD_BYTES: Final = 8 << 20  # of TLog read at once
+
+Progress = Callable[[int, int], None]
+"""Told how many TLog records were folded, of how many."""
