@@ -19,7 +19,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test kafka crash sim bench bench-gate lock clean
+.PHONY: help setup run check format test kafka crash sim bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+
+run: setup ## the bank: a million transfers, and then questions about them; leaves ./data/bank to try things on
+	@$(BIN)/python -m examples.demo
 
 check: setup ## lint, formatting, both type checkers, import contracts
 	$(BIN)/ruff check .
