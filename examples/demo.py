@@ -141,13 +141,11 @@ async def ask(question: str, *command: str) -> str:
 
 async def ask_all(bank: mmsb.Bus, outcomes: Outcomes) -> None:
     data = str(DATA)
-    rejected, duplicate = str(outcomes.last["rejected"]), str(outcomes.last["duplicate"])
+    refusal, repeat = (str(outcomes.last[status]) for status in ("rejected", "duplicate"))
     await ask("What is account 7 now? Its epoch names the intent that changed it last.", "get", data, "Account", "7")
     await ask("Who gave it that balance, and why?", "blame", data, "Account", "7", "balance")
-    await ask(
-        "Why was this one refused? Refusals are on record, too.", "log", data, "--from", rejected, "--to", rejected
-    )
-    await ask("And this one? Its id was there before.", "log", data, *repeat)
+    await ask("Why was this one refused? Refusals are on record, too.", "log", data, "--from", refusal, "--limit", "1")
+    await ask("And this one? Its id was there before.", "log", data, "--from", repeat, "--limit", "1")
     output = await ask("Does the log alone give the same state, byte for byte?", "replay", data)
     live = (await bank.stats()).partitions[0].digest
     if live not in output:
