@@ -1,9 +1,9 @@
 """Runs what should catch a planted bug, in a damaged copy of the tree, and says what it met.
 
-`python -m tests.planted.catcher agree FIRST LAST…`, `interleave …`, `simulate …` (ranges of seeds) or `pytest NODE…`;
-`compiled FIRST LAST…` and `plain NODE…` do the same with generated code and kernels, as plain Python. The exit status
-tells a failed assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by a test that
-knows it.
+`python -m tests.planted.catcher agree FIRST LAST…`, `interleave FIRST LAST…` (ranges of seeds) or `pytest NODE…`;
+`compiled FIRST LAST…` and `plain NODE…` do the same with generated code and kernels, as plain Python.
+`simulate CLAIM FIRST LAST` looks for a seed that breaks that claim of the simulation. The exit status tells a failed
+assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by a test that knows it.
 """
 
 import os
@@ -37,13 +37,26 @@ def run_pytest(nodes: Sequence[str]) -> tuple[str, BaseException | None]:
     return watcher.where, watcher.failure
 
 
-def run_kind(kind: str, bounds: Sequence[str]) -> tuple[str, BaseException | None]:
+def run_seeds(kind: str, bounds: Sequence[str]) -> tuple[str, BaseException | None]:
     seeds = {seed for at in range(0, len(bounds), 2) for seed in range(int(bounds[at]), int(bounds[at + 1]))}
     try:
         for seed in sorted(seeds):
             _check(kind, seed)
     except Exception as failure:
         return kind, failure
+    return "", None
+
+
+def find_claim(claim: str, first: str, last: str) -> tuple[str, BaseException | None]:
+    """One bug breaks several claims, each in some seeds: go on until it has broken this one."""
+    from tests.simulation.campaign import run_seeds as simulate
+
+    for seed in range(int(first), int(last)):
+        try:
+            simulate([seed])
+        except Exception as failure:
+            if claim in str(failure):
+                return f"seed {seed}", failure
     return "", None
 
 
@@ -57,10 +70,6 @@ def _check(kind: str, seed: int) -> None:
         from tests.proof.agreement import check_seed
 
         check_seed(seed)
-    elif kind == "simulate":
-        from tests.simulation.campaign import run_seeds
-
-        run_seeds([seed])
     else:
         from tests.proof.interleavings import check_interleaving
 
@@ -76,7 +85,10 @@ def main(kind: str, *arguments: str) -> int:
     if kind in PLAIN:
         os.environ["NUMBA_DISABLE_JIT"] = "1"  # before anything imports kernels
         os.environ["MMSB_CACHE"] = str(ROOT / ".cache" / "mmsb")
-    where, failure = run_pytest(arguments) if kind in ("pytest", "plain") else run_kind(kind, arguments)
+    if kind == "simulate":
+        where, failure = find_claim(*arguments)
+    else:
+        where, failure = run_pytest(arguments) if kind in ("pytest", "plain") else run_seeds(kind, arguments)
     _check_origin()
     if failure is None:
         print("missed: everything passed")

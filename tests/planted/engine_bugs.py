@@ -1,4 +1,4 @@
-"""Bugs planted into the engine, and what the simulation calls them (tests/simulation/judge.py)."""
+"""Bugs planted into the engine, and the claim of the simulation that each breaks (docs/developing.md lists those)."""
 
 from typing import Final
 
@@ -15,16 +15,16 @@ SEALED: Final = (
 
 ENGINE_BUGS: Final = (
     Bug(
-        "engine: intents are not synced",
+        "intents are not synced",
         "streams/partition.py",
         "        if self._durability != Durability.PROCESS:\n            log.sync()\n",
         "        log._durable = log.end\n",
         SEEDS,
-        "is durable]",
+        "[what is told logged is durable]",
         "with durability fsync, logged means that no loss of power undoes it",
     ),
     Bug(
-        "engine: the TLog is not synced",
+        "the TLog is not synced",
         "streams/partition.py",
         "            tlog.sync()\n        elif",
         "            tlog._durable = tlog.end\n        elif",
@@ -33,7 +33,7 @@ ENGINE_BUGS: Final = (
         "an outcome is accepted before anyone is told, and accepted is durable",
     ),
     Bug(
-        "engine: receipts are released before their block is accepted",
+        "receipts are released before their block is accepted",
         "streams/partition.py",
         "            await self._appender.run(self._write_blocks, blocks, self._world.time_ms())\n",
         "            writing = asyncio.ensure_future(\n"
@@ -45,7 +45,7 @@ ENGINE_BUGS: Final = (
         "nobody is told before the block is on disk",
     ),
     Bug(
-        "engine: logged is told before the sync",
+        "logged is told before the sync",
         "streams/partition.py",
         "            group = await self._logger.run(",
         "            for ticket in tickets:\n"
@@ -56,7 +56,7 @@ ENGINE_BUGS: Final = (
         "logged means durable",
     ),
     Bug(
-        "engine: what was logged before a start is stepped over",
+        "what was logged before a start is stepped over",
         "streams/partition.py",
         "        while first < self._logged_before:\n",
         "        while first < 0:\n",
@@ -65,7 +65,7 @@ ENGINE_BUGS: Final = (
         "an intent that is in the log settles, whoever logged it",
     ),
     Bug(
-        "engine: a group is lost between two stages",
+        "a group is lost between two stages",
         "streams/partition.py",
         "            await self._groups.put(group)\n",
         "            if len(self._waiting) != 3:\n                await self._groups.put(group)\n",
@@ -74,7 +74,7 @@ ENGINE_BUGS: Final = (
         "blocks settle one intent after another, without a gap",
     ),
     Bug(
-        "engine: a start believes no more than its mark",
+        "a start believes no more than its mark",
         "streams/log/recovery.py",
         "        fault = extend(segment, file)\n",
         "        fault = extend(segment, file, durable) if durable > base else extend(segment, file)\n",
@@ -83,16 +83,16 @@ ENGINE_BUGS: Final = (
         "whole batches above the mark were perhaps told of: their offsets are taken",
     ),
     Bug(
-        "engine: a start does not write again what a failed sync left",
+        "a start does not write again what a failed sync left",
         "streams/log/mending.py",
         "        while position < segment.size:\n",
         "        while position < 0:\n",
         MORE_SEEDS,
-        "is durable]",
+        "[what was mended is durable]",
         "after a failed fdatasync pages read well and are not on the disk",
     ),
     Bug(
-        "engine: a torn tail is taken for a batch",
+        "a torn tail is taken for a batch",
         "streams/log/frames.py",
         "    return int(wrong[0]) if len(wrong) else len(actual)\n",
         "    return len(actual)\n",
@@ -101,7 +101,7 @@ ENGINE_BUGS: Final = (
         "a batch counts if its checksum is right",
     ),
     Bug(
-        "engine: the mark is written before the sync",
+        "the mark is written before the sync",
         "streams/partition.py",
         "        if self._durability != Durability.PROCESS:\n            tlog.sync()\n"
         + SEALED
@@ -113,16 +113,16 @@ ENGINE_BUGS: Final = (
         "a mark says what is durable, or a healthy disk looks damaged",
     ),
     Bug(
-        "engine: the name of a new segment is not synced",
+        "the name of a new segment is not synced",
         "streams/log/log.py",
         "            self._files.sync_folder(self._folder)\n            self._segments.append(",
         "            self._segments.append(",
         SEEDS,
-        "[it starts again]",
+        "[what settled is durable]",
         "a file whose name is lost is lost",
     ),
     Bug(
-        "engine: reads show what is not accepted",
+        "reads show what is not accepted",
         "streams/reading.py",
         "            found = [self._state.pages.get(page) for page in pages]\n"
         "        await self._settled.reach(boundary)\n",
@@ -132,7 +132,7 @@ ENGINE_BUGS: Final = (
         "a read is answered when its boundary is accepted",
     ),
     Bug(
-        "engine: a waiting reader is forgotten",
+        "a waiting reader is forgotten",
         "streams/watermark.py",
         "                self._waiting.append((offset, turn))\n",
         "                pass\n",
@@ -141,7 +141,7 @@ ENGINE_BUGS: Final = (
         "who waits for a later block waits on",
     ),
     Bug(
-        "engine: room is never given back",
+        "room is never given back",
         "streams/partition.py",
         "        self.inbox.release(released)\n",
         "",
@@ -150,7 +150,7 @@ ENGINE_BUGS: Final = (
         "what has settled makes room for others",
     ),
     Bug(
-        "engine: what is on its way counts as withdrawn",
+        "what is on its way counts as withdrawn",
         "streams/submitting.py",
         "        if ticket.taken:\n",
         "        if not ticket.taken:\n",
@@ -159,7 +159,7 @@ ENGINE_BUGS: Final = (
         "a time-out is certain only if nothing was logged",
     ),
     Bug(
-        "engine: a sealed segment settles what is not durable",
+        "a sealed segment settles what is not durable",
         "streams/partition.py",
         SEALED,
         "",
@@ -168,7 +168,7 @@ ENGINE_BUGS: Final = (
         "with durability process a loss of power takes intents; no durable block may be left that settles them",
     ),
     Bug(
-        "engine: follow-ups that were handed over count as arrived",
+        "follow-ups that were handed over count as arrived",
         "streams/relay.py",
         "        self.handed = {number: target.counted(source.number) for number, target in enumerate(targets)}\n",
         "        self.handed = {number: source.emitted.get(number, 0) for number, _ in enumerate(targets)}\n",
@@ -177,7 +177,7 @@ ENGINE_BUGS: Final = (
         "what a crash took on the way is sent again",
     ),
     Bug(
-        "engine: a follow-up goes out before its cause is durable",
+        "a follow-up goes out before its cause is durable",
         "streams/relay.py",
         "        await source.make_durable()\n",
         "",

@@ -10,11 +10,10 @@ from tests.planted.bugs import Bug
 from tests.planted.catcher import CAUGHT, CRASHED, MISSED
 from tests.planted.compiled_bugs import COMPILED_BUGS
 from tests.planted.copies import ROOT, catch, copy_tree, plant
-from tests.planted.engine_bugs import ENGINE_BUGS
 
 pytestmark = pytest.mark.slow
 
-BUGS = PLAIN_BUGS + COMPILED_BUGS + ENGINE_BUGS
+BUGS = PLAIN_BUGS + COMPILED_BUGS
 
 
 def test_the_undamaged_copy_passes_all_that_catches_bugs(tmp_path: Path) -> None:
@@ -57,4 +56,3 @@ def test_there_are_enough_bugs_and_no_two_are_called_the_same() -> None:
     names = [bug.name for bug in BUGS]
     assert len(names) == len(set(names)) >= 20
     assert len(COMPILED_BUGS) >= 12
-    assert len(ENGINE_BUGS) >= 10

@@ -48,9 +48,9 @@ class Life:
         app: SimApp = self.random.choice((Bank(), Post(), Post()))
         self.settings = Settings(
             app,
-            partitions=self.random.choice((1, 3, 8)) if isinstance(app, Post) else 1,
+            partitions=self.random.choice((1, 3, 3, 8)) if isinstance(app, Post) else 1,
             window=self.random.choice((4, 64, 1_048_576)),
-            segment_bytes=self.random.choice((300, 1000, 4000, 2**30)),
+            segment_bytes=self.random.choice((800, 4000, 2**30)),
             in_flight_bytes=self.random.choice((1500, 10_000, 64 << 20)),
         )
         self.trace = Trace()
@@ -89,7 +89,7 @@ class Life:
                 world.loop.call_later(crash_after, self._crash, world)
             world.loop.run_until_complete(self._main(engine, world))
         except Crash:
-            crashed, power = True, random.random() < (0.85 if self.durability == Durability.PROCESS else 0.6)
+            crashed, power = True, random.random() < (0.7 if self.durability == Durability.PROCESS else 0.6)
         except EnvironmentFailed as error:
             require("it runs on" if self.opened else "it starts again", faults, f"the disk is sound, and: {error}")
             self.trace.add(f"process ends: {error}")
