@@ -55,17 +55,26 @@ class Inbox:
         self._add(ticket)
 
     async def take(self) -> list[Ticket]:
-        """All that is there, up to GROUP_BYTES; at least one ticket."""
-        await self._filled.wait()
-        taken = [self._tickets.popleft()]
-        size = taken[0].size
-        while self._tickets and size + self._tickets[0].size <= GROUP_BYTES:
-            size += self._tickets[0].size
-            taken.append(self._tickets.popleft())
+        """All that is there, up to GROUP_BYTES; at least one ticket. Those that were given up are left out."""
+        taken: list[Ticket] = []
+        while not taken:
+            await self._filled.wait()
+            taken = self._take()
+        return taken
+
+    def _take(self) -> list[Ticket]:
+        taken: list[Ticket] = []
+        size = 0
+        while self._tickets and (not taken or size + self._tickets[0].size <= GROUP_BYTES):
+            ticket = self._tickets.popleft()
+            if ticket.given_up:
+                self.release(ticket.size)
+            else:
+                size += ticket.size
+                ticket.taken = True
+                taken.append(ticket)
         if not self._tickets:
             self._filled.clear()
-        for ticket in taken:
-            ticket.taken = True
         return taken
 
     def withdraw(self, ticket: Ticket) -> bool:

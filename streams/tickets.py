@@ -46,6 +46,11 @@ class Ticket:
     def last(self) -> int:
         return self.first + self.count - 1
 
+    @property
+    def given_up(self) -> bool:
+        """Whether somebody waited for it and does no more."""
+        return any(future is not None and future.cancelled() for future in (self.logged, self.settled))
+
     def tell_logged(self) -> None:
         if self.logged is not None and not self.logged.done():
             self.logged.set_result(self.first)

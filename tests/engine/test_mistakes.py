@@ -15,6 +15,8 @@ from tests.engine import provoke
 
 Mistake = Callable[[Any], Awaitable[Any]]
 
+WRONG: Any = "one"
+
 WITH_A_BUS: dict[str, tuple[Mistake, type[Exception], str]] = {
     "the class instead of an intent": (
         lambda bank: bank.submit(Transfer), mmsb.InvalidValue, r"found its class: write Transfer\(src=…, dst=…, amount",
@@ -23,13 +25,13 @@ WITH_A_BUS: dict[str, tuple[Mistake, type[Exception], str]] = {
         lambda bank: bank.submit({"src": 1}), mmsb.InvalidValue, r"expected an intent, such as Transfer\(1, 2, 10\)",
     ),
     "a page instead of an intent": (
-        lambda bank: bank.submit(Account(owner="ann")), mmsb.InvalidValue, "expected an intent, .* found Account",
+        lambda bank: bank.submit(Account(owner="ann", balance=0, moves=0)), mmsb.InvalidValue, ".* found Account",
     ),
     "a value of the wrong type": (
-        lambda bank: bank.submit(Deposit("one", 1)), mmsb.InvalidValue, "Deposit.account: expected an integer",
+        lambda bank: bank.submit(Deposit(WRONG, 1)), mmsb.InvalidValue, "Deposit.account: expected an integer",
     ),
     "a field that is not there": (
-        lambda bank: bank.submit(Deposit(1, amuont=1)), mmsb.InvalidValue, "Deposit has no field 'amuont'",
+        lambda bank: bank.submit(Deposit(1, **{"amuont": 1})), mmsb.InvalidValue, "Deposit has no field 'amuont'",
     ),
     "a key of the wrong type": (
         lambda bank: bank.get(Account, "1"), mmsb.InvalidValue, r"Account\[…\]: expected an integer, found '1'",
@@ -118,7 +120,7 @@ def test_a_bus_is_entered_before_it_is_used_with_async_with(tmp_path: Path) -> N
         await bank.submit(Deposit(1, 1))
 
     async def plain() -> None:
-        with app.run(data=tmp_path):  # type: ignore[attr-defined]
+        with app.run(data=tmp_path):
             """Never."""
 
     for mistake, message in (
@@ -159,7 +161,12 @@ def test_a_new_folder_is_durable_by_its_name(tmp_path: Path) -> None:
     synced: list[Path] = []
     world = RealWorld()
     sync_folder = world.files.sync_folder
-    world.files.sync_folder = lambda path: (synced.append(path), sync_folder(path))[1]  # type: ignore[method-assign]
+
+    def note(path: Path) -> None:
+        synced.append(path)
+        sync_folder(path)
+
+    world.files.sync_folder = note  # type: ignore[method-assign]
 
     async def main() -> None:
         async with Engine(app.bundle(), tmp_path / "a" / "b", Settings(interpreted=True), world):
