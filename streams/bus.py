@@ -14,7 +14,9 @@ from mmsb.processors.doors import Query, check_query
 from mmsb.processors.receipts import Receipts
 from mmsb.processors.requests import AnyId, Request, metadata, pack
 from mmsb.schemas.classes import Intent, Page, Ref, intent_layout_of, page_layout_of
+from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import InvalidValue, PageNotFound
+from mmsb.schemas.events import Event
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.partitions import partition_of
 from mmsb.schemas.sentences import sentence
@@ -179,7 +181,7 @@ class Bus:
             raise PageNotFound(f"{Ref(page, key)!r} does not exist; its history says whether it ever did")
         return page_change(page, change, self.door.about.descriptor)
 
-    async def events(
+    def events(
         self,
         page: type[P],
         *,
@@ -189,9 +191,9 @@ class Bus:
     ) -> AsyncGenerator[PageEvent[P]]:
         """Changes of pages of a type, in the order of each partition, until the engine closes.
 
-        From now on, or behind the positions of `after`, by partition: `{event.partition: event.position}` of the last
-        event that was dealt with; `mmsb.FROM_THE_START` is all there ever were. Only of one `key`, or only those that
-        touch one of some `fields`, if these are given.
+        From this call on, or behind the positions of `after`, by partition: `{event.partition: event.position}` of the
+        last event that was dealt with; `mmsb.FROM_THE_START` is all there ever were. Only of one `key`, or only those
+        that touch one of some `fields`, if these are given.
         """
         layout, door = page_layout_of(page), self.door
         count = door.about.partition_count
@@ -201,10 +203,7 @@ class Bus:
         partitions = range(count) if packed is None else [self._partition_of(layout, packed)]
         begin = None if after is None else START
         sources = [door.events(each, (after or {}).get(each, begin), wanted) for each in partitions]
-        async with merged(sources) as found:
-            async for some in found:
-                for event in some:
-                    yield page_event(page, event, door.about.descriptor)
+        return _page_events(page, sources, door.about.descriptor)
 
     def _place(self, page: type[P], key: Any) -> tuple[int, PageId]:
         layout, packed = page_layout_of(page), Ref(page, key).packed_key
@@ -225,6 +224,15 @@ class Bus:
     async def stats(self) -> Stats:
         """What the owner of the folder says of itself."""
         return await self.door.stats()
+
+
+async def _page_events(
+    page: type[P], sources: Sequence[AsyncIterator[list[Event]]], descriptor: Descriptor
+) -> AsyncGenerator[PageEvent[P]]:
+    async with merged(sources) as found:
+        async for some in found:
+            for event in some:
+                yield page_event(page, event, descriptor)
 
 
 def _field_index(layout: PageLayout, name: str) -> int:

@@ -49,16 +49,27 @@ class Events:
         return Reader(self, place, wanted, joining, end)
 
     async def close(self, failure: BaseException | None = None) -> None:
-        """End all readers: as a loop ends that has come to its end, or with what made the engine fail."""
+        """End all readers: as a loop ends that has come to its end, or with what made the engine fail.
+
+        Nobody waits for a consumer, but those that keep up still find all that was accepted, in memory.
+        """
         if self._end is None or self._worker is None or self._end.done():
             return
+        if failure is None:
+            await asyncio.gather(*self._joining, return_exceptions=True)
+            for feed in self._oldest_first():
+                if not self._lags(feed):
+                    await feed.catch_up()
         self._end.set_result(failure)
         for task in list(self._joining):
             task.cancel()
-        for feed in list(self._feeds):
+        for feed in self._oldest_first():
             await feed.rest()
         await self._worker.run(_nothing)  # what it was asked before is done when this is
         self._worker.close()
+
+    def _oldest_first(self) -> list[Feed]:
+        return sorted(self._feeds, key=lambda feed: feed.number)
 
     def better(self, feed: Feed, place: int) -> Feed | None:
         """A feed that covers a place and is further than another."""

@@ -56,10 +56,18 @@ class Feed:
             await self._source.wait(self.next)
         if self._failure is not None:
             raise self._failure
-        self._work = self._work or asyncio.create_task(self._go_on())
-        await asyncio.wait([self._work])
+        await self._take()
         if self._failure is not None:
             raise self._failure
+
+    async def catch_up(self) -> None:
+        """Follow all that is accepted, so that readers find it here when the log is closed."""
+        while self._failure is None and self.next < self._source.accepted_tlog():
+            await self._take()
+
+    async def _take(self) -> None:
+        self._work = self._work or asyncio.create_task(self._go_on())
+        await asyncio.wait([self._work])
 
     async def rest(self) -> None:
         """Wait until nothing runs."""

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol
 
 from mmsb.processors.packed_events import PackedEvents
 from mmsb.schemas.events import Event
 from mmsb.streams.door import EventFilter
 from mmsb.streams.events.feed import Feed
-
-T = TypeVar("T")
 
 LIST_MAX: Final = 128
 """Events in one list: their objects take the event loop a millisecond, and then others have their turn."""
@@ -87,7 +85,7 @@ class Reader(AsyncIterator[list[Event]]):
             self._number += 1
             self._search(piece)
             await asyncio.sleep(0)
-        elif self._end.done():
+        elif self._end.done() and not self._has_joined:
             self._finish()
         elif feed is None:
             await self._join()
@@ -101,11 +99,17 @@ class Reader(AsyncIterator[list[Event]]):
     async def _join(self) -> None:
         if self._joining is None:
             self._joining = asyncio.create_task(self._feeds.join(self._place))
-        feed, place = await self._unless_it_ends(self._joining)
-        self._joining = None
-        self._place = max(self._place, place)
-        if feed.covers(self._place):  # others may have gone on with it since
-            self._enter(feed)
+        await self._done_or_end(self._joining)
+        if self._has_joined:
+            feed, place = self._joining.result()
+            self._joining = None
+            self._place = max(self._place, place)
+            if feed.covers(self._place):  # others may have gone on with it since
+                self._enter(feed)
+
+    @property
+    def _has_joined(self) -> bool:
+        return self._joining is not None and self._joining.done() and not self._joining.cancelled()
 
     def _enter(self, feed: Feed) -> None:
         self._feed = feed
@@ -120,17 +124,16 @@ class Reader(AsyncIterator[list[Event]]):
     async def _wait_for_more(self, feed: Feed) -> None:
         more = asyncio.create_task(feed.more())
         try:
-            await self._unless_it_ends(more)
+            await self._done_or_end(more)
+            if more.done():
+                more.result()
         finally:
             more.cancel()
 
-    async def _unless_it_ends(self, task: "asyncio.Task[T]") -> T:
-        """What a task gives; at the end of all events nobody waits for it."""
+    async def _done_or_end(self, task: "asyncio.Task[Any]") -> None:
+        """Wait for a task, or for the end of all events, before which there may be some to look at still."""
         ends: set[asyncio.Future[Any]] = {task, self._end}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if self._end.done():
-            self._finish()
-        return task.result()
 
     def _finish(self) -> NoReturn:
         """Give nothing more: as a loop ends that has come to its end, or with what made the engine fail."""

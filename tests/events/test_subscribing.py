@@ -318,7 +318,19 @@ async def test_closing_ends_all_readers_as_a_loop_ends() -> None:
         await events.close()
         await asyncio.gather(*waiting)
         assert found == [[], owner.expected, []]
-        assert [given async for given in idle] == []
+        assert [event async for given in idle for event in given] == owner.expected  # that is in memory
+
+
+async def test_whoever_keeps_up_gets_all_that_was_accepted_before_the_end() -> None:
+    async with running() as (owner, events):
+        found: list[Event] = []
+        waiting = asyncio.ensure_future(all_of(events.subscribe(None, ALL), found))
+        await asyncio.sleep(0)
+        owner.traffic(Random(1), 20)
+        owner.accept()
+        await events.close()
+        await waiting
+        assert found == owner.expected
 
 
 async def all_of(reader: Reader, into: list[Event]) -> None:
@@ -330,9 +342,12 @@ async def test_what_stops_the_engine_is_what_readers_hear() -> None:
     async with running() as (_, events):
         waiting = asyncio.ensure_future(all_of(events.subscribe(None, ALL), []))
         await asyncio.sleep(0.01)
+        joining = asyncio.ensure_future(all_of(events.subscribe(START, ALL), []))
+        await asyncio.sleep(0)
         await events.close(EnvironmentFailed("the disk is full"))
-        with pytest.raises(EnvironmentFailed, match="the disk is full"):
-            await waiting
+        for each in (waiting, joining):
+            with pytest.raises(EnvironmentFailed, match="the disk is full"):
+                await each
 
 
 async def test_a_log_that_cannot_be_read_is_heard_of_and_can_be_tried_again() -> None:
