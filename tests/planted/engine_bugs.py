@@ -150,6 +150,15 @@ ENGINE_BUGS: Final = (
         "what has settled makes room for others",
     ),
     Bug(
+        "an engine that has stopped still takes intents",
+        "streams/inbox.py",
+        "        self._failure = error\n        while self._room",
+        "        while self._room",
+        ("simulate", "0", "600"),
+        "[nobody waits for ever]",
+        "whoever was on the way to the inbox when it failed hears of it",
+    ),
+    Bug(
         "what is on its way counts as withdrawn",
         "streams/submitting.py",
         "        if ticket.taken:\n",
