@@ -24,7 +24,7 @@ def main(folder: Path) -> None:
     for path in paths[1:]:
         log.settle([path.read_bytes()])
     seconds = {"import": imported - STARTED, "build": built - imported, "first block": first - built}
-    print(json.dumps({**seconds, "resident": _resident(), "state": _state_bytes(log)}))
+    print(json.dumps({**seconds, "resident": _resident(), "state": state_bytes(log.writer.fold.state)}))
 
 
 def _resident() -> int:
@@ -35,14 +35,11 @@ def _resident() -> int:
     return 0
 
 
-def _state_bytes(log: object) -> dict[str, int]:
+def state_bytes(state: object) -> dict[str, int]:
     """What the dedupe window and the pages take of it."""
-    from bench.whole import Log
     from mmsb.kernels.tables import page_index
     from mmsb.state.arrays import ArrayState
 
-    assert isinstance(log, Log)
-    state = log.writer.fold.state
     assert isinstance(state, ArrayState)
     kinds = state.array_pages.types.values()
     pages = sum(8 * kind.stride * int(kind.index[page_index.USED]) + kind.index.nbytes for kind in kinds)
