@@ -3,24 +3,31 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """What holds something until it is closed, as a subscription does."""
+
+    async def aclose(self) -> None: ...
 
 
 @asynccontextmanager
 async def merged(sources: Sequence[AsyncIterator[T]]) -> AsyncGenerator[AsyncIterator[T]]:
     """One item of each is asked for ahead, and no more: whoever reads slowly slows only what it reads."""
-    if len(sources) == 1:
-        yield sources[0]
-        return
-    waiting = {_ask(source): source for source in sources}
+    waiting = {_ask(source): source for source in sources} if len(sources) > 1 else {}
     try:
-        yield _items(waiting)
+        yield _items(waiting) if waiting else sources[0]
     finally:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        for source in sources:
+            if isinstance(source, Closable):
+                await source.aclose()
 
 
 async def _items(waiting: "dict[asyncio.Task[T], AsyncIterator[T]]") -> AsyncGenerator[T]:

@@ -186,9 +186,14 @@ class Connection:
         found = await self._all(Kind.BLAME, reads.encode_blame(partition, CREDIT, page, field), decode_changes)
         return found[0] if found else None
 
-    async def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncGenerator[list[Event]]:
-        asked = encode_events_wanted(partition, CREDIT, after, wanted)
-        async with closed(self._parts(Kind.EVENTS, asked)) as parts:
+    def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncGenerator[list[Event]]:
+        """Asked for at this call, not when the first is waited for: what is submitted in between is not missed."""
+        question = Question(Kind.EVENTS, encode_events_wanted(partition, CREDIT, after, wanted))
+        self._calls.begin(question)
+        return self._events(question)
+
+    async def _events(self, question: Question) -> AsyncGenerator[list[Event]]:
+        async with closed(self._parts_of(question)) as parts:
             async for part in parts:
                 yield decode_events(part)
 
@@ -208,8 +213,13 @@ class Connection:
         async with self._questions:
             question = Question(kind, body)
             self._calls.begin(question)
-            try:
-                async for part in question.parts(lambda count: self._calls.grant(question.request, count)):
+            async with closed(self._parts_of(question)) as parts:
+                async for part in parts:
                     yield part
-            finally:
-                self._calls.cancel(question.request)
+
+    async def _parts_of(self, question: Question) -> AsyncGenerator[bytes]:
+        try:
+            async for part in question.parts(lambda count: self._calls.grant(question.request, count)):
+                yield part
+        finally:
+            self._calls.cancel(question.request)
