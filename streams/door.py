@@ -4,7 +4,6 @@ Packed intents, columns and page bytes go through it. Classes stay on the bus's 
 works without it.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +16,9 @@ from mmsb.streams.past.changes import Change
 from mmsb.streams.stats import Stats
 from mmsb.streams.tickets import Receipt, Until
 
-if TYPE_CHECKING:  # they load NumPy, which a client that asks one thing does without
+if TYPE_CHECKING:  # not loaded, because a client that asks one thing does without NumPy and asyncio
+    import asyncio
+
     from mmsb.processors.batching import Intents
     from mmsb.processors.receipts import Receipts
 

@@ -1,13 +1,14 @@
 """What callers hold while their intents are on the way: tickets inside of the engine, receipts outside."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmsb.schemas.rejections import Rejection
 from mmsb.schemas.statuses import Status
 
-if TYPE_CHECKING:  # they load NumPy, which a client that asks one thing does without
+if TYPE_CHECKING:  # not loaded, because a client that asks one thing does without NumPy and asyncio
+    import asyncio
+
     from mmsb.processors.batching import Intents
     from mmsb.processors.receipts import Receipts
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from mmsb.cli.exits import Exit
+from mmsb.cli.owner import running
+from mmsb.cli.owning import opened
 from mmsb.cli.screen import Progress, Screen
-from mmsb.cli.serve import opened
 from mmsb.cli.submit import receipt_json
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, OutcomeUnknown, Overloaded
 from mmsb.schemas.limits import INTENT_BYTES_MAX
@@ -29,6 +30,8 @@ ORDER: Final = ("applied", "rejected", "duplicate", "noop", "quarantined")
 
 def submit_lines(asked: Namespace, screen: Screen) -> int:
     _check(asked)
+    if not asked.app:
+        running(asked.data).close()
     with ExitStack() as stack:
         file = cast(Source, sys.stdin.buffer if asked.jsonl == "-" else stack.enter_context(open(asked.jsonl, "rb")))
         progress = stack.enter_context(screen.progress("submitting"))

@@ -128,6 +128,15 @@ class Owner:
         return EnvironmentFailed(f"{self._folder}: the process that runs it ended meanwhile; start it again")
 
 
+def running(data: str) -> Owner:
+    """Whoever runs the folder; raises with what to do if nobody does."""
+    owner = owner_of(Path(data))
+    if owner is None:
+        start = f"start one with `mmsb run APP --data {data}`, or add --app APP to run it meanwhile"
+        raise EnvironmentFailed(f"{data}: no process runs this data folder; {start}")
+    return owner
+
+
 def owner_of(folder: Path) -> Owner | None:
     """Whoever runs the folder, if anybody does and serves it."""
     try:

@@ -1,15 +1,13 @@
 """`mmsb submit`: one intent from the command line, or lines of JSON as they are."""
 
-import asyncio
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsb.cli.command import Command, add_data, add_json
 from mmsb.cli.exits import Exit
-from mmsb.cli.owner import Owner
+from mmsb.cli.owner import running
 from mmsb.cli.screen import Screen
-from mmsb.cli.serve import add_app_options, opened
+from mmsb.cli.serve import add_app_options
 from mmsb.cli.values import named, parse_arguments
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import InvalidValue
@@ -34,19 +32,27 @@ def submit(asked: Namespace, screen: Screen) -> int:
         from mmsb.cli.lines import submit_lines  # loads asyncio's clients, and NumPy
 
         return submit_lines(asked, screen)
-    descriptor, receipt = asyncio.run(_run_and_submit(asked)) if asked.app else _ask_owner(asked)
+    descriptor, receipt = _run_app(asked) if asked.app else _ask_owner(asked)
     return _show(screen, descriptor, receipt)
 
 
 def _ask_owner(asked: Namespace) -> "tuple[Descriptor, Receipt]":
-    owner = Owner(Path(asked.data))
+    owner = running(asked.data)
     try:
         return owner.descriptor, owner.submit(_packed(asked, owner.descriptor), asked.until, asked.timeout)
     finally:
         owner.close()
 
 
+def _run_app(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    import asyncio  # not at the top, because the owner answers at once
+
+    return asyncio.run(_run_and_submit(asked))
+
+
 async def _run_and_submit(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    from mmsb.cli.owning import opened
+
     async with opened(asked) as bus:
         descriptor = bus.door.about.descriptor
         return descriptor, await bus.door.submit(_packed(asked, descriptor), asked.until, asked.timeout)
