@@ -1,0 +1,73 @@
+"""Owning a data folder: open it, serve it until somebody says stop, and end with what stopped it otherwise."""
+
+import asyncio
+import time
+from argparse import Namespace
+from contextlib import suppress
+from typing import Final
+
+from mmsb.cli.apps import load_app
+from mmsb.cli.screen import Progress, Screen
+from mmsb.schemas.tlog.claims import Durability
+from mmsb.streams.bus import Bus
+from mmsb.streams.stats import Stats
+
+STATUS_SECONDS: Final = 1.0
+
+
+def opened(asked: Namespace) -> Bus:
+    """The application's bus over the folder, not entered yet."""
+    return load_app(asked.app).run(
+        data=asked.data, durability=Durability[asked.durability.upper()], partitions=asked.partitions,
+        window=asked.window, interpreted=asked.interpreted, dev=asked.dev,
+    )  # fmt: skip
+
+
+async def serve(asked: Namespace, screen: Screen) -> None:
+    begun = time.monotonic()
+    with screen.progress("compiling") as progress:
+        progress.say("compiling; after a change of the code this takes some seconds")
+        async with opened(asked) as bus:
+            progress.clear()
+            _say_ready(screen, asked.data, await bus.stats(), time.monotonic() - begun)
+            await _until_stopped(bus, progress)
+            progress.clear()
+    if screen.machine:
+        screen.record({"event": "ended"})
+    else:
+        screen.line("ended: all that was submitted has settled")
+
+
+async def _until_stopped(bus: Bus, progress: Progress) -> None:
+    """Returns on SIGTERM and SIGINT; raises if the engine has stopped by itself, for instance on a full disk."""
+    stopped = asyncio.create_task(bus.until_stopped())
+    watched = asyncio.create_task(_watch(bus, progress))
+    await asyncio.wait([stopped, watched], return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, watched):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _watch(bus: Bus, progress: Progress) -> None:
+    """A line each second, drawn over the last one where somebody looks."""
+    while True:
+        progress.say(status_line(await bus.stats()))
+        await asyncio.sleep(STATUS_SECONDS)
+
+
+def status_line(stats: Stats) -> str:
+    settled = sum(part.settled + 1 for part in stats.partitions)
+    lag = sum(part.lag for part in stats.partitions)
+    rate, megabytes = stats.settled_per_second, stats.memory_bytes / 1e6
+    return f"settled {settled:,}   {rate:,.0f}/s   lag {lag:,}   {megabytes:,.0f} MB   Ctrl-C ends it"
+
+
+def _say_ready(screen: Screen, data: str, stats: Stats, seconds: float) -> None:
+    if screen.machine:
+        screen.record({"event": "ready", **stats.as_json()})
+    else:
+        settled = sum(part.settled + 1 for part in stats.partitions)
+        what = f"{stats.app}, generation {stats.generation}, durability {stats.durability}, {settled:,} intents settled"
+        screen.line(f"ready: {what}; it serves {data} after {seconds:.1f} s")
+    screen.flush()
