@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.project.tree import ROOT
+
 ENDS_SECONDS = 120.0
 
 
@@ -174,9 +176,9 @@ def run_page(name: str, text: str, folder: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """As a shell in which the reader has activated `.venv`."""
+    """As a shell in the repository's root, in which the reader has activated `.venv`."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path, "COLUMNS": "100", "TZ": "UTC"}
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_every_block_runs_or_is_held_against_the_code():
 
 
 def test_readers_find_the_pages_that_run():
-    assert {"README.md", "core.md"} <= {path.name for path in RUNNING}
+    assert {"README.md", "core.md", "tutorial.md"} <= {path.name for path in RUNNING}
 
 
 def test_the_walkthrough_says_what_it_promises():

@@ -1,0 +1,17 @@
+"""Writes the pages and tables that are made of the code: `python -m tests.docs.generate`. A test compares them."""
+
+from pathlib import Path
+
+from tests.docs.reference import reference
+from tests.project.tree import ROOT
+
+
+def generated() -> dict[Path, str]:
+    """What each of them has to hold."""
+    return {ROOT / "docs" / "reference.md": reference()}
+
+
+if __name__ == "__main__":
+    for path, text in generated().items():
+        path.write_text(text, "utf-8")
+        print(path.relative_to(ROOT))
