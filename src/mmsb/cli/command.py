@@ -1,6 +1,6 @@
 """What a command is: a name, help that teaches, arguments, and what it does."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,14 @@ class Command:
     examples: tuple[str, ...]
     add_arguments: Callable[[ArgumentParser], None]
     run: Run
+
+
+def positive(text: str) -> int:
+    """A number from 1, as argparse takes it."""
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError(f"expected 1 or more, found {text}")
+    return number
 
 
 def add_data(parser: ArgumentParser) -> Any:

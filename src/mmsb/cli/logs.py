@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmsb.cli.command import Command, add_data, add_json
+from mmsb.cli.command import Command, add_data, add_json, positive
 from mmsb.cli.exits import Exit
 from mmsb.cli.past_rows import ENTRY_HEAD, entry_json, entry_row
 from mmsb.cli.screen import Screen
@@ -75,7 +75,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("--from", dest="first", type=int, metavar="OFFSET", help="the first offset (the last ones)")
     parser.add_argument("--to", dest="last", type=int, metavar="OFFSET", help="the last offset, itself included")
     parser.add_argument("--partition", type=int, metavar="N", help="of this partition alone (of all)")
-    parser.add_argument("--limit", type=int, metavar="N", help=f"so many ({LIMIT}, or all of --from and --to)")
+    parser.add_argument("--limit", type=positive, metavar="N", help=f"so many ({LIMIT}, or all of --from and --to)")
     add_json(parser, "an object for each intent")
 
 

@@ -54,6 +54,8 @@ def _run(given: list[str]) -> int:
 
 def _words(error: BaseException) -> str:
     """An error of ours says it all; one of the system's names its file."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "there was no room in time, and nothing was submitted; try again, or wait longer with --timeout"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; mend that, and run the command again"

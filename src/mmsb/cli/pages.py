@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from mmsb.cli.command import Command, add_data, add_json
+from mmsb.cli.command import Command, add_data, add_json, positive
 from mmsb.cli.exits import Exit
 from mmsb.cli.past_rows import CHANGE_HEAD, change_json, change_row
 from mmsb.cli.screen import Screen
@@ -122,7 +122,7 @@ def _add_get(parser: ArgumentParser) -> None:
 
 def _add_history(parser: ArgumentParser) -> None:
     _add_key(parser)
-    parser.add_argument("--limit", type=int, default=LIMIT, metavar="N", help=f"so many changes ({LIMIT})")
+    parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N", help=f"so many changes ({LIMIT})")
     add_json(parser, "an object for each change, the newest first")
 
 

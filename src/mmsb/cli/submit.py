@@ -28,6 +28,8 @@ def submit(asked: Namespace, screen: Screen) -> int:
             "expected one intent, as in `mmsb submit DATA Transfer src=1 dst=2 amount=10`, or lines with --jsonl FILE, "
             f"found {'neither' if asked.type is None else 'both'}"
         )
+    if asked.timeout is not None and asked.timeout <= 0:
+        raise InvalidValue(f"--timeout: expected more than 0 seconds, found {asked.timeout:g}; leave it out to wait")
     if asked.jsonl is not None:
         from mmsb.cli.lines import submit_lines  # loads asyncio's clients, and NumPy
 
