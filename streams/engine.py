@@ -101,18 +101,26 @@ class Engine:
     ) -> None:
         """Let all that was submitted settle, then close; raises what stopped the engine, if something did."""
         assert self._running is not None, "it was entered"
-        assert self._lock is not None, "it was entered"
         try:
             await self._settle_all(self._running)
         finally:
             self._running.cancel()
             with suppress(asyncio.CancelledError):
                 await self._running
+            await self._close()
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    async def _close(self) -> None:
+        """Leave what was accepted durable, and nothing open."""
+        assert self._lock is not None, "it was entered"
+        try:
+            if self._failure is None:
+                await asyncio.gather(*(partition.make_durable() for partition in self._partitions))
+        finally:
             await asyncio.gather(*(partition.close() for partition in self._partitions))
             self._routing.close()
             self._lock.close()
-        if self._failure is not None and error is None:
-            raise self._failure
 
     # Running
 

@@ -17,7 +17,7 @@ from mmsb.processors.intake import read_batches
 from mmsb.processors.machine import Outcome
 from mmsb.processors.receipts import Receipts, concat_receipts, receipts_of
 from mmsb.processors.writer import Entry
-from mmsb.schemas.errors import OutcomeUnknown
+from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
 from mmsb.schemas.ids import source_of_follow_up
 from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.schemas.statuses import Status
@@ -67,7 +67,7 @@ class Partition:
         self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
         self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
         self._waiting: deque[Ticket] = deque()  # logged, or about to be, and not settled, in the order of offsets
-        self._failure: OutcomeUnknown | None = None
+        self._failure: EnvironmentFailed | None = None
         self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:
             self.new_follow_ups.set()
@@ -125,7 +125,9 @@ class Partition:
     async def _step_batch(self, batch: bytes | memoryview, first: int) -> int:
         """Step the records from an offset on; gives the offset after the last."""
         async with self._machine:
+            self.reads.at_boundary = False
             stepped = await self._stepper.run(self._step, batch, first)
+            self.reads.at_boundary = True
         for block in stepped:
             await self._blocks.put(block)
         _, last, _ = stepped[-1]
@@ -215,8 +217,10 @@ class Partition:
             await self._appender.run(self._sync_both)
 
     def _sync_both(self) -> None:
-        self.opened.intents.sync()
-        self.opened.tlog.sync()
+        opened = self.opened
+        opened.intents.sync()
+        opened.tlog.sync()
+        opened.mark.write(Durable(opened.intents.durable, opened.tlog.durable))
 
     async def read_follow_ups(self, offset: int) -> list[FollowUpRow]:
         """Those of the block at a TLog offset."""
@@ -256,19 +260,22 @@ class Partition:
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
-        self._failure = unknown = OutcomeUnknown(
+        unknown = OutcomeUnknown(
             f"partition {self.number} stopped ({error}): what was submitted may be in the log or not; after the next "
             "start submit it again with the same id"
         )
         self.inbox.fail(unknown)
         while self._waiting:
             self._waiting.popleft().fail(unknown)
-        self.settled.fail(unknown)
-        self._tlog.fail(unknown)
+        self._failure = EnvironmentFailed(f"partition {self.number} stopped ({error}); start it again")
+        self.settled.fail(self._failure)
+        self._tlog.fail(self._failure)
 
     async def close(self) -> None:
-        """Once its stages have ended: wait for the threads, and leave nothing open."""
+        """Once its stages have ended: wait for the threads, and leave nothing open. Whoever comes now is too late."""
         await self.events.close(self._failure)
+        if self._failure is None:
+            self.fail(EnvironmentFailed("it was closed"))
         await self.past.close()
         for worker in (self._logger, self._stepper, self._appender, self._reader):
             await worker.run(_nothing)  # what it was asked before is done when this is

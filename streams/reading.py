@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeVar, cast
 
+from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.arrays import ArrayState
 from mmsb.state.page_copy import PageCopy
 from mmsb.state.page_fold import PageFold
@@ -42,15 +43,22 @@ class Reads:
         self._reader = reader
         self._settled = settled
         self._tlog = tlog
+        self.at_boundary = True  # False while a batch is stepped, and for ever if that was cut short
 
     @property
     def _state(self) -> ArrayState:
         return cast(ArrayState, self._opened.writer.fold.state)
 
+    def _boundary(self) -> int:
+        """The last intent whose effects the pages have, all of them."""
+        if not self.at_boundary:
+            raise EnvironmentFailed("the engine has stopped while it stepped; start it again")
+        return self._opened.writer.machine.settled
+
     async def get(self, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
         """Epoch and body of each page."""
         async with self._machine:
-            boundary = self._opened.writer.machine.settled
+            boundary = self._boundary()
             found = [self._state.pages.get(page) for page in pages]
         await self._settled.reach(boundary)
         return found
@@ -58,7 +66,7 @@ class Reads:
     async def scan(self, type_id: int) -> AsyncIterator[list[StoredPage]]:
         """All pages of a type, in the order of their keys."""
         async with self._machine:
-            boundary = self._opened.writer.machine.settled
+            boundary = self._boundary()
             copied = await self._stepper.run(self._copy_pages, type_id)
         await self._settled.reach(boundary)
         if copied is not None:
@@ -72,6 +80,7 @@ class Reads:
     async def page_counts(self) -> dict[str, int]:
         """How many pages there are of each type."""
         async with self._machine:
+            self._boundary()
             types = self._state.array_pages.types
             return {
                 layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
@@ -99,7 +108,7 @@ class Reads:
 
     async def cut(self) -> Cut:
         async with self._machine:
-            settled = self._opened.writer.machine.settled
+            settled = self._boundary()
             fold = PageFold.beside(self._opened.writer.fold)
             await self._stepper.run(fold.own_pages)
         return Cut(fold, settled)

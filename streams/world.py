@@ -25,7 +25,7 @@ class Worker(Protocol):
     """A long-lived thread that does one thing after another, in the order in which it was asked."""
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Have it call the function. If the caller is cancelled, it still does, and nobody hears of it."""
+        """Have it call the function. If the caller is cancelled it may do so still, and nobody hears of it."""
         ...
 
     def close(self) -> None:
