@@ -75,6 +75,18 @@ def test_lines_are_logged_as_they_are_and_garbage_settles(ask, served, tmp_path)
     assert again[100]["why"].startswith("the record is no intent")
 
 
+def test_what_is_too_long_for_a_line_ends_them_when_those_before_it_have_settled(ask, served, tmp_path):
+    file = tmp_path / "lines.jsonl"
+    line = '{"@type": "Deposit", "account": 901, "amount": 1}\n'
+    file.write_text(line + "x" * 300_000 + "\n" + line + "x" * 600_000 + "\n" + line)
+
+    code, out, err = ask("submit", served, "--jsonl", file)
+
+    assert code == Exit.CALLER
+    assert [line.split() for line in out.splitlines()[1:3]] == [["applied", "2"], ["rejected", "intent_too_large", "1"]]
+    assert "line 4 has more than 524,288 bytes" in err
+
+
 def test_lines_come_from_standard_input_too(served):
     done = mmsb("submit", served, "--jsonl", "-", stdin='{"@type": "Deposit", "account": 900, "amount": 1}\n')
 

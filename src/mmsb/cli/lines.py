@@ -76,6 +76,8 @@ class Lines:
         self._progress = progress
         self._file = file
         self._rest = b""  # of a line whose end was not read yet
+        self._read_count = 0
+        self._too_long: InvalidValue | None = None  # after the lines before it have settled
         self._on_the_way: deque[asyncio.Future[Receipt]] = deque()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._settled = 0
@@ -94,6 +96,8 @@ class Lines:
                     self._take_settled(door)
                 while self._on_the_way:
                     await self._take(door)
+                if self._too_long is not None:
+                    raise self._too_long
         except (OutcomeUnknown, EnvironmentFailed) as error:
             raise self._unknown(error) from error
         finally:
@@ -103,16 +107,22 @@ class Lines:
 
     def _read(self) -> list[bytes] | None:
         """The lines that are there by now; None at the end."""
+        if self._too_long is not None:
+            return None
         data = self._file.read1(READ_BYTES)
         if not data:
             last, self._rest = self._rest, b""
             return [last] if last else None
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE_BYTES_MAX:
-            raise InvalidValue(
-                f"line {self._settled + len(self._on_the_way) + len(lines) + 1} has more than {LINE_BYTES_MAX} bytes; "
-                "an intent has one line of its own: look whether this is a file of such lines"
+        sizes = (len(line) for line in (*lines, self._rest))
+        too_long = next((at for at, size in enumerate(sizes) if size > LINE_BYTES_MAX), None)
+        if too_long is not None:
+            self._too_long = InvalidValue(
+                f"line {self._read_count + too_long + 1} has more than {LINE_BYTES_MAX:,} bytes; those before it were "
+                "submitted: look whether this is a file with an intent in each line"
             )
+            return lines[:too_long]
+        self._read_count += len(lines)
         return lines
 
     async def _put(self, door: Door, line: bytes) -> None:
