@@ -7,6 +7,7 @@ Partition 0 is made first and names the others' count and log id, so that a cras
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Engine:
         self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
         self._started = self._world.seconds()
         self._running = asyncio.create_task(self._run())
+        gc.freeze()  # a full collection that walks all modules and compiled code stops the event loop for 0.1 s
         return self
 
     async def __aexit__(
@@ -118,6 +120,7 @@ class Engine:
             if self._failure is None:
                 await asyncio.gather(*(partition.make_durable() for partition in self._partitions))
         finally:
+            gc.unfreeze()
             await asyncio.gather(*(partition.close() for partition in self._partitions))
             self._routing.close()
             self._lock.close()
