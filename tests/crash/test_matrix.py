@@ -89,6 +89,7 @@ def test_intents_written_not_durable_torn(nursery: Nursery, tmp_path: Path) -> N
     assert all(outcome.status_name == "duplicate" for outcome in judged.outcomes[logged:]), again_asked
 
 
+@pytest.mark.guards(4)
 @pytest.mark.parametrize("step", ["intents written", "intents synced", "stepped"])
 def test_intents_there_and_not_settled(nursery: Nursery, tmp_path: Path, step: str) -> None:
     """Not durable yet but whole, durable, stepped with nothing appended: stepped (again) by the next reign."""

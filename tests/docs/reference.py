@@ -52,8 +52,9 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "Bundle", "build", "build_folding", "Compiled", "Genesis", "Writer", "Entry", "Machine", "Outcome", "Fold",
             "ArrayFold", "Verdict", "Discarded", "PartitionState", "ArrayState", "Migration", "Step", "pack",
-            "pack_json", "Metadata", "Record", "Records", "encode_batch", "decode_batch", "decode_batches", "read_batches",
-            "Delta", "DeltaKind", "DeltaStatus", "DeltaVerdict", "unpack_delta", "validate_delta", "Event", "events_of",
+            "pack_json", "Metadata", "Record", "Records", "encode_batch", "decode_batch", "decode_batches",
+            "read_batches", "Delta", "DeltaKind", "DeltaStatus", "DeltaVerdict", "unpack_delta",
+            "validate_delta", "Event", "events_of",
         ),
     ),
     "Errors": (
@@ -75,7 +76,7 @@ def reference() -> str:
         "those.",
     ]
     for group, (text, names) in GROUPS.items():
-        parts += [f"## {group}", _filled(text)]
+        parts += [f"## {group}", filled(text)]
         for name in names:
             parts += _name(name)
     return "\n\n".join(parts) + "\n"
@@ -89,7 +90,7 @@ def undocumented() -> list[str]:
 def _name(name: str) -> list[str]:
     value = getattr(mmsb, name)
     if name in VALUES:
-        return [f"### {name}", _filled(VALUES[name])]
+        return [f"### {name}", filled(VALUES[name])]
     if not inspect.isclass(value):
         return [f"### {name}", f"`{_signature(value, name)}`", *_paragraphs(_own_doc(value))]
     lines = [f"### {name}"]
@@ -189,11 +190,11 @@ def _paragraphs(doc: str) -> list[str]:
         if lines[0].startswith(">>> "):
             found += [f"`{line.removeprefix('>>> ')}`" for line in lines]
         else:
-            found.append(_filled(paragraph))
+            found.append(filled(paragraph))
     return found
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
     return textwrap.fill(" ".join(text.split()), WIDTH, break_on_hyphens=False, break_long_words=False)
 
 

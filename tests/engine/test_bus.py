@@ -100,6 +100,7 @@ def test_a_read_follows_what_was_settled_before_it(start: Any) -> None:
     run(main())
 
 
+@pytest.mark.guards(4)
 def test_logged_comes_before_settled_and_leaving_waits_for_both(start: Any) -> None:
     async def main() -> None:
         async with start() as bank:

@@ -16,6 +16,7 @@ def lint_imports(tree: Path):
     return run(tool("lint-imports"), "--no-cache", cwd=tree, env={"PYTHONPATH": str(tree / "src")})
 
 
+@pytest.mark.guards(1, 6, 7)
 @pytest.mark.parametrize(
     ("folder", "statement", "named"),
     [
@@ -45,6 +46,7 @@ def test_a_forbidden_import_in_a_nested_module_is_refused_by_name(tmp_path, fold
     assert named in " ".join(result.stdout.split()), result.stdout
 
 
+@pytest.mark.guards(1, 6, 7)
 def test_an_unplanted_copy_keeps_every_contract(tmp_path):
     result = lint_imports(copy_code(tmp_path))
 

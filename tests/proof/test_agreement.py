@@ -25,6 +25,7 @@ def test_seeds_that_failed_once_agree(seed: int) -> None:
     check_seed(seed)
 
 
+@pytest.mark.guards(5)
 @pytest.mark.parametrize("start", SEEDS)
 def test_machine_fold_and_model_agree_whatever_the_batch_size(start: int) -> None:
     for seed in range(start, start + 25):

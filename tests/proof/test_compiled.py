@@ -47,6 +47,7 @@ def records_settled(said: str) -> int:
     return int(found[1])
 
 
+@pytest.mark.guards(5)
 def test_random_applications_agree_with_the_model_in_generated_code() -> None:
     """A floor of records, beyond what each seed asks for: the proof cannot become one about the interpreter.
 
@@ -74,6 +75,7 @@ def test_really_compiled_applications_agree_with_the_model(seed: int, flags: dic
     assert records_settled(said) >= 50
 
 
+@pytest.mark.guards(5)
 @pytest.mark.parametrize("flags", FLAGS)
 def test_the_bank_settles_the_same_compiled_and_interpreted(flags: dict[str, str]) -> None:
     said = child(flags, "tests.proof.compiled_bank", "16000")

@@ -44,6 +44,7 @@ def check_folding(seed: int, cut: int) -> None:
     folds[1].state.check()
 
 
+@pytest.mark.guards(3, 5)
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("start", SEEDS)
 def test_logs_of_random_applications_are_folded_alike(start: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:

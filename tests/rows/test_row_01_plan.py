@@ -1,10 +1,13 @@
 """Row 1: an intent class with query, predicate, delta and metadata is the plan; a bad argument moves nothing."""
 
+import pytest
+
 import mmsb
 from examples.bank import Account, Deposit, Transfer
 from tests.rows.bank import rich
 
 
+@pytest.mark.guards(4)
 def test_a_plan_has_four_parts_and_leaves_the_state_alone():
     log = rich()
     before = log.digest

@@ -122,6 +122,7 @@ def test_a_pattern_gives_what_it_says_twice_and_alike(name):
     assert one.replay().digest.pack() == one.digest
 
 
+@pytest.mark.guards(2)
 @pytest.mark.parametrize("name", PATTERNS)
 def test_lowering_twice_gives_equal_output_and_leaves_the_state_untouched(name):
     log = prepared()

@@ -7,6 +7,7 @@ from examples.bank import Account, Deposit
 from tests.rows.bank import rich
 
 
+@pytest.mark.guards(2)
 def test_assigning_to_what_a_query_read_raises_and_leaves_no_record():
     log = rich()
     length, digest = len(log.tlog), log.digest

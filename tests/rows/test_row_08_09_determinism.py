@@ -23,6 +23,7 @@ def traffic(count: int) -> list[bytes]:
     return values
 
 
+@pytest.mark.guards(2)
 def test_what_reasoning_reads_cannot_be_written():
     log = rich()
 
@@ -32,6 +33,7 @@ def test_what_reasoning_reads_cannot_be_written():
     assert log.machine.state.recompute_digest() == log.machine.state.digest == log.writer.fold.digest
 
 
+@pytest.mark.guards(5)
 def test_one_digest_at_every_batch_size():
     values = traffic(600)
     digests: set[bytes] = set()
@@ -49,6 +51,7 @@ def test_one_digest_at_every_batch_size():
     assert {mmsb.Status.APPLIED, mmsb.Status.REJECTED, mmsb.Status.DUPLICATE} == set(*statuses)
 
 
+@pytest.mark.guards(3)
 def test_a_page_that_changes_without_a_delta_is_found():
     log = rich()
     [page, *_] = log.pages()
@@ -62,6 +65,7 @@ def test_a_page_that_changes_without_a_delta_is_found():
         log.machine.state.check()
 
 
+@pytest.mark.guards(3)
 def test_a_block_over_a_damaged_page_stops_the_fold():
     log = rich()
     [(type_id, key), *_] = log.pages()

@@ -1,0 +1,45 @@
+"""The seven rules have their guards, and docs/compliance.md lists exactly these."""
+
+import pytest
+
+from tests.docs.compliance import PAGE, RULES, compliance, guards
+from tests.project.tree import ROOT
+
+FOUND = list(guards(ROOT / "tests"))
+
+
+def test_the_page_lists_the_guards_that_there_are():
+    assert PAGE.read_text("utf-8") == compliance(FOUND), "run `python -m tests.docs.compliance`"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_its_guards_a_rule_has_no_page(rule):
+    rest = [guard for guard in FOUND if rule not in guard.rules]
+
+    with pytest.raises(LookupError, match=rf"rule {rule},"):
+        compliance(rest)
+
+
+def test_a_guard_that_is_gone_is_missed():
+    pages = {compliance([guard for guard in FOUND if guard != gone]) for gone in FOUND if len(gone.rules) == 1 and (
+        sum(gone.rules[0] in guard.rules for guard in FOUND) > 1
+    )}  # fmt: skip
+
+    assert pages
+    assert compliance(FOUND) not in pages
+
+
+def test_markers_are_found_where_they_stand(tmp_path):
+    folder = tmp_path / "tests"
+    folder.mkdir()
+    (folder / "test_some.py").write_text(
+        "import pytest\n\n\n@pytest.mark.guards(2, 5)\n@pytest.mark.slow\ndef test_it(): ...\n\n\ndef test_no(): ...\n"
+    )
+
+    [guard] = guards(folder)
+    assert (guard.file, guard.test, guard.rules) == ("tests/test_some.py", "test_it", (2, 5))
+
+
+def test_a_rule_that_is_none_is_refused(tmp_path):
+    with pytest.raises(LookupError, match="rules \\[8\\]"):
+        compliance([*FOUND, FOUND[0].__class__("tests/test_some.py", "test_it", (8,))])
