@@ -124,6 +124,26 @@ def test_code_that_cannot_work_is_named_with_its_line(tmp_path):
     assert len(done.stderr.splitlines()) <= 2
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import mmsb\n\napp = mmsb.App('shop'\n", "shop.py:3: SyntaxError: "),
+        ("import mmsb\n\napp = mmsp.App('shop')\n", "shop.py:3: NameError: name 'mmsp' is not defined"),
+        ("import mmsb\nimport shops\n", "shop.py:2: ModuleNotFoundError: No module named 'shops'"),
+        ("import mmsb\na = mmsb.App('a')\nb = mmsb.App('b')\n", "and it has a, b; name one: "),
+    ],
+)
+def test_code_that_does_not_load_is_no_bug_of_ours(ask, tmp_path, source, words):
+    code = tmp_path / "shop.py"
+    code.write_text(source)
+
+    done, out, err = ask("run", code, "--data", tmp_path / "data")
+
+    assert (done, out) == (Exit.CALLER, "")
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_disk_that_takes_no_more_ends_the_owner_with_the_cause(tmp_path):
     """A file may grow to 64 KB: what the system says then is not `disk full`, and what follows from it is the same."""
     command = 'ulimit -f 64; exec "$0" -m mmsb run examples.bank:app --interpreted --data "$1" --json'

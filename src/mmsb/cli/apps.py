@@ -3,18 +3,24 @@
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 from mmsb.app import App
-from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.errors import InvalidDefinition, InvalidValue, MmsbError
 
 HINT = "write MODULE:NAME as in `examples.bank:app`, or path/to/file.py"
 
 
 def load_app(spelled: str) -> App:
     where, _, name = spelled.partition(":")
-    module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    try:
+        module = _load_file(Path(where)) if where.endswith(".py") else _load_module(where)
+    except MmsbError:
+        raise
+    except Exception as error:
+        raise InvalidDefinition(f"{_place(error)}: {type(error).__name__}: {error}; mend the code") from error
     if name:
         return _checked(spelled, module, name)
     apps = {known: value for known, value in vars(module).items() if isinstance(value, App)}
@@ -22,6 +28,14 @@ def load_app(spelled: str) -> App:
         found = f"it has {', '.join(apps)}" if apps else "it has none"
         raise InvalidValue(f"{spelled}: expected one mmsb.App in this module, and {found}; name one: {where}:NAME")
     return next(iter(apps.values()))
+
+
+def _place(error: Exception) -> str:
+    """The line of the code being loaded at which it went wrong."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 def _checked(spelled: str, module: ModuleType, name: str) -> App:
@@ -37,14 +51,22 @@ def _checked(spelled: str, module: ModuleType, name: str) -> App:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise InvalidValue(f"{path}: expected a Python file, found none; {HINT}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(_free_name(path), path)
     if spec is None or spec.loader is None:
         raise InvalidValue(f"{path}: expected a Python file; {HINT}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # classes look their module up by its name
+    sys.modules[spec.name] = module  # classes look their module up by its name
     sys.path.insert(0, str(path.parent))  # as `python path/to/file.py` does
     spec.loader.exec_module(module)
     return module
+
+
+def _free_name(path: Path) -> str:
+    """The file's own name, unless another module has it."""
+    name = path.stem
+    while name in sys.modules:
+        name += "_"
+    return name
 
 
 def _load_module(name: str) -> ModuleType:
