@@ -157,7 +157,7 @@ async def main() -> None:
     begun = time.monotonic()
     say(f"A bank of {ACCOUNTS:,} accounts over {DATA}, which is made anew.")
     make_folder()
-    say("Its code is being compiled; that takes some seconds, and none the next time.")
+    say("Its code is being compiled: up to half a minute the first time, and a moment from then on.")
     async with app.run(data=DATA) as bank:
         await open_accounts(bank)
         say(f"\nThe first part: {TRANSFERS:,} transfers in {CALLS} calls. Each is on the disk before it counts.")
