@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+from tests.docs.limits import with_limits
 from tests.docs.reference import reference
 from tests.project.tree import ROOT
+
+DOCS = ROOT / "docs"
 
 
 def generated() -> dict[Path, str]:
     """What each of them has to hold."""
-    return {ROOT / "docs" / "reference.md": reference()}
+    operations = DOCS / "operations.md"
+    return {DOCS / "reference.md": reference(), operations: with_limits(operations.read_text("utf-8"))}
 
 
 if __name__ == "__main__":
