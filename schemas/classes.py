@@ -174,7 +174,8 @@ def intent_layout_of(cls: object) -> Any:
 
 
 def _shown(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    name: str | None = getattr(value, "__name__", None)
+    return repr(value) if name is None else f"the class {name}"
 
 
 def epoch_of(page: Page) -> int:
