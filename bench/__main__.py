@@ -11,12 +11,13 @@ from bench import gate, page
 from bench.figures import disagreements
 from bench.harness import StagesDoNotAddUp
 
+LONG = ("soak",)  # only when asked for by name
 NAMES = sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
 EPILOG = f"""\
 names: {", ".join(NAMES)}
 
-  python -m bench                  everything, each in a process of its own
+  python -m bench                  everything but {", ".join(LONG)}, each in a process of its own
   python -m bench core             one of them
   python -m bench core --twice     run it twice: exit status 1 unless both agree within the printed spread
   python -m bench page             write docs/benchmarks.md again from bench/results/
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
         return 2
     if len(names) == 1 and not asked.twice:
         return run_here(names[0])
-    return max([_run_apart(name, asked.twice) for name in names or NAMES])
+    return max([_run_apart(name, asked.twice) for name in names or [name for name in NAMES if name not in LONG]])
 
 
 def _parser() -> argparse.ArgumentParser:

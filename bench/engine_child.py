@@ -1,11 +1,11 @@
 """What bench_engine.py and bench_soak.py run in processes of their own: `python -m bench.engine_child WHAT FOLDER`.
 
-    one FOLDER              start, settle one intent, and say so
+    one FOLDER              start, settle one intent, and say so at once
     fold FOLDER             start on the logs that are there, and stay idle for a moment
     load FOLDER SECONDS     a steady load; memory every second of it
     serve FOLDER            be the owner until it is told to stop
 
-Each prints JSON when it is done; `serve` first a line when it is ready.
+Each prints JSON when it is done; `one` and `serve` first a line when they are ready.
 """
 
 import asyncio
@@ -30,22 +30,22 @@ SINGLES: Final = 50  # and so many one by one
 
 
 def run_child(what: str, folder: Path, *more: object) -> dict[str, Any]:
-    """One of these, to its end; `all` is how long it took, from the outside."""
-    started = time.perf_counter()
+    """One of these, to its end."""
     command = _command(what, folder, more)
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT, env=_environment())
-    return {**json.loads(done.stdout), "all": time.perf_counter() - started}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 @contextmanager
-def serving(folder: Path) -> Generator[None]:
-    """Another process owns the folder meanwhile."""
-    command = _command("serve", folder, ())
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=_environment()) as child:
+def ready(what: str, folder: Path) -> Generator[float]:
+    """Another process owns the folder meanwhile; gives the seconds from its start until it said that it is ready."""
+    started = time.perf_counter()
+    with subprocess.Popen(_command(what, folder, ()), stdout=subprocess.PIPE, cwd=ROOT, env=_environment()) as child:
         try:
             assert child.stdout is not None, "it is a pipe"
             assert child.stdout.readline().decode().strip() == READY, "it says why not, on its standard error"
-            yield
+            yield time.perf_counter() - started
         finally:
             child.terminate()
             child.communicate()
@@ -63,8 +63,9 @@ async def one(folder: Path) -> dict[str, Any]:
     from bench.bank import Deposit, app
 
     async with app.run(data=folder) as bus:
-        receipt = await bus.submit(Deposit(account=1, amount=1))
-    return {"offset": receipt.offset}
+        await bus.submit(Deposit(account=1, amount=1))
+        print(READY, flush=True)
+    return {}
 
 
 async def fold(folder: Path) -> dict[str, Any]:

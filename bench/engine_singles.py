@@ -11,7 +11,7 @@ import numpy as np
 import mmsb
 from bench.bank import Account, Transfer, app
 from bench.engine_bank import ACCOUNTS, check_money, draw, open_accounts, transfer
-from bench.engine_child import serving
+from bench.engine_child import ready
 from bench.engine_loads import Latencies, Syncs, concurrent, events, one_by_one, open_loop, repeated
 from bench.figures import Figure, figure
 from bench.harness import progress, show
@@ -48,7 +48,7 @@ async def in_process(data: Path) -> list[Figure]:
 
 async def through_the_socket(data: Path) -> list[Figure]:
     """Another process owns the folder; this one is its client."""
-    with serving(data):
+    with ready("serve", data):
         async with mmsb.connect(data, app) as bus:
             source = await _ready(bus)
             found = await _concurrent(bus, source, " through the socket", None, None)
