@@ -125,6 +125,7 @@ def _memory() -> dict[str, int]:
     from mmsb.state.arrays import ArrayState
     from mmsb.streams.stats import resident_bytes
 
+    gc.unfreeze()  # the engine has hidden what is there to stay
     [state] = [found for found in gc.get_objects() if isinstance(found, ArrayState)]
     return {"idle": resident_bytes(), **state_bytes(state)}
 
