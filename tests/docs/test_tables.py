@@ -37,12 +37,20 @@ def test_the_layers_are_those_of_the_import_contract():
 
 
 def test_every_module_of_the_picture_exists():
-    [picture, *_] = [block for block in re.findall(r"```\n(.*?)```", ARCHITECTURE, re.DOTALL) if "┌" in block]
-    named = set(re.findall(r"\w+\.py|\w+/", picture))
+    pictures = [block for block in re.findall(r"```\n(.*?)```", ARCHITECTURE, re.DOTALL) if "┌" in block]
+    named = set(re.findall(r"(?:\w+/)*\w+(?:\.py|/)", "".join(pictures)))
 
-    assert len(named) > 15
+    assert len(named) > 25
     for name in named:
         assert any((ROOT / folder / name).exists() for folder in (".", *CODE_FOLDERS)), name
+
+
+def test_every_method_that_an_invariant_names_exists():
+    rows = table(ARCHITECTURE, "invariant", "asserted in")
+    source = "\n".join(path.read_text("utf-8") for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+    for name in re.findall(r"`[A-Z]\w+\.(\w+)(?:\(\))?`", "".join(row[1] for row in rows)):
+        assert re.search(rf"def {name}\b", source), name
 
 
 def test_the_limits_are_those_of_the_code():
