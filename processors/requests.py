@@ -30,13 +30,13 @@ def pack(
 ) -> bytes:
     """A packed intent. The same `id` is applied once within the dedupe window; so is a `number` of a `source`."""
     layout, arguments = _packed(request)
-    about = metadata(actor, reason, correlation, causation, trace)
+    silent = actor is reason is correlation is causation is trace is None
     return pack_intent(
         layout.type_id,
         arguments,
         id=None if id is None else make_id(id),
         source=_outside(source, number),
-        metadata=about.pack(),
+        metadata=b"" if silent else metadata(actor, reason, correlation, causation, trace).pack(),
     )
 
 

@@ -54,9 +54,11 @@ class Integer:
     def pack(self, value: object) -> bytes:
         if not isinstance(value, int) or isinstance(value, bool):
             raise InvalidValue(f"expected an integer, found {value!r}")
-        if not self.minimum <= value <= self.maximum:
-            raise InvalidValue(f"expected {self.spelling}, {self.minimum} to {self.maximum}, found {value}")
-        return value.to_bytes(self.size, "little", signed=self.signed)
+        try:
+            return value.to_bytes(self.size, "little", signed=self.signed)
+        except OverflowError:
+            wanted = f"{self.spelling}, {self.minimum} to {self.maximum}"
+            raise InvalidValue(f"expected {wanted}, found {value}") from None
 
     def unpack(self, data: bytes) -> int:
         return int.from_bytes(data, "little", signed=self.signed)
