@@ -102,9 +102,9 @@ def _name(name: str) -> list[str]:
 
 
 def _own_doc(value: Any) -> str:
-    """Not one that is inherited."""
-    doc = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
-    return inspect.cleandoc(doc or "")
+    """Not one that is inherited, nor the signature that a dataclass gets for want of one."""
+    doc = inspect.cleandoc((vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__) or "")
+    return "" if inspect.isclass(value) and doc.startswith(f"{value.__name__}(") else doc
 
 
 def _says_how_to_make_it(value: type[Any]) -> bool:

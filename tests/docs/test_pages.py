@@ -26,6 +26,17 @@ def test_what_a_page_shows_runs_and_prints_what_it_says(path, tmp_path):
     run_page(str(path.relative_to(ROOT)), path.read_text("utf-8"), tmp_path)
 
 
+def test_the_first_program_finds_what_it_left(tmp_path):
+    [program] = blocks(text_of("README.md"), "python")
+    (tmp_path / "first.py").write_text(program, "utf-8")
+
+    first, second = (run(sys.executable, "first.py", cwd=tmp_path).stdout.splitlines()[0] for _ in range(2))
+
+    assert first == "70"
+    assert second == "140"
+    assert f"the balance is then {second}" in " ".join(text_of("README.md").split())
+
+
 def test_every_block_runs_or_is_held_against_the_code():
     for path in PAGES:
         for block in blocks_of(path.read_text("utf-8")):
