@@ -169,7 +169,8 @@ def page_layout_of(cls: object) -> Any:
 def intent_layout_of(cls: object) -> Any:
     """The layout of what must be a declared intent class."""
     if not isinstance(cls, type) or not issubclass(cls, Intent):
-        raise InvalidValue(f"expected an intent class, such as Transfer, found {_shown(cls)}")
+        found = _shown(cls)  # pyright: ignore[reportUnknownArgumentType] - whatever it is
+        raise InvalidValue(f"expected an intent class, such as Transfer, found {found}")
     return layout_of(cls)
 
 
