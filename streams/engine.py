@@ -3,7 +3,7 @@
     folder/lock        held by this process
     folder/0, 1, …     a partition each: intents/ tlog/ mark
 
-Partition 0 is made first and names the others' count and log id, so that a crash in between is mended by going on.
+How they are made and opened is in streams/starting.py.
 """
 
 import asyncio
@@ -21,17 +21,18 @@ from mmsb.processors.bundle import Bundle
 from mmsb.processors.compiled import Compiled
 from mmsb.processors.receipts import Receipts, spread_receipts
 from mmsb.processors.routing import Router
-from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.building import build, build_folding
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.folder import Progress
-from mmsb.streams.opening import Code, Opened, Wanted, make_folders, open_partition
+from mmsb.streams.opening import Code, Opened, Wanted, make_folders
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change
 from mmsb.streams.relay import Relay
+from mmsb.streams.starting import open_partitions
 from mmsb.streams.stats import Stats, resident_bytes
 from mmsb.streams.submitting import submit, submit_many, submit_nowait
 from mmsb.streams.tickets import Receipt, Until
@@ -128,29 +129,15 @@ class Engine:
     # Running
 
     async def _open(self) -> list[Opened]:
-        """All partitions: the first, which knows how many there are, and then the others at once."""
-        settings, app = self._settings, self._bundle.app
-        opener = self._world.worker("open")
-        opened: list[Opened] = []
+        settings = self._settings
+        compiler = self._world.worker("compile")
         try:
-            code = await opener.run(self._code)
-            self._compiled = code.compiled
-            wanted = Wanted(app, 0, settings.partitions, settings.window)
-            opened.append(await opener.run(open_partition, self._world, self._folder / "0", wanted, code, self._tell))
-            genesis = opened[0].writer.fold.genesis
-            self._check_folders(genesis.partition_count)
-            others = [
-                Wanted(app, number, genesis.partition_count, genesis.window, genesis.log_id)
-                for number in range(1, genesis.partition_count)
-            ]
-            opened += await self._open_others(others, code)
-        except BaseException:
-            for part in opened:
-                part.close()
-            raise
+            code = await compiler.run(self._code)
         finally:
-            opener.close()
-        return opened
+            compiler.close()
+        self._compiled = code.compiled
+        wanted = Wanted(self._bundle.app, 0, settings.partitions, settings.window)
+        return await open_partitions(self._world, self._folder, wanted, code, self._tell)
 
     def _code(self) -> Code:
         settings = self._settings
@@ -158,35 +145,6 @@ class Engine:
         if compiled is not None:
             build_folding()
         return Code(self._bundle, compiled, settings.durability, settings.dev)
-
-    async def _open_others(self, wanted: list[Wanted], code: Code) -> list[Opened]:
-        openers = [self._world.worker(f"open-{each.partition}") for each in wanted]
-        try:
-            found = await asyncio.gather(
-                *(
-                    opener.run(open_partition, self._world, self._folder / str(each.partition), each, code, self._tell)
-                    for opener, each in zip(openers, wanted, strict=True)
-                ),
-                return_exceptions=True,
-            )
-        finally:
-            for opener in openers:
-                opener.close()
-        opened = [part for part in found if isinstance(part, Opened)]
-        failures = [part for part in found if isinstance(part, BaseException)]
-        if failures:
-            for part in opened:
-                part.close()
-            raise failures[0]
-        return opened
-
-    def _check_folders(self, count: int) -> None:
-        numbers = [int(name) for name in self._world.files.names(self._folder) if name.isdecimal()]
-        if max(numbers, default=0) >= count:
-            raise CorruptState(
-                f"{self._folder}: expected partitions 0 to {count - 1}, found {max(numbers)} as well: folders were "
-                "mixed up; restore a good copy"
-            )
 
     async def _run(self) -> None:
         """All stages of all partitions: if one of them fails, all stop."""

@@ -1,6 +1,7 @@
 """Several partitions behind one door: intents find theirs, and follow-ups reach theirs exactly once, through kills."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import Coroutine
@@ -138,6 +139,41 @@ def test_partitions_of_another_folder_are_noticed(tmp_path: Path) -> None:
     (tmp_path / "saved").rename(tmp_path / "a" / "2")
     with pytest.raises(mmsb.CorruptState, match="expected partitions 0 to 1, found 2 as well"):
         run(main("a"))
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("0", "expected the TLog of partition 0, .*, found only those of 1, 2"),
+        ("0/*", "expected the TLog of partition 0, .*, found only those of 1, 2"),
+        ("1", "expected the TLogs of partitions 0 to 2, since intents are logged in partition 0, found none of 1"),
+        ("2/*", "expected the TLogs of partitions 0 to 2, since intents are logged in partition 0, found none of 2"),
+    ],
+)
+def test_a_partition_that_was_removed_is_not_made_anew(tmp_path: Path, gone: str, message: str) -> None:
+    async def main(**settings: Any) -> None:
+        async with app.run(data=tmp_path, interpreted=True, **settings) as bus:
+            await asyncio.gather(*(bus.submit(Open(number, 1, 1)) for number in range(20)))
+
+    run(main(partitions=3))
+    for path in tmp_path.glob(gone):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    left = sorted(tmp_path.rglob("*"))
+    for settings in ({}, {"partitions": 3}):
+        with pytest.raises(mmsb.CorruptState, match=message):
+            run(main(**settings))
+    assert sorted(path for path in tmp_path.rglob("*") if path not in left and path.suffix == ".log") == []
+
+
+def test_a_start_that_was_cut_short_before_all_partitions_were_made_goes_on(tmp_path: Path) -> None:
+    async def main() -> int:
+        async with app.run(data=tmp_path, partitions=3, interpreted=True) as bus:
+            return bus.door.about.partition_count
+
+    assert run(main()) == 3
+    for number in (1, 2):
+        shutil.rmtree(tmp_path / str(number))
+    assert run(main()) == 3
 
 
 @pytest.mark.slow

@@ -1,14 +1,16 @@
 """SIGTERM and SIGINT: what was submitted settles, the folder is closed, and the exit code says which it was."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from examples.bank import Account, app
+from examples.bank import Account, Deposit, app
 from tests.project.tree import ROOT
 
 
@@ -46,3 +48,18 @@ def test_a_program_that_knows_no_signals_is_closed_as_well(tmp_path: Path) -> No
     assert told
     assert asyncio.run(balance(tmp_path)) >= int(told[-1])
     assert not (tmp_path / "socket").exists()
+
+
+def test_a_start_that_is_given_up_leaves_no_file_open(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            await bank.submit_many(Deposit, {"account": range(20_000), "amount": [1] * 20_000})
+        await asyncio.sleep(0)
+        before = len(os.listdir("/proc/self/fd"))
+        for number in range(8):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.004 * number), app.run(data=tmp_path, interpreted=True):
+                    """It is open before its time is over."""
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    asyncio.run(main())
