@@ -22,7 +22,7 @@ class Server:
         self._door = door
         self._folder = folder
         self._about = b""
-        self._sessions: set[Session] = set()
+        self._sessions: dict[Session, None] = {}  # in the order of coming, so that a run can be repeated
         self._listener: asyncio.Server | None = None
 
     async def __aenter__(self) -> "Server":
@@ -49,8 +49,8 @@ class Server:
         refusal: MmsbError | None = None
         if len(self._sessions) >= CONNECTIONS_MAX:
             refusal = Overloaded(f"CONNECTIONS_MAX: {CONNECTIONS_MAX} clients are connected; close one, or share it")
-        session = Session(self._door, self._about, self._sessions.discard, refusal)
-        self._sessions.add(session)
+        session = Session(self._door, self._about, self._sessions.pop, refusal)
+        self._sessions[session] = None
         return session
 
 

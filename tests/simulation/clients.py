@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from mmsb.processors.batching import pack_columns
@@ -10,6 +11,7 @@ from mmsb.processors.requests import metadata, pack, pack_json
 from mmsb.schemas.classes import Intent, layout_of
 from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown, Overloaded
 from mmsb.streams.door import Door
+from mmsb.streams.serving.client import Remote
 from tests.simulation.apps import SimApp, pages_together
 from tests.simulation.claims import require
 from tests.simulation.court import Court
@@ -38,6 +40,7 @@ class Town:
     random: Random
     ids: list[str] = field(default_factory=list[str])  # used before
     count: int = 0
+    excused: bool = True  # whether something may go wrong now
 
     def tag(self) -> str:
         """Different each time: no two submissions have the same bytes."""
@@ -68,10 +71,10 @@ class Town:
 class Client:
     """One after another, it does what comes to its mind; ends when it has done enough, or the engine stops."""
 
-    def __init__(self, town: Town, door: Door, number: int) -> None:
+    def __init__(self, town: Town, door: Door, name: str) -> None:
         self._town = town
         self._door = door
-        self._name = f"client {number}"
+        self._name = name
         self._random = Random(town.random.getrandbits(64))
         self._pause = self._random.choice((0.0, 0.001, 0.02))
 
@@ -83,6 +86,7 @@ class Client:
                 await self._pick()()
         except GONE as error:
             self._note(f"stops: {type(error).__name__}: {error}")
+            require("nothing fails without a reason", self._town.excused, f"{self._name}: {error!r}")
 
     def _pick(self) -> Callable[[], Awaitable[None]]:
         return self._random.choices(
@@ -107,13 +111,18 @@ class Client:
         """Until it is settled, or logged, or it took too long."""
         self._expect(value)
         self._note(f"submits {value[-16:]!r}{' until logged' if logged else ''} timeout={timeout}")
-        court = self._town.court
+        court, loop = self._town.court, asyncio.get_running_loop()
+        started = loop.time()
         try:
             receipt = await self._door.submit(value, "logged" if logged else "settled", timeout)
         except OutcomeUnknown:
             self._note(f"{value[-16:]!r}: unknown")
-            if timeout is None:
+            if timeout is None or loop.time() < started + timeout:
                 raise
+        except EnvironmentFailed:
+            self._note(f"{value[-16:]!r}: not logged")
+            court.submitted[value] -= 1
+            raise
         except TimeoutError:
             self._note(f"{value[-16:]!r}: too late, and not logged")
             court.submitted[value] -= 1
@@ -133,6 +142,9 @@ class Client:
             self._note(f"{value[-16:]!r}: overloaded")
             self._town.court.submitted[value] -= 1
             return
+        except EnvironmentFailed:
+            self._town.court.submitted[value] -= 1
+            raise
         receipt = await future
         self._note(f"{value[-16:]!r}: {receipt}")
         self._town.court.partitions[receipt.partition].told_settled(receipt, value)
@@ -177,3 +189,21 @@ class Client:
         require("a page for each", len(found) == len(pages), f"{len(found)} for {len(pages)}")
         self._note(f"reads epochs {[page and page[0] for page in found]} of partition {partition}")
         judge.told_read(lower, dict(zip(pages, found, strict=True)))
+
+
+class Visitor:
+    """A client in another process: it has only the socket of the data folder."""
+
+    def __init__(self, town: Town, folder: Path, name: str, actions: int) -> None:
+        self._town = town
+        self._folder = folder
+        self._name = name
+        self._actions = actions
+
+    async def run(self) -> None:
+        try:
+            async with Remote(self._folder) as door:
+                await Client(self._town, door, self._name).run(self._actions)
+        except EnvironmentFailed as error:
+            self._town.trace.add(f"{self._name} finds nobody: {error}")
+            require("nothing fails without a reason", self._town.excused, f"{self._name}: {error!r}")

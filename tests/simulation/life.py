@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -10,13 +11,15 @@ from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse, Mm
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.engine import Engine
 from mmsb.streams.engine import Settings as EngineSettings
+from mmsb.streams.serving.server import Served
 from tests.simulation.apps import Bank, Post, SimApp
 from tests.simulation.cells import LIED, ZOMBIE, reached
 from tests.simulation.claims import require
-from tests.simulation.clients import Client, Town
+from tests.simulation.clients import Client, Town, Visitor
 from tests.simulation.court import Court
 from tests.simulation.loop import Crash
-from tests.simulation.running import limit, segments_of, states
+from tests.simulation.running import limit, segments_of, sockets_elsewhere, states
+from tests.simulation.wire import OUTSIDE
 from tests.simulation.world import SimFiles, SimWorld, Trace
 
 FOLDER = Path("/data")
@@ -62,11 +65,13 @@ class Life:
         self.durability = Durability.FSYNC
         self.crash_when_open = False
         self.opened = False
+        self.abroad = Random(f"abroad {seed}")  # what concerns other processes
+        self.visitors: list[asyncio.Task[None]] = []
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
     def run(self) -> None:
         """Raises Wrong if the engine does something that it must not; `trace` says how it came to that."""
-        with segments_of(self.settings.segment_bytes):
+        with segments_of(self.settings.segment_bytes), sockets_elsewhere():
             for number in range(self.random.randint(1, 5)):
                 self._process(f"process {number}", faults=True)
             self._process("in peace", faults=False)
@@ -78,8 +83,9 @@ class Life:
         random = self.random
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
-        world = SimWorld(Random(random.getrandbits(64)), self.files, set())
+        world = self._world(self.files)
         self.opened = self.crash_when_open = False
+        self.town.excused = world.loop.network.cuts = faults
         crash_after = self._inflict() if faults else None
         self.court.start(self.files, self.durability)
         engine = self._engine(world)
@@ -89,6 +95,7 @@ class Life:
                 world.loop.call_later(crash_after, self._crash, world)
             world.loop.run_until_complete(self._main(engine, world))
         except Crash:
+            self._outlive(world)
             crashed, power = True, random.random() < (0.7 if self.durability == Durability.PROCESS else 0.6)
         except EnvironmentFailed as error:
             require("it runs on" if self.opened else "it starts again", faults, f"the disk is sound, and: {error}")
@@ -116,7 +123,7 @@ class Life:
         assert path.suffix == ".log", "the last segment has no index yet"
         content = files.content(path)
         files.damage(path, content[: self.random.randrange(len(content))])
-        world = SimWorld(Random(self.random.getrandbits(64)), files, set())
+        world = self._world(files)
         try:
             world.loop.run_until_complete(self._open_only(world))
         except CorruptState as error:
@@ -126,6 +133,20 @@ class Life:
             require("it stops where the disk has lied", False, f"it started on {path}, which had been cut")
         finally:
             world.end()
+
+    def _world(self, files: SimFiles) -> SimWorld:
+        return SimWorld(Random(self.random.getrandbits(64)), files, set(), Random(self.abroad.getrandbits(64)))
+
+    def _outlive(self, world: SimWorld) -> None:
+        """Let whoever is connected hear what was on the way, and then of the end."""
+        world.loop.crash()
+        if self.visitors:
+            world.loop.run_until_complete(asyncio.wait(self.visitors))
+            self._end_visits()
+
+    def _end_visits(self) -> None:
+        for visitor in self.visitors:
+            visitor.result()
 
     async def _open_only(self, world: SimWorld) -> None:
         async with self._engine(world):
@@ -165,18 +186,29 @@ class Life:
         self.files.operations_left = self.random.randrange(self.random.choice((4, most)))
 
     async def _main(self, engine: Engine, world: SimWorld) -> None:
-        async with engine:
-            self.opened = True
-            for judge, state in zip(self.court.partitions, states(engine), strict=True):
-                self.trace.add(f"opened partition {judge.number}: {state}")
-                judge.opened(state)
-            if self.crash_when_open:
-                self._arm()
-            limit(engine, self.settings.in_flight_bytes)
-            await self._wake_zombie(world)
-            await self._clients(engine)
+        self.visitors = []
+        try:
+            async with Served(engine, FOLDER):
+                self._serve(engine)
+                await self._wake_zombie(world)
+                await self._clients(engine)
+                self.town.excused = True  # from now on whoever is connected hears that it ends
+        finally:
+            if self.visitors:
+                await asyncio.wait(self.visitors)
+        self._end_visits()
         for judge, state in zip(self.court.partitions, states(engine), strict=True):
             judge.says(state)
+
+    def _serve(self, engine: Engine) -> None:
+        """It has opened the folder."""
+        self.opened = True
+        for judge, state in zip(self.court.partitions, states(engine), strict=True):
+            self.trace.add(f"opened partition {judge.number}: {state}")
+            judge.opened(state)
+        if self.crash_when_open:
+            self._arm()
+        limit(engine, self.settings.in_flight_bytes)
 
     async def _wake_zombie(self, world: SimWorld) -> None:
         """Somebody else means to write the folder."""
@@ -190,8 +222,19 @@ class Life:
 
     async def _clients(self, engine: Engine) -> None:
         count = self.random.choice((1, 3, 6))
-        clients = [Client(self.town, engine, number) for number in range(count)]
+        clients = [Client(self.town, engine, f"client {number}") for number in range(count)]
+        self._invite()
         await asyncio.gather(*(client.run(self.random.randint(0, 12)) for client in clients))
+        if self.visitors and self.abroad.random() < 0.7:
+            await asyncio.wait(self.visitors)
+
+    def _invite(self) -> None:
+        """Have clients come from other processes."""
+        abroad, context = self.abroad, copy_context()
+        context.run(OUTSIDE.set, True)
+        for number in range(abroad.choice((0, 0, 1, 3))):
+            visitor = Visitor(self.town, FOLDER, f"visitor {number}", abroad.randint(0, 12))
+            self.visitors.append(asyncio.get_running_loop().create_task(visitor.run(), context=context.copy()))
 
     def _after(self, *, power: bool) -> None:
         """What is left for the next process, and whether it is what was promised."""

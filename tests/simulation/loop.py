@@ -1,15 +1,19 @@
 """An asyncio event loop whose clock jumps: when nothing is ready, it is at once as late as the next timer.
 
 No selector, no socket, no thread. What is ready runs in the order in which it became ready, so a run depends on nothing
-but what it is told: the same seed gives the same run.
+but what it is told: the same seed gives the same run. What runs as OUTSIDE is no part of the process, and survives it.
 """
 
 import asyncio
 from asyncio.base_events import BaseEventLoop
+from collections import deque
 from collections.abc import Callable, Coroutine
+from heapq import heapify
+from random import Random
 from typing import Any
 
 from tests.simulation.claims import require
+from tests.simulation.wire import OUTSIDE, Network
 
 HOURS_MAX = 5
 
@@ -38,13 +42,15 @@ class _Clock:
 class VirtualLoop(BaseEventLoop):
     """Runs one process until it ends or crashes."""
 
-    def __init__(self, run_in_thread: Callable[..., asyncio.Future[Any]]) -> None:
+    def __init__(self, run_in_thread: Callable[..., asyncio.Future[Any]], random: Random) -> None:
         super().__init__()
+        self.network = Network(self, random)
         self._clock = self._selector = _Clock()
         self._clock_resolution = 1e-9
         self._run_in_thread = run_in_thread
         self.unhandled: list[str] = []
         self._tasks: list[asyncio.Task[Any]] = []
+        self._outside: list[asyncio.Task[Any]] = []
         self.set_task_factory(self._make_task)
         self.set_exception_handler(self._note)
 
@@ -52,14 +58,33 @@ class VirtualLoop(BaseEventLoop):
         return self._clock.now
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
-        return self._run_in_thread(func, *args)
+        return self._run_elsewhere(func, *args) if OUTSIDE.get() else self._run_in_thread(func, *args)
+
+    async def create_unix_server(self, protocol_factory: Any, *_: Any, **__: Any) -> Any:
+        return self.network.listen(protocol_factory)
+
+    async def create_unix_connection(self, protocol_factory: Any, *_: Any, **__: Any) -> Any:
+        return self.network.connect(protocol_factory)
+
+    def crash(self) -> None:
+        """The process has crashed: only what is outside goes on."""
+        self.network.die()
+        self._abandon(self._tasks)
+        loop: Any = self
+        loop._ready = deque(handle for handle in loop._ready if _is_outside(handle))
+        loop._scheduled = [handle for handle in loop._scheduled if _is_outside(handle)]
+        heapify(loop._scheduled)
 
     def abandon(self) -> None:
-        """The process has crashed: let nothing of it do anything any more, `finally` neither."""
+        """Let nothing at all do anything any more, `finally` neither."""
+        self._abandon(self._tasks)
+        self._abandon(self._outside)
+
+    def _abandon(self, tasks: list[asyncio.Task[Any]]) -> None:
         asyncio.events._set_running_loop(self)
         try:
-            while self._tasks:  # ending one may begin another
-                task = self._tasks.pop()
+            while tasks:  # ending one may begin another
+                task = tasks.pop()
                 if not task.done():
                     untyped: Any = task
                     untyped._log_destroy_pending = False  # it says no word about it
@@ -68,9 +93,17 @@ class VirtualLoop(BaseEventLoop):
             asyncio.events._set_running_loop(None)
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Task[Any]:
+        context = named.get("context")
+        outside = OUTSIDE.get() if context is None else context.get(OUTSIDE, False)
         task = asyncio.Task(coro, loop=loop, **named)
-        self._tasks.append(task)
+        (self._outside if outside else self._tasks).append(task)
         return task
+
+    def _run_elsewhere(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+        """In a thread of another process, of which nothing is simulated."""
+        result = self.create_future()
+        result.set_result(function(*arguments))
+        return result
 
     def _note(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What asyncio would log. A failure that nobody asked for is no fault: its caller has gone."""
@@ -82,6 +115,10 @@ class VirtualLoop(BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody sleeps, so nobody is woken."""
+
+
+def _is_outside(handle: Any) -> bool:
+    return bool(handle._context.get(OUTSIDE, False))
 
 
 def _end(coro: Coroutine[Any, Any, Any] | Any) -> None:

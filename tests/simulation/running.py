@@ -2,10 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from mmsb.streams.engine import Engine
 from mmsb.streams.log import Log
 from mmsb.streams.partition import Partition
+from mmsb.streams.serving import address
 from tests.simulation.judge import State
 
 
@@ -33,3 +35,10 @@ def segments_of(size: int) -> Generator[None]:
         yield
     finally:
         function.__defaults__ = usual
+
+
+@contextmanager
+def sockets_elsewhere() -> Generator[None]:
+    """Within it, a data folder's socket is no file: whoever listens or connects asks the loop's network alone."""
+    with patch.multiple(address, listen=lambda folder: None, remove=lambda folder: None, reach=lambda folder: None):
+        yield

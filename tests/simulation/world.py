@@ -83,10 +83,10 @@ class SimFiles(VirtualFiles):
 class SimWorld:
     """Implements mmsb.streams.world.World."""
 
-    def __init__(self, random: Random, files: SimFiles, holders: set[Path]) -> None:
+    def __init__(self, random: Random, files: SimFiles, holders: set[Path], wires: Random) -> None:
         self.random = random
         self.files = files
-        self.loop = VirtualLoop(self._call_in_thread)
+        self.loop = VirtualLoop(self._call_in_thread, wires)
         self._holders = holders  # of locks: they end with the process
         self._wall = START_MS + random.randint(-(10**9), 10**9)
         self._default = self.worker("default")
