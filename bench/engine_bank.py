@@ -47,9 +47,9 @@ class Transfers:
         ids = (row.tobytes() for row in self.ids)
         return zip(self.src.tolist(), self.dst.tolist(), self.amount.tolist(), ids, strict=True)
 
-    def intents(self) -> list[tuple[Transfer, bytes]]:
-        """Each with its id."""
-        return [(Transfer(src=src, dst=dst, amount=amount), id) for src, dst, amount, id in self.rows()]
+    def intents(self) -> Iterator[tuple[Transfer, bytes]]:
+        """Each with its id, made when it is asked for, as by those who have it from elsewhere."""
+        return ((Transfer(src=src, dst=dst, amount=amount), id) for src, dst, amount, id in self.rows())
 
 
 def draw(rng: np.random.Generator, count: int) -> Transfers:

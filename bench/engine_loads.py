@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from mmsb.streams.bus import FROM_THE_START, Bus
 
 TICK_SECONDS: Final = 0.001
 
-Asked = Sequence[tuple[Transfer, bytes]]
+Asked = Iterator[tuple[Transfer, bytes]]
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ async def many(bus: Bus, asked: Transfers) -> tuple[float, float]:
 
 async def concurrent(bus: Bus, asked: Asked, callers: int) -> Latencies:
     """So many callers, each of which submits the next one when its last has settled."""
-    rest, seconds = iter(asked), list[float]()
+    seconds = list[float]()
 
     async def caller() -> None:
-        for intent, id in rest:
+        for intent, id in asked:
             started = time.perf_counter()
             await bus.submit(intent, id=id)
             seconds.append(time.perf_counter() - started)
@@ -100,7 +100,7 @@ async def one_by_one(bus: Bus, asked: Asked, beside: Callable[[], None]) -> tupl
 async def open_loop(bus: Bus, asked: Asked, rate: float) -> Latencies:
     """So many a second, whether the engine keeps up or not; latencies count from when each was to be sent."""
     seconds = list[float]()
-    tasks = list[asyncio.Task[None]]()
+    waiting = set[asyncio.Task[None]]()
     started = time.perf_counter()
 
     async def send(intent: Transfer, id: bytes, intended: float) -> None:
@@ -111,8 +111,10 @@ async def open_loop(bus: Bus, asked: Asked, rate: float) -> Latencies:
         intended = started + number / rate
         while (ahead := intended - time.perf_counter()) > 0:
             await asyncio.sleep(ahead)
-        tasks.append(asyncio.create_task(send(intent, id, intended)))
-    await asyncio.gather(*tasks)
+        task = asyncio.create_task(send(intent, id, intended))
+        waiting.add(task)
+        task.add_done_callback(waiting.discard)
+    await asyncio.gather(*waiting)
     return Latencies(seconds, time.perf_counter() - started)
 
 

@@ -1,6 +1,6 @@
 """One intent at a time: many callers, one caller, callers who do not wait; in the owner's process and beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -63,7 +63,7 @@ class _Source:
     def __init__(self) -> None:
         self._rng = np.random.default_rng(SEED)
 
-    def take(self, count: int) -> list[tuple[Transfer, bytes]]:
+    def take(self, count: int) -> Iterator[tuple[Transfer, bytes]]:
         return draw(self._rng, count).intents()
 
 
