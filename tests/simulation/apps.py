@@ -1,13 +1,14 @@
 """The applications that a simulation runs, each twice: for the engine, and described for the model."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from examples import bank
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.requests import Request
-from mmsb.schemas.classes import Ref, layout_of
+from mmsb.schemas.classes import Ref, page_layout_of
 from mmsb.schemas.partitions import partition_of
 from mmsb.state.pages import PageId
 from tests.model import bundle as model
@@ -104,11 +105,20 @@ class Post:
         return post.Send, {"src": src, "dst": dst, "coins": [random.randint(1, 3) for _ in range(count)]}
 
 
+def pages_of(app: SimApp, partition: int, partitions: int) -> list[PageId]:
+    """All pages of a partition that there may ever be."""
+    return [page for number, page in _places(cast(Any, app.page), partitions) if number == partition]
+
+
 def pages_together(app: SimApp, partitions: int, random: Random) -> tuple[int, list[PageId]]:
     """Some pages of one partition, and which that is."""
-    layout = layout_of(app.page)
-    keys = [Ref(app.page, key).packed_key for key in random.sample(range(KEYS), 5)]
-    partition = partition_of(layout.partition_parts(keys[0]), partitions)
-    return partition, [
-        (layout.type_id, key) for key in keys if partition_of(layout.partition_parts(key), partitions) == partition
-    ]
+    places = random.sample(_places(cast(Any, app.page), partitions), 5)
+    partition = places[0][0]
+    return partition, [page for number, page in places if number == partition]
+
+
+@cache
+def _places(page: Any, partitions: int) -> list[tuple[int, PageId]]:
+    layout = page_layout_of(page)
+    keys = [Ref(page, key).packed_key for key in range(KEYS)]
+    return [(partition_of(layout.partition_parts(key), partitions), (layout.type_id, key)) for key in keys]

@@ -12,9 +12,10 @@ from mmsb.schemas.classes import Intent, layout_of
 from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown, Overloaded
 from mmsb.streams.door import Door
 from mmsb.streams.serving.client import Remote
-from tests.simulation.apps import SimApp, pages_together
+from tests.simulation.apps import SimApp
 from tests.simulation.claims import require
 from tests.simulation.court import Court
+from tests.simulation.reading import Reader
 from tests.simulation.world import Trace
 
 GARBAGE = (
@@ -76,6 +77,7 @@ class Client:
         self._door = door
         self._name = name
         self._random = Random(town.random.getrandbits(64))
+        self._reader = Reader(town.app, town.court, door, self._random)
         self._pause = self._random.choice((0.0, 0.001, 0.02))
 
     async def run(self, actions: int) -> None:
@@ -90,9 +92,12 @@ class Client:
 
     def _pick(self) -> Callable[[], Awaitable[None]]:
         return self._random.choices(
-            (self._submit, self._submit_nowait, self._submit_many, self._cancel, self._many_at_once, self._get),
-            (6, 2, 1, 1, 2, 4),
+            (self._submit, self._submit_nowait, self._submit_many, self._cancel, self._many_at_once, self._look),
+            (6, 2, 1, 1, 2, 6),
         )[0]
+
+    async def _look(self) -> None:
+        self._note(await self._reader.look())
 
     def _note(self, text: str) -> None:
         self._town.trace.add(f"{self._name} {text}")
@@ -177,18 +182,6 @@ class Client:
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
-
-    # Reading
-
-    async def _get(self) -> None:
-        town = self._town
-        partition, pages = pages_together(town.app, len(town.court.partitions), town.random)
-        judge = town.court.partitions[partition]
-        lower = judge.released
-        found = await self._door.get(partition, pages)
-        require("a page for each", len(found) == len(pages), f"{len(found)} for {len(pages)}")
-        self._note(f"reads epochs {[page and page[0] for page in found]} of partition {partition}")
-        judge.told_read(lower, dict(zip(pages, found, strict=True)))
 
 
 class Visitor:

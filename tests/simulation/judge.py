@@ -4,14 +4,14 @@ The judge hears what clients were told, looks at the disk with its own eyes (wat
 the intents log through the model. What it finds wrong it names; docs/developing.md lists the names.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from mmsb.processors.receipts import Receipts
-from mmsb.schemas.rejections import Rejection
+from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
+from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt
 from tests.model import bundle as model_bundle
 from tests.model import fold as model_fold
@@ -24,44 +24,9 @@ from tests.model.rows import Rejected
 from tests.model.tlog import decode_genesis
 from tests.simulation.claims import require
 from tests.simulation.disk import VirtualFiles
+from tests.simulation.heard import Page, Read, Secured, State, Told, state_of
+from tests.simulation.past import Look, Past, Subscription
 from tests.simulation.watch import Watch
-
-Page = tuple[int, bytes] | None  # epoch and body
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a client heard of one intent."""
-
-    offset: int
-    value: bytes
-    status: int | None = None  # None: that it is logged
-    rejection: Rejection | None = None
-    first_offset: int | None = None
-
-
-@dataclass(frozen=True)
-class Read:
-    """Pages that a client read at one moment: of a boundary from `lower` to `upper`."""
-
-    lower: int
-    upper: int
-    pages: dict[PageId, Page]
-
-
-class State(NamedTuple):
-    """What an engine says of a partition: the last intents logged and settled, and the digest after that."""
-
-    logged: int
-    settled: int
-    digest: tuple[int, int]
-
-
-class Secured(NamedTuple):
-    """What not even a loss of power may take."""
-
-    fixed: int
-    released: int
 
 
 class PartitionJudge:
@@ -79,6 +44,8 @@ class PartitionJudge:
         self.log: list[Record] = []
         self._told: list[Told] = []
         self._reads: list[Read] = []
+        self._looks: list[Look] = []
+        self.subscriptions: list[Subscription] = []
         self._digests: dict[int, tuple[int, int]] = {}  # what the engine said its state has, by last settled offset
         self._begin()
 
@@ -87,6 +54,7 @@ class PartitionJudge:
         self.outcomes: list[Outcome] = []
         self.emitted: dict[tuple[int, int], bytes] = {}  # follow-ups, by target and number
         self._versions: dict[PageId, list[tuple[int, Page]]] = {}
+        self.past = Past()
         self._machine: Machine | None = None
 
     # What clients and engine say
@@ -107,7 +75,7 @@ class PartitionJudge:
         require("what settled stays settled", stays, f"up to {self.released}, and now to {state.settled}")
         self._opened = True
         self.fixed = max(self.fixed, state.logged + 1)
-        self.released = state.settled
+        self.released = self._started_at = state.settled
         self._secured = Secured(self.fixed, self.released)
         self.says(state)
 
@@ -132,10 +100,34 @@ class PartitionJudge:
 
     def told_read(self, lower: int, pages: dict[PageId, Page]) -> None:
         newest = max((page[0] - 1 for page in pages.values() if page is not None), default=-1)
+        self._reads.append(Read(lower, self._shows(newest), pages))
+
+    def told_past(self, look: Look) -> None:
+        """`look.upper` is not known to whoever looked."""
+        newest = max((change.offset for change in look.found), default=-1)
+        self._looks.append(replace(look, upper=self._shows(newest)))
+
+    def told_events(self, subscription: Subscription, events: list[Event]) -> None:
+        require("no empty list of events", events, f"for {subscription.wanted}")
+        subscription.seen += events
+        self._shows(subscription.last)
+
+    def told_stats(self, lower: int, stats: PartitionStats) -> None:
+        settled = stats.settled
+        order = lower <= settled <= min(stats.logged, self._now.settled)
+        require("stats are true", order, f"{stats}, {self._seen()}, and settled was {lower} before")
+        relayed = all(count <= stats.emitted.get(target, 0) for target, count in stats.relayed.items())
+        require("stats are true", relayed, f"more follow-ups relayed than emitted: {stats}")
+        counted = sum(stats.outcomes.values())
+        require("stats are true", counted == settled - self._started_at, f"since offset {self._started_at}: {stats}")
+        self.says(state_of(stats))
+
+    def _shows(self, newest: int) -> int:
+        """Somebody was shown the effect of an offset; gives the last that may have been shown."""
         upper = self._now.settled
-        require("reads show what is accepted", newest <= upper, f"a page of offset {newest}: {self._seen()}")
+        require("reads show what is accepted", newest <= upper, f"something of offset {newest}: {self._seen()}")
         self.released = max(self.released, newest)
-        self._reads.append(Read(lower, upper, pages))
+        return upper
 
     def says(self, state: State) -> None:
         self._digests[state.settled] = state.digest
@@ -159,7 +151,11 @@ class PartitionJudge:
             self._judge_told(told)
         for read in self._reads:
             self._judge_read(read)
-        self._told, self._reads, self._digests = [], [], {}
+        for look in self._looks:
+            self.past.judge_look(look)
+        for subscription in self.subscriptions:
+            self.past.judge_subscription(subscription)
+        self._told, self._reads, self._looks, self._digests = [], [], [], {}
 
     def lose(self, watch: Watch) -> None:
         """Power was lost: this is what the disk has now."""
@@ -169,6 +165,7 @@ class PartitionJudge:
         require("what was told survives", end >= fixed, f"the log ends at {end}, expected {fixed} or more")
         require("an offset keeps its intent", watch.intents[:fixed] == self.log[:fixed], f"below {fixed}")
         self.fixed, self.released = self._secured
+        self.subscriptions = [each for each in self.subscriptions if each.last <= self.released]
         self._take(watch, settled)
 
     def _take(self, watch: Watch, settled: int) -> None:
@@ -206,6 +203,7 @@ class PartitionJudge:
     def _replay(self, record: Record) -> None:
         outcome = self._model().judge(record)
         self.outcomes.append(outcome)
+        self.past.add(outcome, self._model())
         for delta, body in zip(outcome.deltas, outcome.bodies, strict=True):
             versions = self._versions.setdefault((delta.type_id, delta.key), [])
             versions.append((record.offset, None if body is None else (record.offset + 1, body)))

@@ -1,8 +1,6 @@
 """One seed: a few processes after each other on one disk, most of which end badly, then two that are left in peace."""
 
-import asyncio
 from collections import Counter
-from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,11 +13,11 @@ from mmsb.streams.serving.server import Served
 from tests.simulation.apps import Bank, Post, SimApp
 from tests.simulation.cells import LIED, ZOMBIE, reached
 from tests.simulation.claims import require
-from tests.simulation.clients import Client, Town, Visitor
+from tests.simulation.clients import Town
+from tests.simulation.company import Company
 from tests.simulation.court import Court
 from tests.simulation.loop import Crash
 from tests.simulation.running import limit, segments_of, sockets_elsewhere, states
-from tests.simulation.wire import OUTSIDE
 from tests.simulation.world import SimFiles, SimWorld, Trace
 
 FOLDER = Path("/data")
@@ -65,8 +63,7 @@ class Life:
         self.durability = Durability.FSYNC
         self.crash_when_open = False
         self.opened = False
-        self.abroad = Random(f"abroad {seed}")  # what concerns other processes
-        self.visitors: list[asyncio.Task[None]] = []
+        self.company = Company(self.town, FOLDER, self.random, seed)
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
     def run(self) -> None:
@@ -75,11 +72,11 @@ class Life:
             for number in range(self.random.randint(1, 5)):
                 self._process(f"process {number}", faults=True)
             self._process("in peace", faults=False)
-            self._process("once more", faults=False)
+            self._process("once more", faults=False, last=True)
             self.court.finish(self.files)
             self._lie()
 
-    def _process(self, name: str, *, faults: bool) -> None:
+    def _process(self, name: str, *, faults: bool, last: bool = False) -> None:
         random = self.random
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
@@ -93,9 +90,9 @@ class Life:
         try:
             if crash_after is not None:
                 world.loop.call_later(crash_after, self._crash, world)
-            world.loop.run_until_complete(self._main(engine, world))
+            world.loop.run_until_complete(self._main(engine, world, last=last))
         except Crash:
-            self._outlive(world)
+            self.company.outlive(world)
             crashed, power = True, random.random() < (0.7 if self.durability == Durability.PROCESS else 0.6)
         except EnvironmentFailed as error:
             require("it runs on" if self.opened else "it starts again", faults, f"the disk is sound, and: {error}")
@@ -135,18 +132,7 @@ class Life:
             world.end()
 
     def _world(self, files: SimFiles) -> SimWorld:
-        return SimWorld(Random(self.random.getrandbits(64)), files, set(), Random(self.abroad.getrandbits(64)))
-
-    def _outlive(self, world: SimWorld) -> None:
-        """Let whoever is connected hear what was on the way, and then of the end."""
-        world.loop.crash()
-        if self.visitors:
-            world.loop.run_until_complete(asyncio.wait(self.visitors))
-            self._end_visits()
-
-    def _end_visits(self) -> None:
-        for visitor in self.visitors:
-            visitor.result()
+        return SimWorld(Random(self.random.getrandbits(64)), files, set(), self.company.wires())
 
     async def _open_only(self, world: SimWorld) -> None:
         async with self._engine(world):
@@ -185,18 +171,15 @@ class Life:
         self.files.crash_on, most = self.random.choice(PLACES)
         self.files.operations_left = self.random.randrange(self.random.choice((4, most)))
 
-    async def _main(self, engine: Engine, world: SimWorld) -> None:
-        self.visitors = []
+    async def _main(self, engine: Engine, world: SimWorld, *, last: bool) -> None:
         try:
             async with Served(engine, FOLDER):
                 self._serve(engine)
                 await self._wake_zombie(world)
-                await self._clients(engine)
+                await self.company.meet(engine, last=last)
                 self.town.excused = True  # from now on whoever is connected hears that it ends
         finally:
-            if self.visitors:
-                await asyncio.wait(self.visitors)
-        self._end_visits()
+            await self.company.leave()
         for judge, state in zip(self.court.partitions, states(engine), strict=True):
             judge.says(state)
 
@@ -219,22 +202,6 @@ class Life:
                 self.cells[ZOMBIE] += 1
             else:
                 require("one process writes a folder", False, "a second one has its lock")
-
-    async def _clients(self, engine: Engine) -> None:
-        count = self.random.choice((1, 3, 6))
-        clients = [Client(self.town, engine, f"client {number}") for number in range(count)]
-        self._invite()
-        await asyncio.gather(*(client.run(self.random.randint(0, 12)) for client in clients))
-        if self.visitors and self.abroad.random() < 0.7:
-            await asyncio.wait(self.visitors)
-
-    def _invite(self) -> None:
-        """Have clients come from other processes."""
-        abroad, context = self.abroad, copy_context()
-        context.run(OUTSIDE.set, True)
-        for number in range(abroad.choice((0, 0, 1, 3))):
-            visitor = Visitor(self.town, FOLDER, f"visitor {number}", abroad.randint(0, 12))
-            self.visitors.append(asyncio.get_running_loop().create_task(visitor.run(), context=context.copy()))
 
     def _after(self, *, power: bool) -> None:
         """What is left for the next process, and whether it is what was promised."""

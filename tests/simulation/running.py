@@ -8,7 +8,7 @@ from mmsb.streams.engine import Engine
 from mmsb.streams.log import Log
 from mmsb.streams.partition import Partition
 from mmsb.streams.serving import address
-from tests.simulation.judge import State
+from tests.simulation.heard import State
 
 
 def states(engine: Engine) -> list[State]:
