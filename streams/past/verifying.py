@@ -26,7 +26,7 @@ from mmsb.streams.past.checking import LogCheck, check_mark, compare
 from mmsb.streams.past.folding import list_partitions, read_mark
 from mmsb.streams.past.growing import GrowingIndex, Standing
 from mmsb.streams.past.index_file import encode_pages, pages_path
-from mmsb.streams.past.problems import MARK_ANEW, RESTORE, Problem, problem_of
+from mmsb.streams.past.problems import MARK_ANEW, RESTORE, RUN_ONCE, Problem, problem_of
 from mmsb.streams.past.scanning import Damaged, begin, extend
 
 Tell = Callable[[int, int], None]
@@ -113,7 +113,8 @@ class Verification:
         try:
             durable = read_mark(self._files, self._folder)
         except (CorruptState, EnvironmentFailed) as error:
-            yield Problem(mark, None, "a durable mark", str(error), MARK_ANEW)
+            found, advice = (str(error), MARK_ANEW) if self._files.exists(mark) else ("no file", RUN_ONCE)
+            yield Problem(mark, None, "a durable mark", found, advice)
             return
         yield from check_mark(self._files, mark)
         tlog = LogCheck(self._files, self._folder / TLOG, durable.tlog, self._count_bytes)

@@ -147,7 +147,7 @@ def test_diff_names_pages_fields_and_the_intent_that_wrote_them(ask, folder, tmp
     assert (five["offset"], five["intent"], five["actor"], five["reason"], five["written_in"]) == (
         13, "Transfer", "zoe", "gift", "b",
     )  # fmt: skip
-    assert "2 pages differ" in ask("diff", copy, folder)[1]
+    assert "2 differing pages" in ask("diff", copy, folder)[1]
     assert ask("diff", folder, folder)[:2] == (Exit.DONE, "no page differs\n")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mmsb.cli.command import Command, add_json
 from mmsb.cli.exits import Exit
 from mmsb.cli.past_rows import type_name
-from mmsb.cli.screen import Progress, Screen
+from mmsb.cli.screen import Progress, Screen, counted
 from mmsb.cli.values import shown, shown_key
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_values import json_key, json_value
@@ -33,7 +33,7 @@ def diff(asked: Namespace, screen: Screen) -> int:
         b.close()
     if not screen.machine:
         more = f"; the first {LIMIT} of each partition are shown, --json shows all" if count > LIMIT else ""
-        screen.line(f"{count:,} pages differ{more}" if count else "no page differs")
+        screen.line(f"{counted(count, 'differing page')}{more}" if count else "no page differs")
     return Exit.FOUND if count else Exit.DONE
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmsb.cli.command import Command, add_data, add_json
 from mmsb.cli.exits import Exit
 from mmsb.cli.owner import owner_of
-from mmsb.cli.screen import Progress, Screen
+from mmsb.cli.screen import Progress, Screen, counted
 
 if TYPE_CHECKING:
     from mmsb.cli.stored import Stored
@@ -106,7 +106,7 @@ def _show_summary(screen: Screen, summary: "Summary") -> None:
         hashes = {"head": summary.head.hex(), "digest": summary.digest.hex()}
         screen.record({**asdict(summary), "partition": str(summary.partition), **hashes})
         return
-    verdict = f"{summary.problems} problems" if summary.problems else "sound"
+    verdict = counted(summary.problems, "problem") if summary.problems else "sound"
     screen.line(f"{summary.partition}: {verdict}")
     size = f"{summary.size / 1e6:,.1f} MB, {summary.intents:,} intents, {summary.records:,} TLog records"
     screen.line(f"  {size}, {summary.blocks:,} blocks that count")

@@ -59,6 +59,11 @@ def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -
     return "  ".join(cells).rstrip()
 
 
+def counted(count: int, what: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 class Progress:
     """A bar that is drawn over itself, on a terminal; nothing anywhere else. May be told from a thread."""
 
