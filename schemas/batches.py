@@ -78,33 +78,29 @@ def encode_batch(
     for time in (*times, time_max):
         if not I64_MIN <= time <= I64_MAX or time - times[0] != _signed(time - times[0]):
             raise InvalidValue(f"expected times within 64 bits of each other, found {times[0]} and {time}")
-    content = b"".join(_encode_record(index, record, times[0]) for index, record in enumerate(records))
+    content = b"".join(part for index, record in enumerate(records) for part in _encode_record(index, record, times[0]))
     if _RECORDS_FROM + len(content) > BATCH_BYTES_MAX:
         found = _RECORDS_FROM + len(content)
         raise InvalidValue(f"a batch has at most {BATCH_BYTES_MAX} bytes, found {found}; write several")
     attributes = _APPEND_TIME * (append_time is not None) + _TRANSACTIONAL * transactional + _CONTROL * control
     count = len(records)
-    checked = _HEADER.pack(attributes, count - 1, times[0], time_max, -1, -1, -1, count) + content
-    length = _CHECKED_FROM - _LENGTH_FROM + len(checked)
-    return _PREFIX.pack(base_offset, length, leader_epoch, _MAGIC, crc32c(checked)) + checked
+    header = _HEADER.pack(attributes, count - 1, times[0], time_max, -1, -1, -1, count)
+    length = _CHECKED_FROM - _LENGTH_FROM + len(header) + len(content)
+    checksum = crc32c(content, crc32c(header))
+    return b"".join((_PREFIX.pack(base_offset, length, leader_epoch, _MAGIC, checksum), header, content))
 
 
-def _encode_record(index: int, record: Record, base_time: int) -> bytes:
-    content = b"".join(
-        (
-            b"\x00",
-            encode_varint(record.time - base_time),
-            encode_varint(index),
-            _sized(record.key),
-            _sized(record.value),
-            encode_headers(record.headers),
-        )
-    )
-    return encode_varint(len(content)) + content
+def _encode_record(index: int, record: Record, base_time: int) -> Sequence[bytes]:
+    """In parts, because a block's value is large enough for each copy of it to be felt."""
+    before = b"\x00" + encode_varint(record.time - base_time) + encode_varint(index) + _size(record.key)
+    key, between, value = record.key or b"", _size(record.value), record.value or b""
+    headers = encode_headers(record.headers)
+    size = len(before) + len(key) + len(between) + len(value) + len(headers)
+    return encode_varint(size), before, key, between, value, headers
 
 
-def _sized(data: bytes | None) -> bytes:
-    return encode_varint(NULL) if data is None else encode_varint(len(data)) + data
+def _size(data: bytes | None) -> bytes:
+    return encode_varint(NULL if data is None else len(data))
 
 
 def _signed(value: int) -> int:
