@@ -45,14 +45,19 @@ class Bus:
         self._app = app
         self._door: Door | None = None
         self._stop: Stop | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._descriptor: Descriptor | None = None
 
     async def __aenter__(self) -> "Bus":
+        if self._door is not None:
+            raise InvalidValue("a bus runs once: call app.run(...) or mmsb.connect(...) again for another")
         door = await self._owner.__aenter__()
         runs = door.about.descriptor.app
         if runs != self._app:
             await self._owner.__aexit__(None, None, None)
             raise InvalidValue(f"{runs!r} runs there, and the application is {self._app!r}; name another data folder")
-        self._door = door
+        self._door, self._descriptor = door, door.about.descriptor
+        self._loop = asyncio.get_running_loop()
         self._stop = Stop()
         return self
 
@@ -78,12 +83,25 @@ class Bus:
         """What it asks; for programs that know no classes."""
         if self._door is None or self._stop is None:
             raise InvalidValue("it does not run: use it within `async with app.run(...) as bus:`")
+        if asyncio.get_running_loop() is not self._loop:
+            raise InvalidValue(
+                "it runs on another event loop: use it there (asyncio.run_coroutine_threadsafe from other threads)"
+            )
         return self._door
 
     async def until_stopped(self) -> None:
-        """Serve until SIGTERM or SIGINT comes; then leave the `async with`."""
-        assert self._stop is not None, "within `async with`"
-        await self._stop.wait()
+        """Serve until SIGTERM or SIGINT comes; then leave the `async with`. Raises what stops the engine before."""
+        door, stop = self.door, self._stop
+        assert stop is not None, "within `async with`"
+        waiting = [asyncio.ensure_future(each) for each in (stop.wait(), door.until_ended())]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        for each in done:
+            each.result()
 
     # Submitting
 
@@ -215,10 +233,10 @@ class Bus:
         return await self.get(query.ref.page, query.ref.key)
 
     def explain(self, receipt: Receipt) -> str:
-        """A receipt in words."""
+        """A receipt in words; also after the bus was left."""
         if receipt.rejection is None:
             return "logged" if receipt.status is None else receipt.status.name.lower()
-        descriptor = self.door.about.descriptor
+        descriptor = self._descriptor or self.door.about.descriptor
         return sentence(receipt.rejection, {**descriptor.layouts_by_type}, descriptor.messages)
 
     async def stats(self) -> Stats:

@@ -122,9 +122,13 @@ class Engine:
                 await asyncio.gather(*(partition.make_durable() for partition in self._partitions))
         finally:
             gc.unfreeze()
-            await asyncio.gather(*(partition.close() for partition in self._partitions))
+            closings = [partition.close() for partition in self._partitions]
+            failures = await asyncio.gather(*closings, return_exceptions=True)
             self._routing.close()
             self._lock.close()
+        for failure in failures:
+            if failure is not None:
+                raise failure
 
     # Running
 
@@ -164,8 +168,11 @@ class Engine:
         while not running.done() and not all(part.idle for part in parts):
             for part in parts:
                 waiting = asyncio.ensure_future(part.until_idle())
-                await asyncio.wait([waiting, running], return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                try:
+                    await asyncio.wait([waiting, running], return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    waiting.cancel()
+                    await asyncio.gather(waiting, return_exceptions=True)  # `running` says why, if something failed
 
     def check(self) -> None:
         """Raise if it does not run."""
@@ -225,6 +232,12 @@ class Engine:
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
         self.check()
         return self._partitions[partition].events.subscribe(after, wanted)
+
+    async def until_ended(self) -> None:
+        assert self._running is not None, "it was entered"
+        await asyncio.wait([self._running])
+        if self._failure is not None:
+            raise self._failure
 
     async def stats(self) -> Stats:
         about = self.about

@@ -20,6 +20,8 @@ class Inbox:
         self._tickets: deque[Ticket] = deque()
         self._room: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._filled = asyncio.Event()
+        self.empty = asyncio.Event()  # nothing is on its way, nor waits for room
+        self.empty.set()
         self._failure: BaseException | None = None  # once set, nobody takes tickets any more
 
     def __len__(self) -> int:
@@ -96,6 +98,8 @@ class Inbox:
             if not turn.done():
                 self.in_flight += size
                 turn.set_result(None)
+        if not self.in_flight:
+            self.empty.set()
 
     def fail(self, error: BaseException) -> None:
         """Let nobody wait any longer, nor whoever is on the way here."""
@@ -121,6 +125,7 @@ class Inbox:
             return
         if not counted:
             self.in_flight += ticket.size
+            self.empty.clear()
         self._tickets.append(ticket)
         self._filled.set()
 

@@ -31,7 +31,7 @@ from mmsb.streams.log import Durable
 from mmsb.streams.opening import Opened, encode_entry
 from mmsb.streams.past.keeper import Keeper
 from mmsb.streams.rates import Rate
-from mmsb.streams.reading import Reads
+from mmsb.streams.reading import Reads, sent
 from mmsb.streams.relay import Relay
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt, Ticket
@@ -51,14 +51,14 @@ class Partition:
         self.number = number
         self.inbox = Inbox()
         self.opened = opened
-        self.settled = Watermark(opened.writer.fold.settled)  # the last intent whose outcome is accepted
+        self._fold = opened.writer.fold
+        self.settled = Watermark(self._fold.settled)  # the last intent whose outcome is accepted
         self.outcomes: Counter[Status] = Counter()  # since this start
         self.rate = Rate(world)
-        self.emitted = dict(_sent(opened))
+        self.emitted = sent(self._fold.state)
         self.follow_up_blocks = opened.follow_up_blocks
         self.new_follow_ups = asyncio.Event()
         self.all_relayed = asyncio.Event()
-        self._fold = opened.writer.fold
         self._digest = self._fold.digest.pack()  # after the last accepted block
         self._logged_before = opened.intents.end
         self._world = world
@@ -85,7 +85,13 @@ class Partition:
     @property
     def idle(self) -> bool:
         """Whether all that was submitted, now or before this start, has settled."""
-        return not self._waiting and not len(self.inbox) and self.settled.at == self.opened.intents.end - 1
+        return not self.inbox.in_flight and self.settled.at == self.opened.intents.end - 1
+
+    @property
+    def _logged_end(self) -> int:
+        """The offset after the last intent that is logged: as durable as is promised."""
+        intents = self.opened.intents
+        return intents.end if self._durability == Durability.PROCESS else intents.durable
 
     # Stage 1
 
@@ -167,9 +173,8 @@ class Partition:
 
     def _write_blocks(self, blocks: list[Stepped], time_ms: int) -> None:
         intents, tlog = self.opened.intents, self.opened.tlog
-        safe = intents.end if self._durability == Durability.PROCESS else intents.durable
         for entry, outcome, _ in blocks:
-            assert outcome.last < safe, "appended <= min(stepped, intents durable)"
+            assert outcome.last < self._logged_end, "appended <= min(stepped, intents durable)"
             tlog.append(encode_entry(entry, tlog.end, time_ms), tlog.end, 1)
         if self._durability != Durability.PROCESS:
             tlog.sync()
@@ -233,22 +238,22 @@ class Partition:
         return list(read_follow_ups(value))
 
     async def stats(self, relay: Relay) -> PartitionStats:
-        opened, state = self.opened, self._fold.state
-        pages = await self.reads.page_counts()
+        opened = self.opened
+        counted = await self.reads.count()
         return PartitionStats(
             partition=self.number,
-            logged=opened.intents.end - 1,
+            logged=self._logged_end - 1,
             settled=self.settled.at,
             tlog=self._tlog.at - 1,
             reign=self._fold.reign.hex(),
             digest=self._digest.hex(),
-            clock=state.clock,
-            pages=pages,
+            clock=counted.clock,
+            pages=counted.pages,
             outcomes={status.name.lower(): count for status, count in sorted(self.outcomes.items())},
             in_flight_bytes=self.inbox.in_flight,
             intents_bytes=opened.intents.size,
             tlog_bytes=opened.tlog.size,
-            emitted=dict(_sent(opened)),
+            emitted=counted.emitted,
             relayed={target: number for target, number in relay.handed.items() if number},
         )
 
@@ -256,7 +261,8 @@ class Partition:
 
     async def until_idle(self) -> None:
         while not self.idle:
-            await self.settled.reach(self.settled.at + 1)
+            await self.inbox.empty.wait()
+            await self.settled.reach(self.opened.intents.end - 1)
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
@@ -285,11 +291,6 @@ class Partition:
 
 def _nothing() -> None:
     """What a thread is asked when only its being done matters."""
-
-
-def _sent(opened: Opened) -> list[tuple[int, int]]:
-    state = opened.writer.fold.state
-    return [(target, state.sent(target)) for target in range(state.genesis.partition_count) if state.sent(target)]
 
 
 _STATUSES: Final = {int(status): status for status in Status}

@@ -6,6 +6,7 @@ answered when the last of these is accepted.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
 from mmsb.schemas.errors import EnvironmentFailed
@@ -13,6 +14,7 @@ from mmsb.state.arrays import ArrayState
 from mmsb.state.page_copy import PageCopy
 from mmsb.state.page_fold import PageFold
 from mmsb.state.pages import PageId
+from mmsb.state.partition import PartitionState
 from mmsb.streams.door import StoredPage
 from mmsb.streams.events.source import Cut
 from mmsb.streams.opening import Opened
@@ -22,6 +24,21 @@ from mmsb.streams.world import Worker
 T = TypeVar("T")
 
 SCAN_PAGES: Final = 1_000  # that a scan gives at a time
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a partition has, as of one boundary."""
+
+    clock: int
+    pages: dict[str, int]  # how many there are of each type
+    emitted: dict[int, int]  # follow-ups, by target
+
+
+def sent(state: PartitionState) -> dict[int, int]:
+    """How many follow-ups were ever emitted to each partition that got some."""
+    counts = {target: state.sent(target) for target in range(state.genesis.partition_count)}
+    return {target: count for target, count in counts.items() if count}
 
 
 class Reads:
@@ -77,15 +94,17 @@ class Reads:
         layout = self._state.layout_of(type_id)
         return None if layout is None else PageCopy(layout, self._state.array_pages.of(layout))
 
-    async def page_counts(self) -> dict[str, int]:
-        """How many pages there are of each type."""
+    async def count(self) -> Counted:
         async with self._machine:
-            self._boundary()
-            types = self._state.array_pages.types
-            return {
+            boundary, state = self._boundary(), self._state
+            types = state.array_pages.types
+            pages = {
                 layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
-                for layout in self._state.layouts.values()
+                for layout in state.layouts.values()
             }
+            counted = Counted(state.clock, pages, sent(state))
+        await self._settled.reach(boundary)
+        return counted
 
     async def ask(self, function: Callable[..., T], *arguments: Any) -> T:
         """Have the reading thread call something that blocks."""

@@ -6,16 +6,17 @@ from typing import Any, Final
 from mmsb.processors.batching import Intents
 from mmsb.processors.receipts import Receipts, concat_receipts
 from mmsb.schemas.errors import InvalidValue, OutcomeUnknown
+from mmsb.schemas.limits import INTENT_BYTES_MAX
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
-from mmsb.streams.tickets import Receipt, Ticket, Until
+from mmsb.streams.tickets import Receipt, Ticket, Until, check_timeout
 
+VALUE_BYTES_MAX: Final = 4 << 20  # of one intent in the log, valid or not: it has to fit into a batch
 TICKET_BYTES: Final = 512  # what one call costs in memory beside its intents
 
 
 async def submit(inbox: Inbox, partition: int, intent: bytes, until: Until, timeout: float | None) -> Receipt:
     """One intent. After `timeout` seconds it raises OutcomeUnknown, or TimeoutError if certainly nothing was logged."""
-    if timeout is not None and timeout <= 0:
-        raise InvalidValue(f"timeout: expected seconds above 0, or None to wait, found {timeout!r}")
+    check_timeout(timeout)
     ticket = _ticket(intent, until)
     if timeout is None:
         await inbox.put(ticket)
@@ -57,6 +58,11 @@ async def submit_many(inbox: Inbox, intents: Intents) -> Receipts:
 
 
 def _ticket(intent: bytes, until: Until) -> Ticket:
+    if len(intent) > VALUE_BYTES_MAX:
+        raise InvalidValue(
+            f"an intent takes at most VALUE_BYTES_MAX = {VALUE_BYTES_MAX} bytes of the log, found {len(intent)}; more "
+            f"than {INTENT_BYTES_MAX} are rejected anyway"
+        )
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if until == "settled":
         return Ticket(intent, 1, len(intent) + TICKET_BYTES, settled=future)

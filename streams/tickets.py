@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.rejections import Rejection
 from mmsb.schemas.statuses import Status
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:  # not loaded, because a client that asks one thing does witho
     from mmsb.processors.receipts import Receipts
 
 Until = Literal["logged", "settled"]
+
+
+def check_timeout(timeout: float | None) -> None:
+    given: Any = timeout
+    if given is not None and not (isinstance(given, int | float) and given > 0):
+        raise InvalidValue(f"timeout: expected seconds above 0, or None to wait, found {given!r}")
 
 
 @dataclass(frozen=True, slots=True)

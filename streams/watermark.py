@@ -8,7 +8,7 @@ class Watermark:
 
     def __init__(self, at: int) -> None:
         self.at = at
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiting: dict[asyncio.Future[None], int] = {}
         self._failure: Exception | None = None
 
     async def reach(self, offset: int) -> None:
@@ -18,25 +18,22 @@ class Watermark:
         if self._failure is not None:
             raise self._failure
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((offset, turn))
-        await turn
+        self._waiting[turn] = offset
+        try:
+            await turn
+        finally:
+            del self._waiting[turn]
 
     def rise(self, to: int) -> None:
         assert to >= self.at, "a watermark only rises"
         self.at = to
-        if not self._waiting:
-            return
-        waiting, self._waiting = self._waiting, []
-        for offset, turn in waiting:
-            if offset > to:
-                self._waiting.append((offset, turn))
-            elif not turn.done():
+        for turn, offset in self._waiting.items():
+            if offset <= to and not turn.done():
                 turn.set_result(None)
 
     def fail(self, error: Exception) -> None:
         """It rises no more."""
         self._failure = error
-        waiting, self._waiting = self._waiting, []
-        for _, turn in waiting:
+        for turn in self._waiting:
             if not turn.done():
                 turn.set_exception(error)

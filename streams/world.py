@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed, FolderInUse
 from mmsb.schemas.tlog.records import REIGN_BYTES
-from mmsb.streams.files import Files, RealFiles
+from mmsb.streams.files import Files, RealFiles, failed
 
 T = TypeVar("T")
 
@@ -100,17 +100,25 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._file = (folder / LOCK).open("a+")
+            self._file = (folder / LOCK).open("ab+", buffering=0)
         except OSError as error:
             raise EnvironmentFailed(
                 f"{folder}: expected a data folder, found: {error.strerror}; name a folder that this user may write"
             ) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.seek(0)
-            holder = self._file.read().strip()
+            self._take(folder)
+        except BaseException as error:
             self._file.close()
+            if isinstance(error, OSError):
+                raise failed(folder / LOCK, "lock it and write a process number into it", error) from error
+            raise
+
+    def _take(self, folder: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            holder = self._file.read().decode(errors="replace").strip()
             if holder == str(os.getpid()):
                 raise FolderInUse(f"{folder}: this process runs this data folder already; use that bus") from None
             raise FolderInUse(
@@ -118,8 +126,7 @@ class FolderLock:
                 "it through mmsb.connect, stop it, or name another folder"
             ) from None
         self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
+        self._file.write(b"%d\n" % os.getpid())
 
     def close(self) -> None:
         self._file.close()

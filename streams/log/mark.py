@@ -79,9 +79,11 @@ class Mark:
                 file.truncate(MARK_BYTES)
                 file.sync()
                 files.sync_folder(path.parent)
-        except CorruptState as error:
+        except BaseException as error:
             file.close()
-            raise type(error)(f"{path}: {error}") from error
+            if isinstance(error, CorruptState):
+                raise type(error)(f"{path}: {error}") from error
+            raise
         return cls(file, sequence, durable)
 
     def write(self, durable: Durable) -> None:

@@ -33,12 +33,11 @@ def mend(
         files.remove(segment.path)
         remove_index(files, segment)
         files.sync_folder(folder)
-    file = _mend_last(files, segments[-1], position) if segments else None
     for segment in unindexed:
         if segment.base < segments[-1].base:
             write_index(files, segment)
     files.sync_folder(folder)
-    return file
+    return _mend_last(files, segments[-1], position) if segments else None
 
 
 def _mend_last(files: Files, segment: Segment, position: int) -> File:

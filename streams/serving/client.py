@@ -24,7 +24,7 @@ from mmsb.streams.serving.frames import Kind
 from mmsb.streams.serving.limits import QUESTIONS_MAX
 from mmsb.streams.serving.submissions import check_intent_size, decode_receipt
 from mmsb.streams.stats import Stats
-from mmsb.streams.tickets import Receipt, Until
+from mmsb.streams.tickets import Receipt, Until, check_timeout
 
 if TYPE_CHECKING:  # they load NumPy, which a client that asks one thing does without
     from mmsb.processors.batching import Intents
@@ -88,6 +88,10 @@ class Connection:
         """Raise if the owner cannot be asked any more."""
         self._calls.check()
 
+    async def until_ended(self) -> None:
+        await asyncio.wait([self._calls.ended])
+        self.check()
+
     async def close(self) -> None:
         """Wait until what was submitted has settled, then end the connection."""
         await self._calls.close()
@@ -97,6 +101,7 @@ class Connection:
     async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
         if until not in _KINDS:
             raise InvalidValue(f'until: expected "logged" or "settled", found {until!r}')
+        check_timeout(timeout)
         check_intent_size(intent)
         call = Submission(_KINDS[until], intent, decode_receipt)
         if timeout is None:

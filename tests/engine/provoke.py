@@ -47,10 +47,15 @@ class FullDisk(RealFiles):
         return file
 
 
-async def outcome_unknown() -> None:
-    world, disk = RealWorld(), FullDisk()
+def bank_on(disk: RealFiles, data: Path) -> Bus:
+    world = RealWorld()
     world.files = disk
-    async with Bus(Engine(app.bundle(), folder(), Settings(interpreted=True), world), app.name) as bank:
+    return Bus(Engine(app.bundle(), data, Settings(interpreted=True), world), app.name)
+
+
+async def outcome_unknown() -> None:
+    disk = FullDisk()
+    async with bank_on(disk, folder()) as bank:
         await bank.submit(Deposit(1, 5))
         disk.full = True
         await bank.submit(Deposit(1, 5), id="salary-11")

@@ -1,6 +1,7 @@
 """A running application, through its asyncio API: what was told stays true, here and after the next start."""
 
 import asyncio
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import mmsb
 from examples.bank import Account, Deposit, Open, Transfer, app
 from mmsb.schemas.errors import Overloaded, PageNotFound
 from mmsb.streams.bus import Bus
-from mmsb.streams.submitting import TICKET_BYTES
+from mmsb.streams.submitting import TICKET_BYTES, VALUE_BYTES_MAX
 from tests.engine import provoke
 
 WAYS = [pytest.param(True, id="interpreted"), pytest.param(False, id="compiled")]
@@ -162,3 +163,74 @@ def test_a_wrong_folder_is_said_to_be_one(tmp_path: Path) -> None:
 
     with pytest.raises(mmsb.InvalidValue, match="is of 'bank', and the application is 'shop'"):
         run(main())
+
+
+def test_who_serves_hears_of_what_stops_the_engine(tmp_path: Path) -> None:
+    async def main() -> None:
+        disk = provoke.FullDisk()
+        async with provoke.bank_on(disk, tmp_path) as bank:
+            await bank.submit(Deposit(1, 5))
+            disk.full = True
+            lost = bank.submit_nowait(Deposit(1, 5))
+            with pytest.raises(mmsb.EnvironmentFailed, match="No space left"):
+                await bank.until_stopped()
+            with pytest.raises(mmsb.OutcomeUnknown):
+                await lost
+
+    with pytest.raises(mmsb.EnvironmentFailed, match="No space left"):
+        run(main())
+
+
+def test_bytes_that_fit_into_no_batch_are_refused_and_stop_nobody(start: Any) -> None:
+    async def main() -> None:
+        async with start() as bank:
+            with pytest.raises(mmsb.InvalidValue, match="at most VALUE_BYTES_MAX = 4194304 bytes"):
+                await bank.door.submit(bytes(VALUE_BYTES_MAX + 1), "settled", None)
+            found = await bank.door.submit(b"{" * VALUE_BYTES_MAX, "settled", None)
+            assert found.status == mmsb.Status.REJECTED
+            assert (await bank.submit(Open(1, "ann"))).status == mmsb.Status.APPLIED
+
+    run(main())
+
+
+def test_a_receipt_can_be_explained_after_the_bus_was_left(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            refused = await bank.submit(Transfer(1, 2, 999))
+        assert bank.explain(refused) == "the predicate of Transfer said no"
+
+    run(main())
+
+
+def test_leaving_lets_those_in_who_wait_for_room(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            engine: Any = bank.door
+            engine._partitions[0].inbox.limit = 1
+            waiting = [asyncio.create_task(bank.submit(Deposit(1, 1))) for _ in range(50)]
+            await asyncio.sleep(0)
+        receipts = await asyncio.gather(*waiting)
+        assert [receipt.offset for receipt in receipts] == list(range(50))
+
+    run(main())
+
+
+def test_statistics_wait_for_what_they_count_to_be_accepted(tmp_path: Path) -> None:
+    async def main() -> None:
+        held = threading.Event()
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            engine: Any = bank.door
+            part = engine._partitions[0]
+            write = part._write_blocks
+            part._write_blocks = lambda *block: (held.wait(30), write(*block))
+            deposit = bank.submit_nowait(Deposit(1, 5))
+            while part.opened.writer.machine.settled < 0:
+                await asyncio.sleep(0.001)
+            asked = asyncio.create_task(bank.stats())
+            await asyncio.sleep(0.05)
+            assert not asked.done()
+            held.set()
+            assert (await asked).partitions[0].pages == {"Account": 1}
+            assert (await deposit).offset == 0
+
+    run(main())

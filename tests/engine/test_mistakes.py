@@ -61,6 +61,12 @@ WITH_A_BUS: dict[str, tuple[Mistake, type[Exception], str]] = {
     "something else to wait for": (
         lambda bank: bank.submit(Deposit(1, 1), until="done"), mmsb.InvalidValue, 'expected "logged" or "settled"',
     ),
+    "no number of seconds": (
+        lambda bank: bank.submit(Deposit(1, 1), timeout=float("nan")), mmsb.InvalidValue, "expected seconds above 0",
+    ),
+    "seconds as text": (
+        lambda bank: bank.submit(Deposit(1, 1), timeout="1"), mmsb.InvalidValue, "expected seconds above 0.* '1'",
+    ),
     "no time at all": (
         lambda bank: bank.submit(Deposit(1, 1), timeout=0), mmsb.InvalidValue, "expected seconds above 0, or None",
     ),
@@ -110,6 +116,12 @@ def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
     assert (tmp_path / "data").read_text() == "mine"
 
 
+def test_a_lock_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to("/dev/full")
+    with pytest.raises(mmsb.EnvironmentFailed, match="lock: expected to lock it and write a process number into it"):
+        asyncio.run(enter(data=tmp_path, interpreted=True))
+
+
 def test_a_bus_is_entered_before_it_is_used_with_async_with(tmp_path: Path) -> None:
     async def without() -> None:
         await app.run(data=tmp_path).submit(Deposit(1, 1))
@@ -123,7 +135,19 @@ def test_a_bus_is_entered_before_it_is_used_with_async_with(tmp_path: Path) -> N
         with app.run(data=tmp_path):
             """Never."""
 
+    async def again() -> None:
+        bank = app.run(data=tmp_path, interpreted=True)
+        for _ in range(2):
+            async with bank:
+                """Once."""
+
+    async def elsewhere() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            await asyncio.to_thread(lambda: asyncio.run(bank.submit(Deposit(1, 1))))
+
     for mistake, message in (
+        (again, "a bus runs once: call app.run"),
+        (elsewhere, "it runs on another event loop: use it there"),
         (without, "async with app.run"),
         (after, "async with app.run"),
         (plain, "write `async with`"),

@@ -134,8 +134,8 @@ ENGINE_BUGS: Final = (
     Bug(
         "a waiting reader is forgotten",
         "streams/watermark.py",
-        "                self._waiting.append((offset, turn))\n",
-        "                pass\n",
+        "        for turn, offset in self._waiting.items():\n",
+        "        waiting, self._waiting = self._waiting, {}\n        for turn, offset in waiting.items():\n",
         SEEDS,
         "[nobody waits for ever]",
         "who waits for a later block waits on",

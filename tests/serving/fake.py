@@ -101,6 +101,9 @@ class FakeDoor:
             raise
         return receipt
 
+    async def until_ended(self) -> None:
+        await asyncio.Future()
+
     def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
         if self.full:
             raise Overloaded("IN_FLIGHT_BYTES_MAX: no room")
