@@ -3,7 +3,6 @@
 import asyncio
 import time
 from argparse import Namespace
-from contextlib import suppress
 from typing import Final
 
 from mmsb.cli.apps import load_app
@@ -40,13 +39,12 @@ async def serve(asked: Namespace, screen: Screen) -> None:
 
 async def _until_stopped(bus: Bus, progress: Progress) -> None:
     """Returns on SIGTERM and SIGINT; raises if the engine has stopped by itself, for instance on a full disk."""
-    stopped = asyncio.create_task(bus.until_stopped())
     watched = asyncio.create_task(_watch(bus, progress))
-    await asyncio.wait([stopped, watched], return_when=asyncio.FIRST_COMPLETED)
-    for task in (stopped, watched):
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    try:
+        await bus.until_stopped()
+    finally:
+        watched.cancel()
+        await asyncio.gather(watched, return_exceptions=True)
 
 
 async def _watch(bus: Bus, progress: Progress) -> None:
