@@ -32,6 +32,10 @@ class Company:
         """What decides of a process's connections."""
         return Random(self._abroad.getrandbits(64))
 
+    def lag(self) -> int:
+        """How many records behind a feed of events is far behind."""
+        return self._abroad.choice((1, 8, 64))
+
     async def meet(self, engine: Door, *, last: bool) -> None:
         """Return when the engine may close, which some may hear of. `last`: consumers see all that there was."""
         count = self._random.choice((1, 3, 6))

@@ -161,7 +161,10 @@ class VirtualFiles:
     def names(self, folder: Path) -> list[str]:
         self.operate(folder, "names")
         self._need_folder(folder)
-        return sorted(path.name for path in {*self._names, *self._folders} if path.parent == folder and path != folder)
+        within = f"{str(folder).rstrip('/')}/"
+        paths = (str(path) for path in (*self._names, *self._folders))
+        rests = {path[len(within) :] for path in paths if path.startswith(within)}
+        return sorted(rest for rest in rests if rest and "/" not in rest)
 
     def make_folder(self, path: Path) -> None:
         self.operate(path, "make_folder")

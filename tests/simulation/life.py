@@ -17,7 +17,7 @@ from tests.simulation.clients import Town
 from tests.simulation.company import Company
 from tests.simulation.court import Court
 from tests.simulation.loop import Crash
-from tests.simulation.running import limit, segments_of, sockets_elsewhere, states
+from tests.simulation.running import lag_of, limit, segments_of, sockets_elsewhere, states
 from tests.simulation.world import SimFiles, SimWorld, Trace
 
 FOLDER = Path("/data")
@@ -50,8 +50,8 @@ class Life:
         self.settings = Settings(
             app,
             partitions=self.random.choice((1, 3, 3, 8)) if isinstance(app, Post) else 1,
-            window=self.random.choice((4, 64, 1_048_576)),
-            segment_bytes=self.random.choice((800, 4000, 2**30)),
+            window=self.random.choice((4, 64, 4096)),
+            segment_bytes=self.random.choice((1500, 6000, 2**30)),
             in_flight_bytes=self.random.choice((1500, 10_000, 64 << 20)),
         )
         self.trace = Trace()
@@ -68,7 +68,7 @@ class Life:
 
     def run(self) -> None:
         """Raises Wrong if the engine does something that it must not; `trace` says how it came to that."""
-        with segments_of(self.settings.segment_bytes), sockets_elsewhere():
+        with segments_of(self.settings.segment_bytes), sockets_elsewhere(), lag_of(self.company.lag()):
             for number in range(self.random.randint(1, 5)):
                 self._process(f"process {number}", faults=True)
             self._process("in peace", faults=False)

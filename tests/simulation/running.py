@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from mmsb.streams.engine import Engine
+from mmsb.streams.events import events
 from mmsb.streams.log import Log
 from mmsb.streams.partition import Partition
 from mmsb.streams.serving import address
@@ -41,4 +42,11 @@ def segments_of(size: int) -> Generator[None]:
 def sockets_elsewhere() -> Generator[None]:
     """Within it, a data folder's socket is no file: whoever listens or connects asks the loop's network alone."""
     with patch.multiple(address, listen=lambda folder: None, remove=lambda folder: None, reach=lambda folder: None):
+        yield
+
+
+@contextmanager
+def lag_of(records: int) -> Generator[None]:
+    """Within it, a feed of events is far behind if it is so many records of the TLog behind."""
+    with patch.object(events, "LAG_MAX", records):
         yield

@@ -4,6 +4,7 @@ Records are those of tests.model; the checksum is the C library's, because every
 """
 
 import struct
+from functools import cache
 from pathlib import Path
 
 from crc32c import crc32c
@@ -49,7 +50,12 @@ class Follower:
         return inode.disk if self._durable else inode.seen
 
     def _path(self, base: int) -> Path:
-        return self._folder / f"{base:020}.log"
+        return _log_path(self._folder, base)
+
+
+@cache
+def _log_path(folder: Path, base: int) -> Path:
+    return folder / f"{base:020}.log"
 
 
 def _decode(data: bytearray, at: int, offset: int) -> tuple[list[Record], int] | None:
