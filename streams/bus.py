@@ -1,8 +1,6 @@
 """The asyncio API of a running application: classes in, classes out, over the door of whoever owns the data folder."""
 
 import asyncio
-import signal
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from difflib import get_close_matches
@@ -25,6 +23,7 @@ from mmsb.streams.door import Door, EventFilter, Position
 from mmsb.streams.merging import merged
 from mmsb.streams.page_values import PageChange, PageEvent, page_change, page_event
 from mmsb.streams.stats import Stats
+from mmsb.streams.stopping import TERMINATED, Stop
 from mmsb.streams.tickets import Receipt, Until
 
 P = TypeVar("P", bound=Page)
@@ -32,8 +31,6 @@ P = TypeVar("P", bound=Page)
 HISTORY_CHANGES: Final = 100  # that `history` gives unless told otherwise
 START: Final = Position(-1, 0)  # before the first event
 FROM_THE_START: Final[Mapping[int, Position]] = {}  # as `after`: no partition has been read
-
-TERMINATED: Final = 128 + signal.SIGTERM  # the exit code of a process that SIGTERM ended, as shells count it
 
 
 class Bus:
@@ -260,42 +257,3 @@ def _field_index(layout: PageLayout, name: str) -> int:
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(layout.index_of)}"
         raise InvalidValue(f"{layout.name} has no field {name!r}; {hint}")
     return index
-
-
-class Stop:
-    """SIGTERM, turned into what asyncio does on SIGINT: the task that entered is cancelled, so that it closes cleanly.
-
-    A program that has a handler of its own, or does not run in the main thread, keeps what it has.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._event = asyncio.Event()
-        self._task = asyncio.current_task()
-        self._waiting = False
-        self._installed = threading.current_thread() is threading.main_thread() and (
-            signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        )
-        if self._installed:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ask)
-
-    def _ask(self) -> None:
-        self.asked = True
-        if self._waiting:
-            self._event.set()
-        elif self._task is not None:
-            self._task.cancel()
-
-    async def wait(self) -> None:
-        self._waiting = True
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self._event.set)
-        try:
-            await self._event.wait()
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
-            self._waiting = False
-
-    def forget(self) -> None:
-        if self._installed:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)

@@ -36,7 +36,7 @@ from mmsb.streams.relay import Relay
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt, Ticket
 from mmsb.streams.watermark import Watermark
-from mmsb.streams.world import World
+from mmsb.streams.world import World, finish
 
 GROUPS_AHEAD: Final = 4  # groups that may be durable and not stepped
 BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they become so together
@@ -284,13 +284,8 @@ class Partition:
             self.fail(EnvironmentFailed("it was closed"))
         await self.past.close()
         for worker in (self._logger, self._stepper, self._appender, self._reader):
-            await worker.run(_nothing)  # what it was asked before is done when this is
-            worker.close()
+            await finish(worker)
         self.opened.close()
-
-
-def _nothing() -> None:
-    """What a thread is asked when only its being done matters."""
 
 
 _STATUSES: Final = {int(status): status for status in Status}

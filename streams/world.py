@@ -33,6 +33,16 @@ class Worker(Protocol):
         ...
 
 
+async def finish(worker: Worker) -> None:
+    """Return when all that it was asked before is done, and it has ended."""
+    await worker.run(_nothing)
+    worker.close()
+
+
+def _nothing() -> None:
+    """What a thread is asked when only its being done matters."""
+
+
 class Lock(Protocol):
     def close(self) -> None: ...
 

@@ -12,7 +12,7 @@ from mmsb.streams.events.follower import Start, start_of_cut, start_of_log
 from mmsb.streams.events.reader import End, Joined, Joining, Reader
 from mmsb.streams.events.source import Source
 from mmsb.streams.events.tail import has_seen_all
-from mmsb.streams.world import Worker, World
+from mmsb.streams.world import Worker, World, finish
 
 T = TypeVar("T")
 
@@ -65,8 +65,7 @@ class Events:
             task.cancel()
         for feed in self._oldest_first():
             await feed.rest()
-        await self._worker.run(_nothing)  # what it was asked before is done when this is
-        self._worker.close()
+        await finish(self._worker)
 
     def _oldest_first(self) -> list[Feed]:
         return sorted(self._feeds, key=lambda feed: feed.number)
@@ -119,7 +118,3 @@ class Events:
     async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
         assert self._worker is not None, "a reader was made"
         return await self._worker.run(function, *arguments)
-
-
-def _nothing() -> None:
-    """What a thread is asked when only its being done matters."""

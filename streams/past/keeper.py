@@ -9,7 +9,7 @@ from mmsb.streams.folder import TLOG
 from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.changes import Change
 from mmsb.streams.past.past import Past
-from mmsb.streams.world import World
+from mmsb.streams.world import World, finish
 
 
 class Owner(Protocol):
@@ -45,10 +45,5 @@ class Keeper:
 
     async def close(self) -> None:
         await self._asker.run(self._past.close)
-        await self._indexer.run(_nothing)
-        self._asker.close()
-        self._indexer.close()
-
-
-def _nothing() -> None:
-    """What a thread is asked when only its being done matters."""
+        for worker in (self._asker, self._indexer):
+            await finish(worker)
