@@ -8,6 +8,8 @@ import asyncio
 from pathlib import Path
 
 from mmsb.schemas.errors import CorruptState
+from mmsb.schemas.ids import source_of_follow_up
+from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.streams.files import Files
 from mmsb.streams.folder import INTENTS, TLOG, Progress
 from mmsb.streams.log.segments import list_bases
@@ -27,6 +29,7 @@ async def open_partitions(world: World, folder: Path, wanted: Wanted, code: Code
         await opening.open(
             [Wanted(wanted.app, number, count, genesis.window, genesis.log_id) for number in range(1, count)]
         )
+        check_follow_ups(folder, [opening.opened[number] for number in range(count)])
     except BaseException:
         for part in opening.opened.values():
             part.close()
@@ -100,6 +103,20 @@ def check_others(files: Files, folder: Path, count: int) -> None:
             f"{folder}: expected the TLogs of partitions 0 to {count - 1}, since intents are logged in partition "
             f"{begun[0]}, found none of {_listed(missing)}: something removed it; restore a good copy"
         )
+
+
+def check_follow_ups(folder: Path, opened: list[Opened]) -> None:
+    """That no partition is older than what others have of it: what it emitted next would be dropped as a duplicate."""
+    states = [part.writer.fold.state for part in opened]
+    for source, state in enumerate(states):
+        for target, other in enumerate(states):
+            counted = other.mark(FOLLOW_UP, source_of_follow_up(state.genesis.log_id, source))
+            if counted > state.sent(target):
+                raise CorruptState(
+                    f"{folder / str(source)}: expected {counted} follow-ups to partition {target}, which has counted "
+                    f"them, found {state.sent(target)}: it is older than the others; restore all partitions from the "
+                    "same good copy"
+                )
 
 
 def _numbers(files: Files, folder: Path) -> list[int]:

@@ -165,6 +165,23 @@ def test_a_partition_that_was_removed_is_not_made_anew(tmp_path: Path, gone: str
     assert sorted(path for path in tmp_path.rglob("*") if path not in left and path.suffix == ".log") == []
 
 
+def test_a_partition_that_is_older_than_the_others_is_noticed(tmp_path: Path) -> None:
+    async def main() -> Path:
+        """Gives the folder of the partition that sends."""
+        async with app.run(data=tmp_path, partitions=3, interpreted=True) as bus:
+            await bus.submit(Open(1, 100, 1_000), id="open")
+            receipts = await asyncio.gather(*(bus.submit(Send(1, dst, 1)) for dst in range(2, 22)))
+            return tmp_path / str(receipts[0].partition)
+
+    sender = run(main())
+    shutil.copytree(sender, tmp_path / "saved")
+    assert run(main()) == sender
+    shutil.rmtree(sender)
+    (tmp_path / "saved").rename(sender)
+    with pytest.raises(mmsb.CorruptState, match=r"expected \d+ follow-ups to partition \d, .* older than the others"):
+        run(main())
+
+
 def test_a_start_that_was_cut_short_before_all_partitions_were_made_goes_on(tmp_path: Path) -> None:
     async def main() -> int:
         async with app.run(data=tmp_path, partitions=3, interpreted=True) as bus:
