@@ -262,6 +262,15 @@ ENGINE_BUGS: Final = (
         "what is submitted behind the call is seen",
     ),
     Bug(
+        "an engine closes on those who read its events",
+        "streams/events/events.py",
+        "                if not self._lags(feed):\n                    await feed.catch_up()\n",
+        "                pass\n",
+        MORE_SEEDS,
+        "[who keeps up sees all before the end]",
+        "a consumer that keeps up finds all that was accepted",
+    ),
+    Bug(
         "a scan shows what is not accepted",
         "streams/reading.py",
         "            copied = await self._stepper.run(self._copy_pages, type_id)\n"

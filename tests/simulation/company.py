@@ -42,7 +42,7 @@ class Company:
         clients = [Client(self._town, engine, f"client {number}") for number in range(count)]
         self._begin(engine, last=last)
         await asyncio.gather(*(client.run(self._random.randint(0, 12)) for client in clients))
-        if last or self._abroad.random() < 0.7:
+        if last or self._abroad.random() < 0.5:
             await self.leave()
 
     async def leave(self) -> None:
@@ -61,8 +61,8 @@ class Company:
     def _begin(self, engine: Door, *, last: bool) -> None:
         abroad = self._abroad
         self._inside, self._outside = [], []
-        for number in range(abroad.choice((0, 0, 1, 3))):
-            self._start(Visitor(self._town, self._folder, f"visitor {number}", abroad.randint(0, 12)).run())
+        for number in range(abroad.choice((0, 0, 1, 2))):
+            self._start(Visitor(self._town, self._folder, f"visitor {number}", abroad.randint(0, 9)).run())
         for number, each in enumerate(self._subscriptions()):
             if last or abroad.random() < 0.7:
                 past = self._town.court.partitions[each.partition].past

@@ -83,13 +83,14 @@ class Consumer:
 
     async def _read(self, events: AsyncIterator[list[Event]]) -> None:
         """Until it has seen enough, or no more comes, or it loses patience."""
-        patience = None if self._stays else self._random.expovariate(1.0) * 0.3
+        patience = None if self._stays else self._random.expovariate(1.0) * self._random.choice((0.1, 2.0))
         try:
             async with asyncio.timeout(patience):
                 while not self._has_seen_all():
                     some = await anext(events, None)
                     if some is None:
                         self._note("hears that no more comes")
+                        self._subscription.ended = self._subscription.after is not None
                         require("nothing fails without a reason", self._town.excused, f"{self._name}: it ended")
                         return
                     self._note(f"sees {[each.offset for each in some]}")

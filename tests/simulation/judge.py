@@ -11,6 +11,7 @@ from mmsb.processors.receipts import Receipts
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
+from mmsb.streams.events import events
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt
 from tests.model import bundle as model_bundle
@@ -107,9 +108,9 @@ class PartitionJudge:
         newest = max((change.offset for change in look.found), default=-1)
         self._looks.append(replace(look, upper=self._shows(newest)))
 
-    def told_events(self, subscription: Subscription, events: list[Event]) -> None:
-        require("no empty list of events", events, f"for {subscription.wanted}")
-        subscription.seen += events
+    def told_events(self, subscription: Subscription, found: list[Event]) -> None:
+        require("no empty list of events", found, f"for {subscription.wanted}")
+        subscription.seen += found
         self._shows(subscription.last)
 
     def told_stats(self, lower: int, stats: PartitionStats) -> None:
@@ -155,6 +156,10 @@ class PartitionJudge:
             self.past.judge_look(look)
         for subscription in self.subscriptions:
             self.past.judge_subscription(subscription)
+            if subscription.ended and len(watch.tlog) <= events.LAG_MAX:
+                missing = self.past.missing(subscription)
+                require("who keeps up sees all before the end", missing is None, f"{subscription.wanted}: {missing!r}")
+            subscription.ended = False
         self._told, self._reads, self._looks, self._digests = [], [], [], {}
 
     def lose(self, watch: Watch) -> None:

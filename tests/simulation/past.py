@@ -35,6 +35,7 @@ class Subscription:
     lower: int = -1  # then: no event up to here
     upper: int | None = None  # and all events from this offset on, which was submitted after that moment
     seen: list[Event] = field(default_factory=list[Event])
+    ended: bool = False  # the engine closed, and there was no more to see
 
     @property
     def after(self) -> Position | None:
