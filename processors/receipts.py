@@ -53,7 +53,7 @@ class Receipts:
         return len(self.statuses)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{count} {status.name.lower()}" for status, count in self.counts.items())
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         where = f"offsets {self.first} to {int(self.offsets[-1])}" if len(self) else "none"
         where = where if self.partitions is None else f"{len(np.unique(self.partitions))} partitions"
         return f"Receipts({where}: {counts})"

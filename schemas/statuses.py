@@ -12,6 +12,12 @@ class Status(enum.IntEnum):
     NOOP = 4
     QUARANTINED = 5
 
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
     @property
     def remembers(self) -> bool:
         """Whether an id that settles so is known from then on."""

@@ -17,6 +17,7 @@ from mmsb.schemas.errors import InvalidValue, PageNotFound
 from mmsb.schemas.events import Event
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.partitions import partition_of
+from mmsb.schemas.rejections import Rejection
 from mmsb.schemas.sentences import sentence
 from mmsb.state.pages import PageId
 from mmsb.streams.door import Door, EventFilter, Position
@@ -229,12 +230,16 @@ class Bus:
         check_query(query)
         return await self.get(query.ref.page, query.ref.key)
 
-    def explain(self, receipt: Receipt) -> str:
-        """A receipt in words; also after the bus was left."""
-        if receipt.rejection is None:
-            return "logged" if receipt.status is None else receipt.status.name.lower()
-        descriptor = self._descriptor or self.door.about.descriptor
-        return sentence(receipt.rejection, {**descriptor.layouts_by_type}, descriptor.messages)
+    def explain(self, receipt: Receipt | Rejection) -> str:
+        """A receipt in words, or a rejection out of Receipts; also after the bus was left."""
+        rejection = receipt if isinstance(receipt, Rejection) else receipt.rejection
+        if rejection is not None:
+            descriptor = self._descriptor or self.door.about.descriptor
+            return sentence(rejection, {**descriptor.layouts_by_type}, descriptor.messages)
+        assert isinstance(receipt, Receipt), "a rejection was explained"
+        if receipt.first_offset is not None and receipt.first_offset >= 0:
+            return f"duplicate of offset {receipt.first_offset}"
+        return "logged" if receipt.status is None else str(receipt.status)
 
     async def stats(self) -> Stats:
         """What the owner of the folder says of itself."""

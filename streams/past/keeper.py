@@ -1,9 +1,11 @@
 """The past of a partition that runs: questions are answered on a thread, and sealed segments get their page index."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.pages import PageId
 from mmsb.streams.folder import TLOG
 from mmsb.streams.past.catalog import write_missing
@@ -41,7 +43,8 @@ class Keeper:
         while True:
             await self.sealed.wait()
             self.sealed.clear()
-            await self._indexer.run(write_missing, self._files, self._folder / TLOG, self._owner.accepted_tlog())
+            with suppress(EnvironmentFailed):  # whoever needs an index that is not there makes it in memory
+                await self._indexer.run(write_missing, self._files, self._folder / TLOG, self._owner.accepted_tlog())
 
     async def close(self) -> None:
         await self._asker.run(self._past.close)

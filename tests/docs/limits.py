@@ -26,6 +26,7 @@ LIMITS = (
         "bytes on their way in a partition, until they settle",
         "`submit` waits, `submit_nowait` raises `Overloaded`",
     ),
+    ("streams.submitting", "VALUE_BYTES_MAX", "bytes of one intent, valid or not", "`InvalidValue`"),
     ("streams.inbox", "GROUP_BYTES", "bytes made durable together", "the rest is in the next group"),
     ("streams.log.log", "SEGMENT_BYTES", "bytes of a segment of a log", "the next one is begun"),
     (

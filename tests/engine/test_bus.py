@@ -41,6 +41,8 @@ def test_receipts_say_what_became_of_each_intent(start: Any) -> None:
             refused = await bank.submit(Transfer(1, 2, 999), actor="ann", reason="rent")
             assert refused.status == mmsb.Status.REJECTED
             assert bank.explain(refused) == "the predicate of Transfer said no"
+            assert bank.explain(again) == f"duplicate of offset {first.offset}"
+            assert f"{first.status}, {refused.status}" == "applied, rejected"
             assert [first.offset, again.offset, refused.offset] == [1, 2, 3]
             assert (await bank.get(Account, 1)).balance == 100
 
@@ -80,6 +82,9 @@ def test_columns_in_columns_out(start: Any) -> None:
             ids = [f"order-{n % 400}" for n in range(500)]
             found = await bank.submit_many(Deposit, {"account": np.arange(500), "amount": amounts}, ids=ids)
             assert found.counts == {mmsb.Status.APPLIED: 320, mmsb.Status.REJECTED: 80, mmsb.Status.DUPLICATE: 100}
+            refused = found.rejection(0)
+            assert refused is not None
+            assert bank.explain(refused) == "Deposit.amount must be > 0, found -1"
             assert found.first_offsets[400:].tolist() == list(range(500, 600))
             accounts = await bank.get_many(Account, [0, 1, 999])
             assert [None if page is None else page.balance for page in accounts] == [0, 7, None]
