@@ -12,6 +12,8 @@ from bench.stages import SLOW, Stage
 from bench.traffic import traffic
 from bench.whole import INTERPRETED
 
+pytestmark = pytest.mark.alone  # other tests beside it would be measured, too
+
 QUIET = {"way: decode": Known(0.5, 0.02), "way: encode": Known(2.0, 0.02)}
 
 

@@ -13,6 +13,8 @@ from bench.harness import Case, StagesDoNotAddUp, measure, measure_all, report
 from bench.machine import commit, machine
 from bench.roofline import measure_roofline
 
+pytestmark = pytest.mark.alone  # other tests beside it would be measured, too
+
 
 @pytest.fixture
 def written(tmp_path, monkeypatch):

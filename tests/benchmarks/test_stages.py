@@ -10,6 +10,8 @@ from bench.clocks import seconds_of
 from bench.stages import SLOW, Stage, Stopwatch, slow_stages, stage_table
 from bench.whole import INTERPRETED, compiled
 
+pytestmark = pytest.mark.alone  # other tests beside it would be measured, too
+
 
 def busy(seconds: float) -> None:
     until = time.thread_time() + seconds

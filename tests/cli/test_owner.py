@@ -104,6 +104,7 @@ def test_replay_agrees_with_the_running_process(ask, served):
     assert "intents/s" in ask("stats", served)[1]
 
 
+@pytest.mark.alone
 def test_what_the_owner_answers_is_quick_and_loads_no_numerics(served):
     """Counted is what the processor does, the best of three times: others may hold it meanwhile."""
     for command in (
