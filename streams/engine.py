@@ -26,6 +26,7 @@ from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.building import build, build_folding
+from mmsb.streams.completing import complete
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.folder import Progress
 from mmsb.streams.opening import Code, Opened, Wanted, make_folders
@@ -107,16 +108,16 @@ class Engine:
         try:
             await self._settle_all(self._running)
         finally:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
-            await self._close()
+            await complete(self._end(self._running))
         if self._failure is not None and error is None:
             raise self._failure
 
-    async def _close(self) -> None:
-        """Leave what was accepted durable, and nothing open."""
+    async def _end(self, running: "asyncio.Task[None]") -> None:
+        """Stop, leave what was accepted durable, and nothing open."""
         assert self._lock is not None, "it was entered"
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
         try:
             if self._failure is None:
                 await asyncio.gather(*(partition.make_durable() for partition in self._partitions))

@@ -63,3 +63,30 @@ def test_a_start_that_is_given_up_leaves_no_file_open(tmp_path: Path) -> None:
         assert len(os.listdir("/proc/self/fd")) == before
 
     asyncio.run(main())
+
+
+def test_closing_that_is_cancelled_anywhere_closes_all_the_same(tmp_path: Path) -> None:
+    async def run(steps: int) -> bool:
+        """Cancel it after so many turns of the loop; whether it was over before."""
+
+        async def main() -> None:
+            async with app.run(data=tmp_path, partitions=2, interpreted=True) as bank:
+                await bank.submit(Deposit(1, 1), until="logged")
+                task.set_name("closing")
+
+        task = asyncio.create_task(main())
+        while task.get_name() != "closing":
+            await asyncio.sleep(0)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return not task.cancelled()
+
+    async def main() -> None:
+        steps = 0
+        while not await run(steps):
+            steps = steps * 3 // 2 + 1
+        assert steps > 10
+
+    asyncio.run(asyncio.wait_for(main(), 60))

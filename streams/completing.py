@@ -1,0 +1,19 @@
+"""Work that is done to its end, whatever happens to the one who waits for it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def complete(work: Coroutine[Any, Any, None]) -> None:
+    """Wait until it is done. A cancellation meanwhile is raised then: closing halfway would keep a folder locked."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
