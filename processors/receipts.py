@@ -53,8 +53,10 @@ class Receipts:
         return len(self.statuses)
 
     def __repr__(self) -> str:
+        if not len(self):
+            return "Receipts(none)"
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
-        where = f"offsets {self.first} to {int(self.offsets[-1])}" if len(self) else "none"
+        where = f"offsets {self.first} to {int(self.offsets[-1])}"
         where = where if self.partitions is None else f"{len(np.unique(self.partitions))} partitions"
         return f"Receipts({where}: {counts})"
 
