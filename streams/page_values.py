@@ -17,11 +17,8 @@ _MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class PageChange(Generic[P]):
-    """One change of one page. `page` is as it was after it, None once it is deleted; `before` is its epoch before.
-
-    `intent` names what was asked for, `fields` what it changed. `id` is the intent's, as text, or None.
-    """
+class _Moment(Generic[P]):
+    """What both say of a change: `page` is as it was after it, None once it is deleted; `before` its epoch before."""
 
     kind: EventKind
     key: Any
@@ -33,12 +30,6 @@ class PageChange(Generic[P]):
     before: int
     time: int
     intent: str
-    id: str | None
-    actor: str | None
-    reason: str | None
-    correlation: str | None
-    causation: str | None
-    generation: int
 
     @property
     def when(self) -> datetime:
@@ -47,22 +38,27 @@ class PageChange(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True)
-class PageEvent(Generic[P]):
+class PageChange(_Moment[P]):
+    """One change of one page. `page` is as it was after it, None once it is deleted; `before` is its epoch before.
+
+    `intent` names what was asked for, `fields` what it changed. `id` is the intent's, as text, or None.
+    """
+
+    id: str | None
+    actor: str | None
+    reason: str | None
+    correlation: str | None
+    causation: str | None
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageEvent(_Moment[P]):
     """A change as others consume it. `partition`, `offset` and `ordinal` name it for ever, which is how to dedupe.
 
     `cause` is the intent's id, or what stands for one that had none; `hops` says how many follow-ups led to it.
     """
 
-    kind: EventKind
-    key: Any
-    page: P | None
-    fields: tuple[str, ...]
-    partition: int
-    offset: int
-    ordinal: int
-    before: int
-    time: int
-    intent: str
     cause: str
     hops: int
 
@@ -75,16 +71,7 @@ class PageEvent(Generic[P]):
 def page_change(page: type[P], change: Change, descriptor: Descriptor) -> PageChange[P]:
     about = change.metadata
     return PageChange(
-        kind=change.kind,
-        key=layout_of(page).unpack_key(change.key),
-        page=_page(page, change),
-        fields=_fields(page, change.mask),
-        partition=change.partition,
-        offset=change.offset,
-        ordinal=change.ordinal,
-        before=change.before,
-        time=change.time,
-        intent=_intent(descriptor, change.intent_type),
+        **_moment(page, change, descriptor),
         id=_text(change.id),
         actor=about.actor,
         reason=about.reason,
@@ -95,20 +82,22 @@ def page_change(page: type[P], change: Change, descriptor: Descriptor) -> PageCh
 
 
 def page_event(page: type[P], event: Event, descriptor: Descriptor) -> PageEvent[P]:
-    return PageEvent(
-        kind=event.kind,
-        key=layout_of(page).unpack_key(event.key),
-        page=_page(page, event),
-        fields=_fields(page, event.mask),
-        partition=event.partition,
-        offset=event.offset,
-        ordinal=event.ordinal,
-        before=event.before,
-        time=event.time,
-        intent=_intent(descriptor, event.intent_type),
-        cause=id_text(event.cause),
-        hops=event.hops,
-    )
+    return PageEvent(**_moment(page, event, descriptor), cause=id_text(event.cause), hops=event.hops)
+
+
+def _moment(page: type[P], told: Change | Event, descriptor: Descriptor) -> dict[str, Any]:
+    return {
+        "kind": told.kind,
+        "key": layout_of(page).unpack_key(told.key),
+        "page": _page(page, told),
+        "fields": _fields(page, told.mask),
+        "partition": told.partition,
+        "offset": told.offset,
+        "ordinal": told.ordinal,
+        "before": told.before,
+        "time": told.time,
+        "intent": _intent(descriptor, told.intent_type),
+    }
 
 
 def _page(page: type[P], change: Change | Event) -> P | None:

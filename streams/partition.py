@@ -249,7 +249,7 @@ class Partition:
             digest=self._digest.hex(),
             clock=counted.clock,
             pages=counted.pages,
-            outcomes={status.name.lower(): count for status, count in sorted(self.outcomes.items())},
+            outcomes={str(status): count for status, count in sorted(self.outcomes.items())},
             in_flight_bytes=self.inbox.in_flight,
             intents_bytes=opened.intents.size,
             tlog_bytes=opened.tlog.size,

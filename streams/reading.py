@@ -5,9 +5,9 @@ answered when the last of these is accepted.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast
+from typing import Final, cast
 
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.arrays import ArrayState
@@ -20,8 +20,6 @@ from mmsb.streams.events.source import Cut
 from mmsb.streams.opening import Opened
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import Worker
-
-T = TypeVar("T")
 
 SCAN_PAGES: Final = 1_000  # that a scan gives at a time
 
@@ -105,10 +103,6 @@ class Reads:
             counted = Counted(state.clock, pages, sent(state))
         await self._settled.reach(boundary)
         return counted
-
-    async def ask(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Have the reading thread call something that blocks."""
-        return await self._reader.run(function, *arguments)
 
     # For events
 

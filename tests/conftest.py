@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 # Compiled code is kept where `make clean` finds it, not in the user's home; before anything imports mmsb.kernels.
 os.environ.setdefault("MMSB_CACHE", str(Path(__file__).resolve().parents[1] / ".cache" / "mmsb"))
 
-# No deadline and no `too_slow`: two xdist workers share two cores, so a slow example says nothing.
+# No deadline and no `too_slow`: three xdist workers share two cores, so a slow example says nothing.
 settings.register_profile("mmsb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("mmsb-ci", settings.get_profile("mmsb"), derandomize=True)
 settings.load_profile("mmsb-ci" if os.environ.get("CI") else "mmsb")

@@ -97,7 +97,11 @@ def _name(name: str) -> list[str]:
     if _says_how_to_make_it(value):
         lines.append(f"`{_signature(vars(value)['__init__'], name)}`")
     lines += _paragraphs(_own_doc(value))
-    rows = [*_fields(value), *_members(value)]
+    told = [
+        base for base in value.__mro__[:0:-1] if base.__name__.startswith("_") and base.__module__ == value.__module__
+    ]
+    parts = [*told, value]  # what a private base of the same module says is said by no other entry
+    rows = [row for take in (_fields, _members) for part in parts for row in take(part)]
     return [*lines, "\n".join(rows)] if rows else lines
 
 

@@ -102,7 +102,7 @@ def entry_json(descriptor: Descriptor, entry: Entry) -> dict[str, Any]:
     return {
         "partition": entry.partition,
         "offset": entry.offset,
-        "status": entry.status.name.lower(),
+        "status": str(entry.status),
         "time": time_text(entry.time),
         "intent": type_name(layouts, entry.intent_type),
         **about_json(entry.id, entry.source, entry.metadata),

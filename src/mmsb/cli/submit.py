@@ -88,7 +88,7 @@ def receipt_json(descriptor: Descriptor, receipt: "Receipt") -> dict[str, Any]:
     return {
         "partition": receipt.partition,
         "offset": receipt.offset,
-        "status": "logged" if receipt.status is None else receipt.status.name.lower(),
+        "status": "logged" if receipt.status is None else str(receipt.status),
         "first_offset": receipt.first_offset,
         "rejection": None if rejection is None else rejection.code.name.lower(),
         "why": None if rejection is None else sentence(rejection, descriptor.layouts_by_type, descriptor.messages),
