@@ -1,0 +1,79 @@
+"""Where a partition's state has its durable home: rows of bytes under keys, of which a flush replaces many at once.
+
+    META                        one row: the fold's standing, layouts, how pages are grouped (mmsb.state.home.meta)
+    IDS     chunk               remembered ids, by the offsets that they were first seen at
+    MARKS   chunk               marks of sources, in the order of their appearance
+    PAGES   type, depth, bucket pages whose keys' hashes begin with the same bits
+
+Keys sort as they are written here, so that what belongs together lies together (docs/formats.md, section 18).
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+Row = tuple[bytes, bytes]
+"""A key and what stands under it; an empty value is no row."""
+
+META: Final = b"\x00"
+IDS: Final = b"\x01"
+MARKS: Final = b"\x02"
+PAGES: Final = b"\x10"
+
+_CHUNK = struct.Struct(">sQ")
+_BUCKET = struct.Struct(">sQBI")  # PAGES, type id, depth, the hash's first bits, left-aligned in 32
+_HASH_BITS: Final = 32
+
+
+class Store(Protocol):
+    """One thread uses it at a time, except that `read` may run beside anything but `close`."""
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """What stands under each key; None where there is no row."""
+        ...
+
+    def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
+        """Rows from one key up to another, in the order of their keys."""
+        ...
+
+    def ingest(self, rows: Iterable[Row]) -> int:
+        """Put rows, whose keys rise; gives how many bytes. An empty value takes a row away.
+
+        When it returns all of them are durable; after a crash before that all of them are there, or none.
+        """
+        ...
+
+    def snapshot(self) -> "Snapshot":
+        """The rows as they are now, whatever is ingested later. To be closed before the store."""
+        ...
+
+    def checkpoint(self, folder: Path) -> None:
+        """Put all rows, as they are now, into a folder that does not exist: a store of its own. Costs no copying."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Snapshot(Protocol):
+    """Rows that nobody changes any more: a moment of a store, or a checkpoint."""
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """What stands under each key; None where there is no row."""
+        ...
+
+    def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
+        """Rows from one key up to another, in the order of their keys."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def chunk_key(kind: bytes, number: int) -> bytes:
+    """Of a chunk of IDS or MARKS."""
+    return _CHUNK.pack(kind, number)
+
+
+def bucket_key(type_id: int, depth: int, bucket: int) -> bytes:
+    """Of the bucket with this number among 2^depth."""
+    return _BUCKET.pack(PAGES, type_id, depth, bucket << (_HASH_BITS - depth))
