@@ -80,7 +80,7 @@ class Past:
 
     def changes_at(self, offset: int) -> list[Change]:
         """What one intent changed, in the order of its query; nothing if it has not settled."""
-        found = self._find(offset)
+        found = self.block_at(offset)
         if found is None:
             return []
         place, block, _ = found
@@ -99,7 +99,7 @@ class Past:
     def entries(self, first: int, last: int) -> Iterator[Entry]:
         """What became of the intents from one offset to another, as far as they have settled; block by block."""
         for offset in range(max(first, 0), last + 1):
-            found = self._find(offset)
+            found = self.block_at(offset)
             if found is None:
                 return
             yield self._entry(offset, *found)
@@ -118,7 +118,7 @@ class Past:
     def _follow(self) -> None:
         self._catalog.follow()
 
-    def _find(self, offset: int) -> Found | None:
+    def block_at(self, offset: int) -> Found | None:
         """The block that settles an offset; the one looked into last is at hand."""
         header = self._last[1].header if self._last else None
         if header is None or not header.first <= offset <= header.last:
