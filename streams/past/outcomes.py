@@ -66,7 +66,7 @@ class OutcomeColumns:
     def __init__(self, block: BlockColumns) -> None:
         value = block.value
         self._block = block
-        self._flags: NDArray[np.uint8] = np.frombuffer(value, np.uint8, block.count, block.outcomes.at)
+        self.flags: NDArray[np.uint8] = np.frombuffer(value, np.uint8, block.count, block.outcomes.at)
         self._intent_types: Any = np.frombuffer(value, "<u2", block.count, block.intent_types.at)
         rises: Any = np.frombuffer(value, RISES, block.rises.count, block.rises.at)
         self._risen: list[int] = rises["index"].tolist()
@@ -76,7 +76,7 @@ class OutcomeColumns:
 
     @cached_property
     def statuses(self) -> NDArray[np.uint8]:
-        return self._flags & np.uint8(STATUS_BITS)
+        return self.flags & np.uint8(STATUS_BITS)
 
     def clock(self, index: int, before: int) -> int:
         """The partition clock at an offset; `before` is that before the block."""
@@ -84,7 +84,7 @@ class OutcomeColumns:
         return self._clocks[rises - 1] if rises else before
 
     def outcome(self, index: int) -> OutcomeRow:
-        flag, number = int(self._flags[index]), int(self._intent_types[index])
+        flag, number = int(self.flags[index]), int(self._intent_types[index])
         status = Status(flag & STATUS_BITS)
         return OutcomeRow(
             status,
@@ -113,7 +113,7 @@ class OutcomeColumns:
         return self._rows_with(self._block.sources, SOURCE_BYTES, HAS_SOURCE)
 
     def _rows_with(self, section: Section, size: int, flag: int) -> _Rows:
-        return _Rows(section, size, self._block.value, (self._flags & np.uint8(flag)) != 0)
+        return _Rows(section, size, self._block.value, (self.flags & np.uint8(flag)) != 0)
 
     @cached_property
     def _duplicates(self) -> _Rows:
@@ -128,14 +128,14 @@ class OutcomeColumns:
         return self._rows_with(self._block.metadata, 0, HAS_METADATA)
 
     def _metadata_block(self, index: int) -> bytes:
-        places, rank = self._metadata_places, self._has_metadata.rank(index)
+        places, rank = self.metadata_places, self._has_metadata.rank(index)
         return self._block.value[places[rank] : places[rank + 1]]
 
     @cached_property
-    def _metadata_places(self) -> Any:
+    def metadata_places(self) -> Any:
         """Where each metadata block begins, and where the last one ends."""
         section, value = self._block.metadata, self._block.value
-        count = int(np.count_nonzero(self._flags & np.uint8(HAS_METADATA)))
+        count = int(np.count_nonzero(self.flags & np.uint8(HAS_METADATA)))
         end = section.at + section.count
         size = section.count // max(count, 1)
         if count and size % 8 == 0 and size * count == section.count and self._all_have(size):
