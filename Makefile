@@ -53,7 +53,7 @@ format: setup ## format the code and repair what ruff can
 
 test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	@deploy/kafka/fetch --if-possible
-	$(BIN)/pytest -n 3 -m "not alone" $(ARGS) # more than cores: many tests wait, for disks and for processes
+	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "not alone" $(ARGS) # more than cores: many tests wait, for disks and for processes
 	$(BIN)/pytest -m alone $(ARGS) || test $$? -eq 5 # 5: ARGS leave none of them
 
 kafka: ## fetch Kafka's own programs, which read our logs in the tests (needs Java and Maven)

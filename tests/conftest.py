@@ -16,5 +16,8 @@ settings.load_profile("mmsb-ci" if os.environ.get("CI") else "mmsb")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first, so that no core is idle while the last of them runs on another."""
+    """Long tests first, so that no core is idle while the last of them runs on another.
+
+    The Makefile has them handed out one at a time: in stretches, one worker would get them all.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
