@@ -1,0 +1,44 @@
+"""Which intents are asked for. No condition is every intent; all conditions must hold."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.ids import position_id
+from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.schemas.types import I64_MAX
+from mmsb.schemas.upserts import MUTATE, UPSERT
+from mmsb.streams.past.outline import Outline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """`types` are type ids, ids are of 16 bytes, times are microseconds UTC: from `since` on, and before `until`."""
+
+    types: frozenset[int] | None = None
+    actor: str | None = None
+    id: bytes | None = None
+    correlation: bytes | None = None
+    statuses: frozenset[Status] | None = None
+    first: int = 0
+    last: int = I64_MAX  # itself included
+    since: int | None = None
+    until: int | None = None
+
+
+def types_named(outline: Outline, name: str) -> frozenset[int]:
+    """The type ids of an intent's class: one for each layout that it ever had."""
+    intents = [intent for reign in outline.reigns for intent in reign.claim.descriptor.intents]
+    known = {layout.name for layout in (*intents, MUTATE, UPSERT)}
+    if name not in known:
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        raise InvalidValue(f"no intent {name!r} was ever declared here; {hint}")
+    return frozenset(layout.type_id for layout in (*intents, MUTATE, UPSERT) if layout.name == name)
+
+
+def offset_of(genesis: Genesis, id: bytes) -> int | None:
+    """Where the intent is that has no id of its own, and is known by its place; None if this is no such id here."""
+    offset = int.from_bytes(id[8:], "little", signed=True)
+    return offset if offset >= 0 and id == position_id(genesis.log_id, genesis.partition, offset) else None
