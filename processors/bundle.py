@@ -4,8 +4,8 @@ The hash covers what changes meaning (IR, layouts with bounds and defaults, `par
 the version of these semantics) and nothing else: not names of locals, comments, documentation or unrelated code.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, cast
 
@@ -15,6 +15,7 @@ from mmsb.processors.programs import Program
 from mmsb.schemas.canonical import canonical
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.layouts import PageLayout
+from mmsb.schemas.origins import Origins
 
 SEMANTICS: Final = 1
 """The version of what IR and layouts mean. A change of meaning without a change of code must raise it."""
@@ -27,6 +28,8 @@ class Bundle:
     descriptor: Descriptor
     generation: int
     programs: tuple[Program, ...]
+    origins: Mapping[str, Origins] = field(default_factory=dict[str, Origins], compare=False)
+    """What page classes say of earlier layouts, by name; code that has no such data to open is the same without it."""
 
     def __repr__(self) -> str:
         return f"Bundle({self.app!r}, generation={self.generation}, hash={self.hash.hex()})"
@@ -90,7 +93,12 @@ def messages_of(nodes: Any) -> set[str]:
 
 
 def make_bundle(
-    app: str, generation: int, hops_max: int, pages: Iterable[PageLayout], programs: Iterable[Program]
+    app: str,
+    generation: int,
+    hops_max: int,
+    pages: Iterable[PageLayout],
+    programs: Iterable[Program],
+    origins: Mapping[str, Origins] | None = None,
 ) -> Bundle:
     """Put the parts of an application into their canonical order."""
     ordered = tuple(sorted(programs, key=lambda program: program.layout.name))
@@ -99,4 +107,5 @@ def make_bundle(
         texts |= messages_of([program.code.predicate, program.code.delta])
     sorted_pages = tuple(sorted(pages, key=lambda page: page.name))
     layouts = tuple(program.layout for program in ordered)
-    return Bundle(Descriptor(app, hops_max, sorted_pages, layouts, tuple(sorted(texts))), generation, ordered)
+    descriptor = Descriptor(app, hops_max, sorted_pages, layouts, tuple(sorted(texts)))
+    return Bundle(descriptor, generation, ordered, origins or {})

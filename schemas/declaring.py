@@ -57,6 +57,8 @@ def intent_layout(cls: type[Any], on_rejected: Any, scope: Mapping[str, Any]) ->
         raise place_of_class(cls).wrong(f"on_rejected takes an intent's name as text, found {on_rejected!r}")
     for name, _, default, _ in fields:
         field_place = place_of_class(cls, name)
+        if isinstance(given := vars(cls).get(name), Specifier) and given.was:
+            raise field_place.wrong("was= is for pages: an intent with another field is another intent; leave it out")
         if name in RESERVED_IN_INTENTS:
             raise field_place.wrong(f"{name!r} is taken in intents; choose another name for the field")
         if default is None and optional:
@@ -254,7 +256,7 @@ def _key(key: object, here: Place) -> tuple[KeyType, ...]:
 
 
 def _key_component(part: Any, here: Place) -> KeyType:
-    if isinstance(part, Specifier) and part.kind in ("text", "blob"):
+    if isinstance(part, Specifier) and part.kind in ("text", "blob") and not part.was:
         return _text_or_blob(part, here)
     marked = _marked(part)
     if isinstance(marked, Integer) and marked.spelling != "time":

@@ -41,14 +41,20 @@ class Specifier:
     default: Any = MISSING
     bounds: tuple[Bound, ...] = ()
     doc: str = ""
+    was: tuple[str, ...] = ()
 
 
 Number = int | float
+Names = str | tuple[str, ...]
 
 
 def _bounds(ge: Number | None, gt: Number | None, le: Number | None, lt: Number | None) -> tuple[Bound, ...]:
     given = ((Op.GE, ge), (Op.GT, gt), (Op.LE, le), (Op.LT, lt))
     return tuple(Bound(op, limit) for op, limit in given if limit is not None)
+
+
+def _names(given: Names) -> tuple[str, ...]:
+    return given if isinstance(given, tuple) else (given,)
 
 
 def field(
@@ -59,22 +65,24 @@ def field(
     le: Number | None = None,
     lt: Number | None = None,
     doc: str = "",
+    was: Names = (),
 ) -> Any:
-    """A field with a default, bounds or documentation.
+    """A field with a default, bounds, documentation, or a name that it had before.
 
     In a page bounds are invariants, checked after every delta; in an intent they are checked before it is lowered.
+    `was` is for pages: in data that was written under that name, this is the field.
     """
-    return Specifier("field", None, default, _bounds(ge, gt, le, lt), doc)
+    return Specifier("field", None, default, _bounds(ge, gt, le, lt), doc, _names(was))
 
 
-def text(size: int, *, default: Any = MISSING, doc: str = "") -> Any:
+def text(size: int, *, default: Any = MISSING, doc: str = "", was: Names = ()) -> Any:
     """A text of at most `size` bytes of UTF-8; as part of a key, a text component."""
-    return Specifier("text", size, default, (), doc)
+    return Specifier("text", size, default, (), doc, _names(was))
 
 
-def blob(size: int, *, default: Any = MISSING, doc: str = "") -> Any:
+def blob(size: int, *, default: Any = MISSING, doc: str = "", was: Names = ()) -> Any:
     """Exactly `size` bytes; as part of a key, a blob component."""
-    return Specifier("blob", size, default, (), doc)
+    return Specifier("blob", size, default, (), doc, _names(was))
 
 
 def array(
@@ -86,6 +94,7 @@ def array(
     le: Number | None = None,
     lt: Number | None = None,
     doc: str = "",
+    was: Names = (),
 ) -> Any:
     """`count` numbers, annotated `list[i64]` or with another number type; bounds hold for every element."""
-    return Specifier("array", count, default, _bounds(ge, gt, le, lt), doc)
+    return Specifier("array", count, default, _bounds(ge, gt, le, lt), doc, _names(was))

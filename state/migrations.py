@@ -1,16 +1,20 @@
 """Executes migrate records: page types become others by declared steps, without user code.
 
-Fields are moved as bytes and widened, never judged: a migration changes where values stand, not what they are.
+Fields are moved as bytes and widened, never judged: a migration changes where values stand, not what they are. Pages
+in flat arrays are converted all at once (mmsb.state.converting), to the same bytes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.tlog.migrations import Migration, Step
-from mmsb.schemas.types import FieldType, Integer, Text, Value, parse_type
+from mmsb.schemas.types import Array, FieldType, Integer, Text, Value, parse_type
+from mmsb.state.arrays import ArrayState
+from mmsb.state.converting import convert_type
+from mmsb.state.fields import Column
 from mmsb.state.partition import PartitionState
 
 
@@ -28,27 +32,14 @@ def _migrate_type(state: PartitionState, migration: Migration, old: PageLayout, 
     if old.key != new.key:
         raise InvalidValue(f"{old.name}: a migration cannot change the key")
     columns = follow(old, new, migration.steps)
+    if isinstance(state, ArrayState):
+        convert_type(state, old, new, columns)
+        return
     moved = [(key, epoch, body) for (type_id, key), epoch, body in state.pages if type_id == old.type_id]
     state.add_layout(new)
     for key, epoch, body in moved:
         state.write_page(old.type_id, key, epoch, None)
         state.write_page(new.type_id, key, epoch, convert(body, new, columns))
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Where a new field's content comes from: a place in the old body, or else (None) a default's bytes."""
-
-    type: FieldType
-    stored_as: FieldType
-    place: slice | None
-    default: bytes = b""
-
-    def read(self, body: bytes) -> bytes:
-        stored = self.default if self.place is None else body[self.place]
-        if isinstance(self.stored_as, Integer):
-            return self.type.pack(self.stored_as.unpack(stored))
-        return stored.ljust(self.type.size, b"\x00")
 
 
 def follow(old: PageLayout, new: PageLayout, steps: Sequence[Step]) -> dict[str, Column]:
@@ -97,15 +88,28 @@ def _wider(new: PageLayout, step: Step, kind: FieldType) -> FieldType:
         wanted = parse_type(str(step.argument))
     except InvalidValue as error:
         raise InvalidValue(f"{new.name}.{step.field}: {error}") from None
-    if isinstance(kind, Integer) and isinstance(wanted, Integer) and _holds(wanted, kind):
-        return wanted
-    if isinstance(kind, Text) and isinstance(wanted, Text) and wanted.size > kind.size:
+    if widens(kind, wanted):
         return wanted
     raise InvalidValue(f"{new.name}.{step.field}: {step.argument} does not hold all that it held")
 
 
+def widens(kind: FieldType, wanted: FieldType) -> bool:
+    """Whether every value of a type is one of the other, which is another; an array may also have more places."""
+    match kind, wanted:
+        case Integer(), Integer():
+            return _holds(wanted, kind)
+        case Text(), Text():
+            return wanted.size > kind.size
+        case Array(), Array():
+            one, other = kind.element, wanted.element
+            fits = one == other or (isinstance(one, Integer) and isinstance(other, Integer) and _holds(other, one))
+            return fits and kind != wanted and wanted.count >= kind.count
+        case _:
+            return False
+
+
 def _holds(wider: Integer, kind: Integer) -> bool:
-    """Whether every value of a type is one of the other, which is another. A time is no integer here."""
+    """A time is no integer here."""
     times = "time" in (kind.spelling, wider.spelling)
     return not times and kind != wider and wider.minimum <= kind.minimum and kind.maximum <= wider.maximum
 

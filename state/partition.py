@@ -170,6 +170,17 @@ class PartitionState:
         elif old is not None:
             self._pages.delete((type_id, key))
 
+    def exchange_pages(self, change: Digest, exchange: Callable[[], None], take_back: Callable[[], None]) -> None:
+        """Exchange all pages of a type for others at once; `change` is what the digest gains by it."""
+        exchange()
+        self.digest += change
+
+        def undo() -> None:
+            take_back()
+            self.digest -= change
+
+        self._undo(undo)
+
     # Taking back
 
     def begin(self) -> None:

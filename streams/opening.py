@@ -1,6 +1,6 @@
 """Opens one partition of a data folder for its writer: what is on disk is judged, mended, folded and claimed.
 
-    both logs found → TLog folded, as far as its intents are there → both logs mended → claim
+    both logs found → TLog folded, as far as its intents are there → both logs mended → claim → migration, if due
 
 What was readable but perhaps never reached the disk is folded before it is written once more; nobody is told anything
 of it before that is done.
@@ -24,6 +24,7 @@ from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
+from mmsb.state.planning import Plan, make_plans
 from mmsb.streams.files import Files
 from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, Log, Mark
@@ -189,13 +190,22 @@ def _check_promise(fold: Fold, intents: Log) -> None:
 def claim(fold: Fold, code: Code, nonce: bytes, tlog: Log, time_ms: int) -> Writer:
     """Take the partition over."""
     bundle = bundle_for(fold, code)
-    _check_layouts(fold, bundle)
+    migrations = [plan.migration for plan in plans_for(fold, bundle)]
     writer = Writer(bundle, fold, nonce, code.durability, code.compiled)
-    entry = writer.claim()
-    offset = append_entry(tlog, entry, time_ms)
-    verdict, _ = writer.read(offset, entry.key, entry.value)
-    assert verdict.accepted, "nobody else writes into a locked folder"
+    _write(writer, writer.claim(), tlog, time_ms)
+    if fold.pending:
+        _write(writer, writer.migrate(migrations), tlog, time_ms)
     return writer
+
+
+def plans_for(fold: Fold, bundle: Bundle) -> list[Plan]:
+    """What becomes of pages whose layout is not their class's."""
+    return make_plans(fold.state.layouts, bundle.descriptor.pages, bundle.origins, fold.genesis.partition_count)
+
+
+def _write(writer: Writer, entry: Entry, tlog: Log, time_ms: int) -> None:
+    verdict, _ = writer.read(append_entry(tlog, entry, time_ms), entry.key, entry.value)
+    assert verdict.accepted, "nobody else writes into a locked folder"
 
 
 def bundle_for(fold: Fold, code: Code) -> Bundle:
@@ -210,16 +220,6 @@ def bundle_for(fold: Fold, code: Code) -> Bundle:
         f"{bundle.app}: {why}, and this code says generation={bundle.generation}; set generation={runs + other} in "
         "mmsb.App if it is to take over, or run with dev=True while you develop"
     )
-
-
-def _check_layouts(fold: Fold, bundle: Bundle) -> None:
-    for page in bundle.descriptor.pages:
-        known = fold.state.layouts.get(page.name)
-        if known is not None and known.type_id != page.type_id:
-            raise InvalidValue(
-                f"{page.name}: its fields or key are not those of the pages in the data; give it back the fields it "
-                "had, or declare the new page under another name"
-            )
 
 
 def encode_entry(entry: Entry, offset: int, time_ms: int) -> bytes:

@@ -20,6 +20,7 @@ from mmsb.schemas.layouts import IntentLayout, PageLayout
 from mmsb.schemas.limits import APP_NAME_BYTES_MAX, HOPS_DEFAULT, HOPS_MAX, PARTITIONS_MAX, WINDOW_MAX
 from mmsb.schemas.markers import MISSING
 from mmsb.schemas.metadata import Metadata
+from mmsb.schemas.origins import Origins, page_origins
 from mmsb.schemas.places import function_node, place_of_class
 from mmsb.schemas.rejections import Refused
 from mmsb.schemas.tlog.claims import Durability
@@ -50,6 +51,7 @@ class App:
         self.generation = generation
         self.hops_max = hops_max
         self._pages: dict[type[Any], PageLayout] = {}
+        self._origins: dict[str, Origins] = {}
         self._intents: dict[type[Any], IntentLayout] = {}
         self._programs: dict[type[Any], Program] = {}
         self._waiting: dict[type[Any], ForwardReference] = {}
@@ -58,12 +60,17 @@ class App:
         return f"App({self.name!r}, generation={self.generation})"
 
     def page(
-        self, *wrong: object, key: object = MISSING, partition_by: int | tuple[int, ...] | None = None
+        self,
+        *wrong: object,
+        key: object = MISSING,
+        partition_by: int | tuple[int, ...] | None = None,
+        dropped: str | tuple[str, ...] = (),
     ) -> Callable[[type[P]], type[P]]:
         """Declare a page class: `@app.page(key=u64)`.
 
         `key` is an integer type, mmsb.text(n), mmsb.blob(n) or a tuple of them. `partition_by` names the components
-        of the key, by index, that decide the partition; all of them by default.
+        of the key, by index, that decide the partition; all of them by default. `dropped` names fields that the class
+        had once: where data still has them, they go.
         """
         if wrong or key is MISSING:
             shown = ", ".join(getattr(given, "__name__", repr(given)) for given in wrong)
@@ -72,9 +79,11 @@ class App:
 
         def declare(cls: type[P]) -> type[P]:
             layout = page_layout(cls, key, partition_by, scope)
+            origins = page_origins(cls, layout, dropped)
             self._check_new(cls, layout.name, layout.type_id)
             cls.__mmsb_layout__ = layout
             self._pages[cls] = layout
+            self._origins[layout.name] = origins
             return cls
 
         return declare
@@ -121,7 +130,8 @@ class App:
         programs: Iterable[Program] = self._programs.values()
         if debug:
             programs = [load(program.layout, program.code, program.place, debug=True) for program in programs]
-        return make_bundle(self.name, self.generation, self.hops_max, self._pages.values(), programs)
+        pages = self._pages.values()
+        return make_bundle(self.name, self.generation, self.hops_max, pages, programs, self._origins)
 
     def run(
         self,

@@ -200,16 +200,23 @@ def migrate_page(old: PageLayout, new: PageLayout, steps: list[dict[str, Any]]) 
 
     def convert(body: bytes) -> bytes:
         values = old.decode(body)
-        return new.encode(
-            {n: new.by_name[n].default if before is None else values[before] for n, (before, _) in fields.items()}
-        )
+        found = {n: values[before] for n, (before, _) in fields.items() if before is not None}
+        return new.encode({f.name: longer(found[f.name], f) if f.name in found else f.default for f in new.fields})
 
     return convert
+
+
+def longer(value: Any, field: FieldLayout) -> Any:
+    return value + (0,) * (field.length - len(value)) if field.length else value
 
 
 def widens(old: Any, new: Any) -> bool:
     if not isinstance(new, str) or old == new:
         return False
+    arrays = re.fullmatch(r"(\w+)\[(\d+)\]", old), re.fullmatch(r"(\w+)\[([1-9]\d*)\]", new)
+    if arrays[0] and arrays[1]:
+        one, other = arrays[0][1], arrays[1][1]
+        return (one == other or widens(one, other)) and int(arrays[1][2]) >= int(arrays[0][2])
     texts = re.fullmatch(r"text\((\d+)\)", old), re.fullmatch(r"text\((\d+)\)", new)
     if texts[0] and texts[1]:
         return int(texts[1][1]) > int(texts[0][1])

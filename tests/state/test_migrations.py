@@ -110,6 +110,20 @@ def test_a_text_gets_more_room():
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "before", "after"),
+    [
+        (Array(I32, 2), Array(I64, 2), (-5, 7), (-5, 7)),
+        (Array(I32, 2), Array(I32, 4), (-5, 7), (-5, 7, 0, 0)),
+        (Array(U8, 2), Array(INTEGERS["i16"], 3), (0, 255), (0, 255, 0)),
+        (Array(FLOAT, 2), Array(FLOAT, 3), (-0.0, 1.5), (-0.0, 1.5, 0.0)),
+    ],
+)
+def test_an_array_gets_more_places_and_wider_numbers(old, new, before, after):
+    layouts = page(("x", U8), ("a", old)), page(("a", new), ("x", U8))
+    assert repr(moved(*layouts, [1, before], Step("widen", "a", new.spelling))) == repr((after, 1))
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         (Text(3), Text(3)),
@@ -123,8 +137,13 @@ def test_a_text_gets_more_room():
         (BOOLEAN, U8),
         (OPEN, I32),
         (U8, Text(9)),
-        (Array(I32, 2), Array(I64, 2)),
-        (Array(I32, 2), Array(I32, 3)),
+        (Array(I64, 2), Array(I32, 2)),
+        (Array(I32, 2), Array(I32, 2)),
+        (Array(I64, 3), Array(I64, 2)),
+        (Array(I32, 3), Array(I64, 2)),
+        (Array(I32, 2), Array(FLOAT, 2)),
+        (Array(I32, 2), I64),
+        (I32, Array(I32, 2)),
     ],
 )
 def test_nothing_else_is_widened(old, new):
