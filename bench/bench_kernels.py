@@ -20,7 +20,7 @@ from bench.kernel_loops import allocate, allocate_all, apply_all
 from mmsb.kernels.pages import page_memory
 from mmsb.kernels.pages.merge import DENSE_FROM, merge_dense, merge_pages
 from mmsb.schemas.deltas import DeltaKind, change
-from mmsb.state.arrays import ArrayPageType
+from mmsb.state.array_pages import ArrayPageType
 
 SEED: Final = 1
 LARGE: Final = 128 * 2**20

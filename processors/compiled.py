@@ -28,7 +28,8 @@ from mmsb.processors.judging import Judgement
 from mmsb.schemas.limits import KEY_BYTES_MAX, PAGES_PER_INTENT_MAX
 from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.blocks import COUNTS, FIXED, FOLLOW_UP_ROW
-from mmsb.state.arrays import ArrayState, words_in
+from mmsb.state.array_pages import words_in
+from mmsb.state.arrays import ArrayState
 
 CHUNK: Final = 1024  # what a pass leaves for the next, and the pages that were fetched ahead, stay in a core's caches
 CHUNK_MIN: Final = 16  # where much is left to the interpreter, less is prepared for nothing

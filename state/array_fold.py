@@ -11,6 +11,7 @@ from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state import block_folder
 from mmsb.state.arrays import ArrayState
 from mmsb.state.fold import Fold
+from mmsb.state.partition import PartitionState
 
 
 class ArrayFold(Fold):
@@ -18,7 +19,10 @@ class ArrayFold(Fold):
 
     def __init__(self, record: bytes | None, key: bytes | None = TlogKind.GENESIS.key) -> None:
         super().__init__(record, key, ArrayState)
-        self._folder = block_folder.BlockFolder(cast(ArrayState, self.state))
+
+    def _begin(self, state: PartitionState) -> None:
+        super()._begin(state)
+        self._folder = block_folder.BlockFolder(cast(ArrayState, state))
 
     def _fold_block(self, header: BlockHeader, value: bytes) -> None:
         why = self._folder.fold(self.claim, header, value)

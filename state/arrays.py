@@ -1,11 +1,12 @@
 """A partition's state in flat arrays, which compiled code reads and writes in place.
 
 The classes are the contracts of `PartitionState` over these arrays, one thing at a time, so that whatever runs
-interpreted finds the same state. Arrays only reserve address space at first; memory comes with use.
+interpreted finds the same state; pages are in mmsb.state.array_pages. Arrays only reserve address space at first;
+memory comes with use.
 """
 
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,125 +16,8 @@ from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.limits import SOURCES_MAX
 from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.state.pages import PageId
+from mmsb.state.array_pages import ArrayPages, words_in
 from mmsb.state.partition import PartitionState
-
-SLOTS_FIRST: Final = 1 << 10  # how many pages of a type there is room for at first
-
-
-def words_in(data: bytes) -> Words:
-    return np.frombuffer(data, np.uint64)
-
-
-class ArrayPageType:
-    """The pages of one type: an arena of slots and the index of their keys (mmsb.kernels.tables.page_index)."""
-
-    def __init__(self, key_words: int, body_words: int, salt: Any) -> None:
-        self.key_words = key_words
-        self.body_words = body_words
-        self.stride = 1 + key_words + body_words
-        self.arena: Words = np.zeros(SLOTS_FIRST * self.stride, np.uint64)
-        self.index = _new_index(2 * SLOTS_FIRST, salt)
-
-    def __len__(self) -> int:
-        return int(self.index[page_index.COUNT])
-
-    @property
-    def used(self) -> int:
-        """How many slots have ever been taken; epoch 0 is one that is free again."""
-        return int(self.index[page_index.USED])
-
-    def reserve(self, more: int) -> None:
-        """Provide room for so many further pages."""
-        slots = self.used + more
-        if slots * self.stride > len(self.arena):
-            grown = np.zeros(max(slots, 2 * len(self.arena) // self.stride) * self.stride, np.uint64)
-            grown[: len(self.arena)] = self.arena
-            self.arena = grown
-        places = len(self.index) - page_index.TABLE
-        while 2 * (len(self) + more) > places:
-            places *= 2
-        if places > len(self.index) - page_index.TABLE:
-            larger = _new_index(places, self.index[page_index.SALT])
-            larger[: page_index.SHIFT] = self.index[: page_index.SHIFT]
-            page_index.rehash(self.index, larger)
-            self.index = larger
-
-    def find(self, key: bytes) -> int:
-        return int(page_index.find_page(self.index, self.arena, self.stride, words_in(key), self.key_words))
-
-    def slot(self, number: int) -> Words:
-        return self.arena[number * self.stride : (number + 1) * self.stride]
-
-    def put(self, key: bytes, epoch: int, body: bytes) -> None:
-        number = self.find(key)
-        if number < 0:
-            self.reserve(1)
-            created = page_index.create_page(self.index, self.arena, self.stride, words_in(key), self.key_words)
-            number = int(created)
-        slot = self.slot(number)
-        slot[0] = epoch
-        slot[1 + self.key_words :] = words_in(body)
-
-    def delete(self, key: bytes) -> None:
-        page_index.remove_page(self.index, self.arena, self.stride, self.key_words, self.find(key))
-
-    def read(self, number: int) -> tuple[bytes, int, bytes]:
-        """Key, epoch and body."""
-        slot = self.slot(number)
-        split = 1 + self.key_words
-        return slot[1:split].tobytes(), int(slot[0]), slot[split:].tobytes()
-
-    def __iter__(self) -> Iterator[tuple[bytes, int, bytes]]:
-        for number in range(self.used):
-            if self.arena[number * self.stride] != 0:
-                yield self.read(number)
-
-
-def _new_index(places: int, salt: Any) -> Words:
-    index: Words = np.zeros(page_index.TABLE + places, np.uint64)
-    index[page_index.SALT] = salt
-    index[page_index.SHIFT] = 32 - (places.bit_length() - 1)
-    return index
-
-
-class ArrayPages:
-    """All pages; fulfils mmsb.state.pages.PageTable."""
-
-    def __init__(self, salt: Any) -> None:
-        self._salt = salt
-        self.types: dict[int, ArrayPageType] = {}
-
-    def type_of(self, type_id: int, key_size: int, body_size: int) -> ArrayPageType:
-        if type_id not in self.types:
-            self.types[type_id] = ArrayPageType(key_size // 8, body_size // 8, self._salt)
-        return self.types[type_id]
-
-    def of(self, layout: PageLayout) -> ArrayPageType:
-        return self.type_of(layout.type_id, layout.key_size, layout.size)
-
-    def get(self, page: PageId) -> tuple[int, bytes] | None:
-        type_id, key = page
-        pages = self.types.get(type_id)
-        number = -1 if pages is None or len(key) != 8 * pages.key_words else pages.find(key)
-        if pages is None or number < 0:
-            return None
-        _, epoch, body = pages.read(number)
-        return epoch, body
-
-    def put(self, page: PageId, epoch: int, body: bytes) -> None:
-        self.type_of(page[0], len(page[1]), len(body)).put(page[1], epoch, body)
-
-    def delete(self, page: PageId) -> None:
-        self.types[page[0]].delete(page[1])
-
-    def __iter__(self) -> Iterator[tuple[PageId, int, bytes]]:
-        for type_id, pages in self.types.items():
-            for key, epoch, body in pages:
-                yield (type_id, key), epoch, body
-
-    def __len__(self) -> int:
-        return sum(map(len, self.types.values()))
 
 
 class ArrayIds:
@@ -175,6 +59,16 @@ class ArrayIds:
         """Remember what was remembered at an earlier span; a new generation may have emptied a table since."""
         self.window[id_window.FLOOR], self.window[id_window.END] = span
         id_window.rebuild(self.window)
+
+    def words_from(self, start: int, end: int) -> Words:
+        """Offset + 1 and id of what is remembered from one offset up to another, in order."""
+        offsets = np.arange(max(start, self.span[0]), end)
+        rows = self._ring[offsets % len(self._ring)]
+        return rows[rows[:, 0] == (offsets + 1).astype(np.uint64)]
+
+    def enter(self, words: Words) -> None:
+        """Take in what `words_from` gave; `go_back` makes it findable."""
+        self._ring[(words[:, 0].astype(np.int64) - 1) % len(self._ring)] = words
 
     def forget_to(self, offset: int) -> list[tuple[int, bytes]]:
         """Forget ids first seen at or before an offset; gives them, oldest first."""
@@ -234,6 +128,16 @@ class ArrayMarks(MutableMapping[tuple[int, bytes], int]):
             kind, name = source
             first, second = words_in(name)
             source_marks.add_source(self.marks, np.uint64(kind), first, second, np.uint64(number))
+
+    def words(self) -> Words:
+        """All of them, a row of words each, in the order of appearance."""
+        rows = self.marks[source_marks.ROWS : source_marks.ROWS + source_marks.ROW * len(self)]
+        return rows.reshape(-1, source_marks.ROW).copy()
+
+    def enter(self, words: Words) -> None:
+        """Take in what `words` gave."""
+        for kind, first, second, number in words:
+            source_marks.add_source(self.marks, kind, first, second, number)
 
     def __delitem__(self, source: tuple[int, bytes]) -> None:
         assert self[source] == int(self._at(len(self) - 1)[source_marks.NUMBER]), "only the last is taken back"

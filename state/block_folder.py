@@ -29,7 +29,8 @@ from mmsb.schemas.sources import SOURCE_BYTES
 from mmsb.schemas.tlog.blocks import COUNTS, DELTA_ROW, FIXED, HEADER_BYTES, BlockHeader
 from mmsb.schemas.tlog.claims import Claim
 from mmsb.schemas.upserts import BUILT_IN_TYPES
-from mmsb.state.arrays import ArrayPageType, ArrayState, words_in
+from mmsb.state.array_pages import ArrayPageType, words_in
+from mmsb.state.arrays import ArrayState
 from mmsb.state.rules import make_rules
 
 # What may become of a block.

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 from mmsb.kernels.digest import Digest
 from mmsb.schemas.errors import CorruptState, InvalidValue, MmsbError
@@ -22,6 +22,7 @@ from mmsb.schemas.tlog.genesis import Genesis, unpack_genesis
 from mmsb.schemas.tlog.migrations import Migration, pack_migrate, unpack_migrate
 from mmsb.schemas.tlog.records import REIGN_BYTES, ZERO_HEAD, TlogKind, chain, peek
 from mmsb.state.applying import apply_block
+from mmsb.state.home.meta import Standing
 from mmsb.state.migrations import migrate
 from mmsb.state.partition import PartitionState
 
@@ -97,9 +98,14 @@ class Fold:
         if peek(record) != TlogKind.GENESIS or record is None:
             raise CorruptState("TLog: expected a genesis as record 0, found something else; this is no TLog of MMSB")
         genesis = unpack_genesis(record)
-        self.state = make_state(genesis)
-        self.settled = -1
+        self._begin(make_state(genesis))
         self.head = chain(ZERO_HEAD, key, record)
+
+    def _begin(self, state: PartitionState) -> None:
+        """As a genesis leaves it, but for the head."""
+        self.state = state
+        self.settled = -1
+        self.head = ZERO_HEAD
         self.head_prev = ZERO_HEAD
         self.accepted_at = 0
         self.next = 1
@@ -112,6 +118,29 @@ class Fold:
         self.last_block: Settled | None = None
         self.discarded: Counter[Discarded] = Counter()
         self._stopped: CorruptState | None = None  # for ever
+
+    @classmethod
+    def resumed(cls, state: PartitionState, standing: Standing) -> Self:
+        """The fold that stands there, over a state that is as it was then."""
+        fold = cls.__new__(cls)
+        fold._begin(state)
+        fold.settled, fold.next = standing.settled, standing.next
+        fold.head, fold.head_prev, fold.accepted_at = standing.head, standing.head_prev, standing.accepted_at
+        fold.repeats = standing.repeats
+        if standing.claim is not None:
+            repeats, fold.generation = standing.repeats, standing.claim.generation - (not standing.repeats)
+            fold._apply_claim(standing.claim)
+            assert fold.repeats == repeats, "whether a claim repeats the one before is told by generations"
+        if standing.last_block is not None:
+            fold.last_block = Settled(*standing.last_block)
+        return fold
+
+    def standing(self, follow_ups_from: int) -> Standing:
+        """What somebody needs to know who goes on from here."""
+        block = self.last_block
+        last = None if block is None else (block.first, block.last, block.checksum)
+        place = (self.settled, self.head, self.head_prev, self.accepted_at, self.next)
+        return Standing(*place, self.repeats, self.claim, last, follow_ups_from)
 
     def __repr__(self) -> str:
         reign = self.reign.hex() if self.reign != NO_REIGN else "none"

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.types import Integer
-from mmsb.state.arrays import ArrayPageType
+from mmsb.state.array_pages import ArrayPageType
 
 
 class PageCopy:

@@ -7,10 +7,9 @@ only by the hand of its owner; ids, marks, counts and the digest are never asked
 from collections import Counter
 
 from mmsb.kernels.digest import Digest
-from mmsb.kernels.tables import page_index
 from mmsb.schemas.tlog.blocks import BlockHeader
 from mmsb.schemas.tlog.records import TlogKind
-from mmsb.state.arrays import ArrayPageType, ArrayState
+from mmsb.state.arrays import ArrayState
 from mmsb.state.fold import Fold
 
 
@@ -49,13 +48,6 @@ def copy_pages(state: ArrayState) -> ArrayState:
     for layout in state.layouts.values():
         twin.add_layout(layout)
     for type_id, pages in state.array_pages.types.items():
-        twin.array_pages.types[type_id] = _copy(pages)
+        twin.array_pages.types[type_id] = pages.copy()
     twin.clock = state.clock
-    return twin
-
-
-def _copy(pages: ArrayPageType) -> ArrayPageType:
-    twin = ArrayPageType(pages.key_words, pages.body_words, pages.index[page_index.SALT])
-    twin.index = pages.index.copy()
-    twin.arena = pages.arena[: int(pages.index[page_index.USED]) * pages.stride].copy()
     return twin

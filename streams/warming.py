@@ -37,7 +37,8 @@ from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.records import ZERO_HEAD
 from mmsb.schemas.upserts import UPSERT, make_upsert
-from mmsb.state.arrays import ArrayState, words_in
+from mmsb.state.array_pages import words_in
+from mmsb.state.arrays import ArrayState
 from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
 from mmsb.state.partition import PartitionState
 from mmsb.streams.generated import load_module

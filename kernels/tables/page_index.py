@@ -157,6 +157,12 @@ def rehash(old: Words, new: Words) -> None:
 
 
 @kernel
+def hash_one(keys: Words, count: Int, salt: Word) -> Word:
+    """`hash_key` for one key at a time."""
+    return hash_key(keys, 0, count, salt)
+
+
+@kernel
 def find_page(index: Words, arena: Words, stride: Int, keys: Words, count: Int) -> Int:
     """`find` for one page at a time."""
     return find(index, arena, stride, keys, 0, count, hash_key(keys, 0, count, index[SALT]))

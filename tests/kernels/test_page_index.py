@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mmsb.kernels import digest
 from mmsb.kernels.pages import spec
 from mmsb.kernels.tables import page_index
-from mmsb.state.arrays import ArrayPageType, words_in
+from mmsb.state.array_pages import ArrayPageType, words_in
 from tests.kernels.guarded import WORD_GUARD
 
 SALT = 0x1234_5678_9ABC_DEF0

@@ -1,0 +1,250 @@
+"""Pages come from a store when they are needed, go when they are cold, and are written when they were changed.
+
+The state stays what it was: arenas, indexes, tables. A home knows which buckets of pages are in memory, and whoever
+steps, folds or reads asks it for those that he will look at. What changed is copied at a boundary between steps (a cut)
+and ingested once that boundary is accepted; until then its buckets stay in memory, since no row says what they are.
+
+One thread at a time; but a cut, once made, belongs to whoever ingests it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mmsb.kernels.memory import Words
+from mmsb.kernels.pages.buckets import DIRTY, USED
+from mmsb.schemas.tlog.blocks import FIXED, unpack_block_header
+from mmsb.state.array_pages import ArrayPageType, words_in
+from mmsb.state.arrays import ArrayState
+from mmsb.state.home.block_pages import pages_changed
+from mmsb.state.home.bucket_rows import Rows, buckets_of, copy_rows, drop_pages, rows_of, take_rows
+from mmsb.state.home.meta import Contents, Meta, Standing, StoredType
+from mmsb.state.home.table_rows import IdRows, MarkRows
+from mmsb.state.pages import PageId
+from mmsb.state.store import META, Row, Snapshot, bucket_key
+
+ROWS_AT_ONCE: Final = 4_096  # that are asked of a store together
+SLACK: Final = 16  # a sixteenth of the budget is made free at once, so that not every batch looks for cold pages
+
+
+@dataclass
+class Use:
+    """How often what was named was in memory, and what went."""
+
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+
+
+@dataclass(frozen=True)
+class TypeCut:
+    """The pages of one type that changed."""
+
+    replaced: list[Row]
+    depth: int
+    buckets: list[int]
+    rows: Rows
+    emptied: list[bool]
+    """For each bucket: whether it had a row, and has no pages any more."""
+
+    def changed(self, type_id: int) -> Iterator[Row]:
+        """Rows to be put, and to be taken away."""
+        yield from self.replaced
+        for number, (bucket, size) in enumerate(zip(self.buckets, self.rows.sizes.tolist(), strict=True)):
+            if size or self.emptied[number]:
+                yield bucket_key(type_id, self.depth, bucket), self.rows.row(number)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """All that changed since the cut before, as of one boundary."""
+
+    settled: int
+    contents: Contents
+    tables: list[Row]
+    types: dict[int, TypeCut]
+
+    @property
+    def size(self) -> int:
+        """How many bytes its rows take."""
+        return sum(len(value) for _, value in self.tables) + sum(int(t.rows.words.nbytes) for t in self.types.values())
+
+    def rows(self, standing: Standing) -> Iterator[Row]:
+        """What a store ingests, given the fold's standing when the boundary was accepted."""
+        assert standing.settled == self.settled, "a cut is written with the standing of its own boundary"
+        yield META, Meta(standing, self.contents).pack()
+        yield from self.tables
+        for type_id, cut in sorted(self.types.items()):
+            yield from cut.changed(type_id)
+
+
+class Home:
+    """Between one partition's state and a store."""
+
+    def __init__(self, state: ArrayState, store: Snapshot, budget: int, meta: Meta | None = None) -> None:
+        """`meta` is what the store has. `budget` is how many bytes pages, their index and tables may take."""
+        self.state = state
+        self.use = Use()
+        self._store = store
+        self._budget = budget
+        self._ids = IdRows()
+        self._marks = MarkRows()
+        if meta is not None:
+            self._ids = IdRows(*meta.contents.id_rows)
+            self._ids.read(store, state.array_ids, meta.contents.span)
+            self._marks = MarkRows.read(store, state.array_marks, meta.contents.marks)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all pages are in memory."""
+        return not any(pages.buckets.absent for pages in self._types.values())
+
+    @property
+    def memory_bytes(self) -> int:
+        """What counts towards the budget."""
+        tables = int(self.state.array_ids.window.nbytes) + int(self.state.array_marks.marks.nbytes)
+        return tables + sum(_resident_bytes(pages) for pages in self._types.values())
+
+    @property
+    def dirty_bytes(self) -> int:
+        """About how much the next cut copies of pages."""
+        return sum(pages.buckets.dirty * _bucket_bytes(pages) for pages in self._types.values())
+
+    @property
+    def _types(self) -> dict[int, ArrayPageType]:
+        return self.state.array_pages.types
+
+    # Coming
+
+    def bring_hashes(self, hashes: Mapping[int, Words]) -> None:
+        """Have pages in memory, named by page type and the hashes of their keys."""
+        for type_id, some in hashes.items():
+            pages = self._types.get(type_id)
+            if pages is not None:
+                self._bring(pages, type_id, (some >> np.uint64(64 - pages.buckets.depth)).astype(np.int64))
+
+    def bring_pages(self, pages: Sequence[PageId]) -> None:
+        """The same, named by their keys."""
+        for type_id, key in pages:
+            found = self._types.get(type_id)
+            if found is not None and len(key) == 8 * found.key_words:
+                self._bring(found, type_id, buckets_of(found, words_in(key), np.zeros(1, np.int64)))
+
+    def bring_changed(self, value: bytes) -> None:
+        """The pages that a block changes, before it is folded."""
+        header = unpack_block_header(value)
+        if header is not None and not self.is_whole:
+            for type_id, words, places in pages_changed(value[FIXED.size :], header.last - header.first + 1):
+                pages = self._types.get(type_id)
+                if pages is not None:
+                    self._bring(pages, type_id, buckets_of(pages, words, places))
+
+    def bring_type(self, type_id: int) -> None:
+        """All pages of a type: for whoever goes through them all."""
+        pages = self._types.get(type_id)
+        if pages is not None:
+            for start in range(0, len(pages.buckets), ROWS_AT_ONCE):
+                stop = min(start + ROWS_AT_ONCE, len(pages.buckets))
+                self._bring(pages, type_id, np.arange(start, stop))
+
+    def _bring(self, pages: ArrayPageType, type_id: int, named: Any) -> None:
+        pages.buckets.touch(named, USED)
+        absent = pages.buckets.absent_of(named)
+        self.use.hits += len(named) - len(absent)
+        self.use.misses += len(absent)
+        if len(absent):
+            self._make_room(len(absent) * _bucket_bytes(pages))
+        for start in range(0, len(absent), ROWS_AT_ONCE):
+            self._fetch(pages, type_id, absent[start : start + ROWS_AT_ONCE])
+
+    def _fetch(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
+        buckets = pages.buckets
+        places = buckets.rows_of(absent)
+        values = self._store.read([bucket_key(type_id, *place) for place in places])
+        there = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
+        if there:
+            places = [place for place, _ in there]
+            counts = take_rows(pages, type_id, rows_of([value for _, value in there]), places)
+            for place, count in zip(places, counts, strict=True):
+                buckets.came(*place, count)
+        buckets.are_empty(absent)
+
+    # Going
+
+    def _make_room(self, wanted: int) -> None:
+        """Let cold pages go if there is no room for so many bytes more. What is dirty or in use stays."""
+        over = self.memory_bytes + wanted - self._budget
+        if over <= 0:
+            return
+        over += self._budget // SLACK
+        for pages in self._types.values():
+            size = _bucket_bytes(pages)
+            cold = pages.buckets.coldest(-(-over // size))
+            if len(cold):
+                pages.buckets.went(cold, drop_pages(pages, cold))
+                self.use.evictions += len(cold)
+                over -= len(cold) * size
+            if over <= 0:
+                break
+
+    # Changing
+
+    def changed(self, sections: bytes | memoryview, count: int) -> None:
+        """Take note of what a block changed, which was stepped or folded into the state."""
+        for type_id, words, places in pages_changed(sections, count):
+            pages = self._types[type_id]
+            absent = pages.buckets.touch(buckets_of(pages, words, places), DIRTY | USED)
+            assert not absent, "what a block changes is in memory"
+
+    def changed_type(self, type_id: int) -> None:
+        """All pages of a type changed, and are in memory."""
+        pages = self._types[type_id]
+        pages.buckets.touch(np.arange(len(pages.buckets)), DIRTY)
+
+    # Writing
+
+    def cut(self, settled: int) -> Cut:
+        """Copy what changed. The state has all effects of intents up to `settled`, and of no others."""
+        tables = self._ids.changed(self.state.array_ids) + self._marks.changed(self.state.array_marks)
+        types = {type_id: _cut_type(type_id, pages) for type_id, pages in self._types.items()}
+        return Cut(settled, self._contents(), tables, types)
+
+    def written(self) -> None:
+        """The last cut is in the store."""
+        for pages in self._types.values():
+            pages.buckets.written()
+
+    def _contents(self) -> Contents:
+        state = self.state
+        types = (
+            StoredType(type_id, len(pages), pages.buckets.depth, dict(pages.buckets.rows))
+            for type_id, pages in sorted(self._types.items())
+        )
+        layouts = sorted(state.layouts.values(), key=lambda layout: layout.name)
+        sent = {target: state.sent(target) for target in range(state.genesis.partition_count) if state.sent(target)}
+        return Contents(
+            state.genesis, tuple(layouts), state.clock, state.digest, state.array_ids.span,
+            (self._ids.first, self._ids.end), len(state.array_marks), sent, tuple(types),
+        )  # fmt: skip
+
+
+def _cut_type(type_id: int, pages: ArrayPageType) -> TypeCut:
+    buckets = pages.buckets
+    buckets.deepen(8 * pages.stride, len(pages))
+    numbers, replaced = buckets.to_write()
+    rows = copy_rows(pages, type_id, numbers)
+    emptied = buckets.copied(numbers, replaced, rows.sizes)
+    pages.give_back()
+    taken = [(bucket_key(type_id, *place), b"") for place in replaced]
+    return TypeCut(taken, buckets.depth, numbers.tolist(), rows, emptied.tolist())
+
+
+def _bucket_bytes(pages: ArrayPageType) -> int:
+    """What a bucket takes, on average."""
+    return max(8 * pages.stride * len(pages) // len(pages.buckets), 1)
+
+
+def _resident_bytes(pages: ArrayPageType) -> int:
+    return 8 * pages.stride * pages.resident + int(pages.index.nbytes)
