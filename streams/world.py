@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed, FolderInUse
 from mmsb.schemas.tlog.records import REIGN_BYTES
+from mmsb.state.store import Snapshot, Store
 from mmsb.streams.files import Files, RealFiles, failed
 
 T = TypeVar("T")
@@ -69,6 +70,14 @@ class World(Protocol):
         """Keep everybody else from writing a data folder; raises FolderInUse."""
         ...
 
+    def store(self, folder: Path) -> Store:
+        """Rows in a folder that exists: those that are there, or none yet."""
+        ...
+
+    def open_checkpoint(self, folder: Path) -> Snapshot:
+        """Rows that a store put into a folder; nothing is written there."""
+        ...
+
 
 class RealWorld:
     """This machine."""
@@ -90,6 +99,16 @@ class RealWorld:
 
     def lock(self, folder: Path) -> Lock:
         return FolderLock(folder)
+
+    def store(self, folder: Path) -> Store:
+        from mmsb.streams.store.rocks import RocksStore  # loads RocksDB, which few commands need
+
+        return RocksStore(folder)
+
+    def open_checkpoint(self, folder: Path) -> Snapshot:
+        from mmsb.streams.store.rocks import RocksCheckpoint
+
+        return RocksCheckpoint(folder)
 
 
 class Thread:

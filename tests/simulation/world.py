@@ -14,6 +14,8 @@ from random import Random
 from typing import Any, TypeVar
 
 from mmsb.schemas.errors import FolderInUse
+from mmsb.state.store import Snapshot, Store
+from mmsb.streams.store.model import MemoryStore, load_checkpoint
 from tests.simulation.disk import VirtualFiles
 from tests.simulation.loop import Crash, VirtualLoop
 
@@ -109,6 +111,12 @@ class SimWorld:
 
     def lock(self, folder: Path) -> "SimLock":
         return SimLock(self._holders, folder)
+
+    def store(self, folder: Path) -> Store:
+        return MemoryStore(self.files, folder)
+
+    def open_checkpoint(self, folder: Path) -> Snapshot:
+        return load_checkpoint(self.files, folder)
 
     def crash(self) -> None:
         """From now on nothing of this process happens."""
