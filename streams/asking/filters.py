@@ -1,15 +1,19 @@
 """Which intents are asked for. No condition is every intent; all conditions must hold."""
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Final
 
 from mmsb.schemas.errors import InvalidValue
-from mmsb.schemas.ids import position_id
+from mmsb.schemas.ids import make_id, position_id
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.types import I64_MAX
 from mmsb.schemas.upserts import MUTATE, UPSERT
 from mmsb.streams.past.outline import Outline
+
+_HEX: Final = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +22,8 @@ class Filter:
 
     types: frozenset[int] | None = None
     actor: str | None = None
-    id: bytes | None = None
-    correlation: bytes | None = None
+    ids: frozenset[bytes] | None = None
+    correlations: frozenset[bytes] | None = None
     statuses: frozenset[Status] | None = None
     first: int = 0
     last: int = I64_MAX  # itself included
@@ -36,6 +40,12 @@ def types_named(outline: Outline, name: str) -> frozenset[int]:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
         raise InvalidValue(f"no intent {name!r} was ever declared here; {hint}")
     return frozenset(layout.type_id for layout in (*intents, MUTATE, UPSERT) if layout.name == name)
+
+
+def ids_meant(text: str) -> frozenset[bytes]:
+    """The ids that a text may stand for: 32 hexadecimal digits are an id, or a text that was made into one."""
+    given = make_id(text)
+    return frozenset({given, bytes.fromhex(text)} if _HEX.fullmatch(text) else {given})
 
 
 def offset_of(genesis: Genesis, id: bytes) -> int | None:

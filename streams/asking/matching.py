@@ -25,8 +25,8 @@ _ENTRIES_MAX: Final = 5  # of a metadata block: one of each kind
 _FEW: Final = 8  # entries, for each of which bytes are searched
 
 
-def matching(found: Found, wanted: Filter, position: int | None = None) -> Rows:
-    """Rows of a block that fit, in order. `position` is the offset that the wanted id stands for, if it is one's."""
+def matching(found: Found, wanted: Filter, positions: Collection[int] = ()) -> Rows:
+    """Rows of a block that fit, in order. `positions` are the offsets that wanted ids stand for."""
     place, block, outcomes = found
     start, stop = _stretch(block, place.clock, wanted)
     mask = np.zeros(block.count, np.bool_)
@@ -35,12 +35,16 @@ def matching(found: Found, wanted: Filter, position: int | None = None) -> Rows:
         mask &= np.isin(outcomes.statuses, np.array(sorted(wanted.statuses), np.uint8))
     if wanted.types is not None:
         mask &= _of_types(block, wanted.types)
-    if wanted.id is not None and mask.any():
-        mask &= _with_id(block, outcomes, wanted.id, position)
-    for about in (Metadata(actor=wanted.actor), Metadata(correlation=wanted.correlation)):
-        if about != Metadata() and mask.any():
-            mask &= mask_of(block.count, rows_with_entries(block, outcomes, [entry_of(about)]))
+    if wanted.ids is not None and mask.any():
+        mask &= _with_ids(block, outcomes, wanted.ids, positions)
+    for about in (_actors(wanted), [Metadata(correlation=each) for each in wanted.correlations or ()]):
+        if about and mask.any():
+            mask &= mask_of(block.count, rows_with_entries(block, outcomes, list(map(entry_of, about))))
     return np.flatnonzero(mask)
+
+
+def _actors(wanted: Filter) -> list[Metadata]:
+    return [] if wanted.actor is None else [Metadata(actor=wanted.actor)]
 
 
 def entry_of(about: Metadata) -> bytes:
@@ -79,18 +83,23 @@ def _of_types(block: BlockColumns, types: Collection[int]) -> Mask:
     return np.isin(numbers, np.array(wanted, np.uint16))
 
 
-def _with_id(block: BlockColumns, outcomes: OutcomeColumns, id: bytes, position: int | None) -> Mask:
-    mask = mask_of(block.count, rows_with_ids(block, outcomes, id))
-    if position is not None and block.header.first <= position <= block.header.last:
-        mask[position - block.header.first] = True
+def _with_ids(
+    block: BlockColumns, outcomes: OutcomeColumns, ids: Collection[bytes], positions: Collection[int]
+) -> Mask:
+    mask = mask_of(block.count, rows_with_ids(block, outcomes, ids))
+    for position in positions:
+        if block.header.first <= position <= block.header.last:
+            mask[position - block.header.first] = True
     return mask
 
 
-def rows_with_ids(block: BlockColumns, outcomes: OutcomeColumns, id: bytes) -> Rows:
-    """Rows that have an id of their own, and this one."""
-    ids: Words = np.frombuffer(block.value, "<u8", 2 * block.ids.count, block.ids.at).reshape(-1, ID_BYTES // 8)
-    there: Rows = np.flatnonzero((ids == np.frombuffer(id, "<u8")).all(axis=1))
-    return np.flatnonzero(outcomes.flags & HAS_ID)[there] if len(there) else there
+def rows_with_ids(block: BlockColumns, outcomes: OutcomeColumns, ids: Collection[bytes]) -> Rows:
+    """Rows that have an id of their own which is one of these."""
+    words: Words = np.frombuffer(block.value, "<u8", 2 * block.ids.count, block.ids.at)
+    wanted: Words = np.frombuffer(b"".join(ids), "<u8").reshape(-1, ID_BYTES // 8)
+    at = _places_of(words, wanted)
+    rows: Rows = np.flatnonzero(outcomes.flags & HAS_ID)[at[at % 2 == 0] // 2]
+    return rows
 
 
 def rows_with_entries(block: BlockColumns, outcomes: OutcomeColumns, entries: Sequence[bytes]) -> Rows:

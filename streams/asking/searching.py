@@ -18,9 +18,10 @@ def search(
     past: Past, wanted: Filter, *, newest_first: bool = False, tell: Tell = lambda _, __: None
 ) -> Iterator[Entry]:
     """Entries of one partition that fit, in the order of their offsets, or against it."""
-    position = None if wanted.id is None else offset_of(past.outline.genesis, wanted.id)
+    genesis = past.outline.genesis
+    positions = [offset for id in wanted.ids or () if (offset := offset_of(genesis, id)) is not None]
     for found in walk(past, wanted, newest_first=newest_first, tell=tell):
-        rows: list[int] = matching(found, wanted, position).tolist()
+        rows: list[int] = matching(found, wanted, positions).tolist()
         for row in reversed(rows) if newest_first else rows:
             entry = past.outcome_at(found[1].header.first + row)
             assert entry is not None, "its block is there"

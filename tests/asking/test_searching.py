@@ -27,11 +27,11 @@ def block_of(about: list[Metadata]) -> BlockColumns:
 def fits(past: Past, entry: Entry, wanted: Filter) -> bool:
     genesis = past.outline.genesis
     known = {entry.id, position_id(genesis.log_id, genesis.partition, entry.offset)} - {None}
-    return (
+    return bool(
         (wanted.types is None or entry.intent_type in wanted.types)
         and wanted.actor in (None, entry.metadata.actor)
-        and wanted.correlation in (None, entry.metadata.correlation)
-        and (wanted.id is None or wanted.id in known)
+        and (wanted.correlations is None or entry.metadata.correlation in wanted.correlations)
+        and (wanted.ids is None or wanted.ids & known)
         and (wanted.statuses is None or entry.status in wanted.statuses)
         and wanted.first <= entry.offset <= wanted.last
         and (wanted.since is None or entry.time >= wanted.since)
@@ -51,8 +51,9 @@ def filters_for(past: Past, entries: list[Entry]) -> list[Filter]:
         Filter(),
         *(Filter(types=frozenset({each})) for each in types if each is not None),
         *(Filter(actor=each) for each in actors),
-        *(Filter(id=each) for each in ids),
-        *(Filter(correlation=each) for each in correlations),
+        *(Filter(ids=frozenset({each})) for each in ids if each is not None),
+        Filter(ids=frozenset(each for each in ids if each is not None)),
+        *(Filter(correlations=frozenset({each})) for each in correlations if each is not None),
         *(Filter(statuses=frozenset({each})) for each in Status),
         *(Filter(actor=each, statuses=frozenset({Status.APPLIED, Status.REJECTED}), first=5) for each in actors),
         *(Filter(since=each) for each in (times[0], middle, middle + 1, times[-1], times[-1] + 1)),

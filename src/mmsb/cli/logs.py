@@ -1,4 +1,4 @@
-"""`mmsb log`: what became of each intent, in order."""
+"""`mmsb log`: what became of each intent, in order; of all, or of those that fit."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from mmsb.cli.command import Command, add_data, add_json, positive
 from mmsb.cli.exits import Exit
+from mmsb.cli.filters import add_about, add_range, add_status, filter_of, has_range
 from mmsb.cli.past_rows import ENTRY_HEAD, entry_json, entry_row
-from mmsb.cli.screen import Screen
+from mmsb.cli.screen import Progress, Screen
 from mmsb.schemas.errors import InvalidValue
-from mmsb.schemas.types import I64_MAX
 
 if TYPE_CHECKING:
     from mmsb.cli.stored import Stored
+    from mmsb.streams.past.entries import Entry
+    from mmsb.streams.past.past import Past
 
 LIMIT = 50
 ROWS_AT_ONCE = 1_000  # that a table aligns together
@@ -25,16 +27,17 @@ def log(asked: Namespace, screen: Screen) -> int:
 
     stored = Stored(Path(asked.data))
     try:
-        partitions = _partitions(asked, stored)
-        shown = sum(_show(asked, screen, stored, partition, len(partitions) > 1) for partition in partitions)
+        partitions = partitions_of(asked, stored)
+        with screen.progress("searching") as progress:
+            shown = sum(_show(asked, screen, progress, stored.past(each), len(partitions) > 1) for each in partitions)
     finally:
         stored.close()
     if not screen.machine and not shown:
-        screen.note("nothing has settled in these offsets")
+        screen.note("nothing that fits has settled")
     return Exit.DONE
 
 
-def _partitions(asked: Namespace, stored: "Stored") -> list[int]:
+def partitions_of(asked: Namespace, stored: "Stored") -> list[int]:
     count = stored.partition_count
     if asked.partition is None:
         return list(range(count))
@@ -43,49 +46,70 @@ def _partitions(asked: Namespace, stored: "Stored") -> list[int]:
     return [asked.partition]
 
 
-def _show(asked: Namespace, screen: Screen, stored: "Stored", partition: int, several: bool) -> int:
-    """How many there were. Without a range, it is the last ones that are shown."""
-    past = stored.past(partition)
-    settled = past.outline.settled
-    first, last = asked.first, min(I64_MAX if asked.last is None else asked.last, settled)
-    limit = None if asked.limit is None and (first is not None or asked.last is not None) else asked.limit or LIMIT
-    if first is None:
-        first = 0 if limit is None or asked.last is not None else max(settled + 1 - limit, 0)
-    found = (entry_json(past.descriptor_at(each.tlog), each) for each in past.entries(first, last))
-    entries = islice(found, limit)
+def _show(asked: Namespace, screen: Screen, progress: Progress, past: "Past", several: bool) -> int:
+    """How many there were."""
     if not screen.machine and several:
-        screen.line(f"partition {partition}:")
-    return _print(screen, entries)
+        screen.line(f"partition {past.outline.genesis.partition}:")
+    return _print(screen, progress, past, _entries(asked, past, progress))
 
 
-def _print(screen: Screen, entries: Iterator[dict[str, Any]]) -> int:
+def _entries(asked: Namespace, past: "Past", progress: Progress) -> Iterator["Entry"]:
+    """Without a range, the last ones that fit: they are found from the end."""
+    from mmsb.streams.asking.searching import search
+
+    wanted = filter_of(asked, past.outline)
+    if has_range(asked):
+        return islice(search(past, wanted, tell=progress.tell), asked.limit)
+    newest = search(past, wanted, newest_first=True, tell=progress.tell)
+    return reversed(list(islice(newest, asked.limit or LIMIT)))
+
+
+def _print(screen: Screen, progress: Progress, past: "Past", entries: Iterator["Entry"]) -> int:
     count = 0
-    while batch := list(islice(entries, ROWS_AT_ONCE)):
+    while batch := [_found(past, each) for each in islice(entries, ROWS_AT_ONCE)]:
         count += len(batch)
+        progress.clear()
         if not screen.machine:
             screen.table(ENTRY_HEAD, map(entry_row, batch))
             continue
         for found in batch:
             screen.record(found)
+    progress.clear()
     return count
+
+
+def _found(past: "Past", entry: "Entry") -> dict[str, Any]:
+    return entry_json(past.descriptor_at(entry.tlog), entry)
+
+
+def add_partition(parser: ArgumentParser) -> None:
+    parser.add_argument("--partition", type=int, metavar="N", help="of this partition alone (of all)")
 
 
 def _add(parser: ArgumentParser) -> None:
     add_data(parser)
-    parser.add_argument("--from", dest="first", type=int, metavar="OFFSET", help="the first offset (the last ones)")
-    parser.add_argument("--to", dest="last", type=int, metavar="OFFSET", help="the last offset, itself included")
-    parser.add_argument("--partition", type=int, metavar="N", help="of this partition alone (of all)")
-    parser.add_argument("--limit", type=positive, metavar="N", help=f"so many ({LIMIT}, or all of --from and --to)")
+    add_about(parser)
+    add_status(parser)
+    add_range(parser)
+    add_partition(parser)
+    parser.add_argument("--limit", type=positive, metavar="N", help=f"so many ({LIMIT}, or all of a range)")
     add_json(parser, "an object for each intent")
 
 
 LOG = Command(
     "log",
-    "DATA [--from OFFSET] [--to OFFSET] [--partition N] [--limit N]",
+    "DATA [--type NAME] [--actor TEXT] [--from OFFSET] [--since TIME] [options]",
     "show what became of each intent, in order",
     "Applied, rejected with the reason, or a duplicate of an earlier one; who asked, why, and which pages it changed. "
-    "It reads the folder's TLog as far as it is durable, also while somebody runs it.",
-    ("mmsb log ./data/bank", "mmsb log ./data/bank --from 100 --to 200 --json"),
+    "Of all options all must fit. With neither offsets nor times it shows the last ones that fit.\n\n"
+    "It reads the folder's TLog as far as it is durable, also while somebody runs it, block by block: ten million "
+    "intents are looked through in a second or two.",
+    (
+        "mmsb log ./data/bank",
+        "mmsb log ./data/bank --actor alice --status rejected",
+        "mmsb log ./data/bank --type Transfer --since 2026-03-01 --until 2026-03-02T12:00 --json",
+        "mmsb log ./data/bank --id 6f1c0c5e-3f0b-4d43-9d1f-0e2b1b9f7a10",
+    ),
     _add,
     log,
 )
