@@ -57,7 +57,7 @@ class _Pages:
             self.rows: Words = np.empty((0, 0), np.uint64)
             self.keys: Words = np.empty((0, 0), np.uint64)
             return
-        slots = table.arena[: len(table.arena) // table.stride * table.stride].reshape(-1, table.stride)
+        slots = table.arena[: table.used * table.stride].reshape(-1, table.stride)
         self.rows = slots[np.flatnonzero(slots[:, 0])]
         self.keys = self.rows[:, 1 : 1 + table.key_words].byteswap()  # these sort as the keys' bytes do
         self._split = 1 + table.key_words
