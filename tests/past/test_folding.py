@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
 from mmsb.streams.past.differing import Difference, diff
@@ -33,6 +33,35 @@ def test_a_partition_is_folded_without_its_owner_and_without_writing(seed: int) 
     fold = fold_partition(files, PARTITION, lambda done, total: told.append((done, total)))
     assert fold_view(fold) == fold_view(folded(case.genesis.pack(), entries))
     assert told[-1] == (len(entries) + 1, len(entries) + 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_fold_to_an_offset_has_what_came_up_to_it_wherever_blocks_end(seed: int) -> None:
+    """As if each block settled one intent, and the fold had stopped there."""
+    case, files = make_case(seed, 60), VirtualFiles()
+    with loaded(case.description) as bundle:
+        single = list(entries_of(case, bundle, 1))
+        write_partition(files, entries_of(case, bundle, 13), case.genesis.pack(), rng=Random(seed))
+    claims = sum(entry.key != b"block" for entry in single)
+    for to in range(len(single) - claims):
+        fold, expected = fold_partition(files, PARTITION, to=to), ArrayFold(case.genesis.pack())
+        for entry in single:
+            if expected.settled < to:
+                expected.read(expected.next, entry.key, entry.value)
+        assert (fold.settled, fold.digest, fold.state.clock) == (to, expected.digest, expected.state.clock)
+        assert pages(fold) == pages(expected)
+        fold.state.check()
+
+
+def test_a_fold_to_an_offset_that_has_not_settled_says_which_one_has() -> None:
+    case, files = make_case(1, 60), VirtualFiles()
+    with loaded(case.description) as bundle:
+        write_partition(files, entries_of(case, bundle, 7), case.genesis.pack())
+    settled = fold_partition(files, PARTITION).settled
+    with pytest.raises(InvalidValue, match=f"expected an offset up to {settled}"):
+        fold_partition(files, PARTITION, to=settled + 1)
+    with pytest.raises(InvalidValue, match="expected an offset of 0 or more"):
+        fold_partition(files, PARTITION, to=-1)
 
 
 def test_what_is_no_data_folder_is_named() -> None:
