@@ -41,7 +41,7 @@ def read_mark(files: Files, partition: Path) -> Durable:
 def fold_partition(
     files: Files, partition: Path, tell: Progress = lambda _, __: None, to: int | None = None
 ) -> ArrayFold:
-    """All that counts of a TLog, or what came up to an intent offset; each block's digest is that of the state after it."""
+    """All that counts of a TLog, or what came up to an intent offset. Each block's digest is held against our state."""
     end = read_mark(files, partition).tlog
     if not end:
         raise EnvironmentFailed(f"{partition}: expected a TLog, found nothing durable in it yet; start its owner first")
