@@ -8,6 +8,7 @@ from typing import Protocol
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.pages import PageId
 from mmsb.streams.folder import TLOG
+from mmsb.streams.past import forward
 from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.changes import Change
 from mmsb.streams.past.past import Past
@@ -34,10 +35,10 @@ class Keeper:
         self.sealed.set()  # the life before may have ended before it wrote one
 
     async def history(self, page: PageId, limit: int) -> list[Change]:
-        return await self._asker.run(self._past.history, page, limit)
+        return await self._asker.run(forward.history, self._past, page, limit)
 
     async def blame(self, page: PageId, field: int | None) -> Change | None:
-        return await self._asker.run(self._past.blame, page, field)
+        return await self._asker.run(forward.blame, self._past, page, field)
 
     async def keep_index(self) -> None:
         while True:

@@ -942,12 +942,21 @@ BUGS: Final = (
     ),
     Bug(
         "a widened number loses its sign",
-        "state/migrations.py",
+        "state/fields.py",
         "            return self.type.pack(self.stored_as.unpack(stored))",
         "            return stored.ljust(self.type.size, b'\\x00')",
         ("pytest", "tests/proof/test_migrations.py"),
         "[verdict] migrate",
         "a migration changes where values stand, not what they are",
+    ),
+    Bug(
+        "arrays of pages lose the sign of a widened number",
+        "state/converting.py",
+        "'i' if number.signed else 'u'",
+        "'u' if number.signed else 'u'",
+        ("plain", "tests/proof/test_migrations.py"),
+        "[verdict] migrate",
+        "pages are converted to the same bytes all at once as one by one",
     ),
     Bug(
         "a block is cut too early",

@@ -16,6 +16,7 @@ from mmsb.streams.files import Files, RealFiles
 from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader
 from mmsb.streams.log.segments import list_bases, log_path
+from mmsb.streams.past import forward
 from mmsb.streams.past.changes import Change
 from mmsb.streams.past.entries import Entry
 from mmsb.streams.past.folding import fold_partition, list_partitions, read_mark
@@ -63,10 +64,10 @@ class Stored:
         return [_left(self.history(partition, page, 1)) for page in pages]
 
     def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
-        return self.past(partition).history(page, limit)
+        return forward.history(self.past(partition), page, limit)
 
     def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        return self.past(partition).blame(page, field)
+        return forward.blame(self.past(partition), page, field)
 
     def entries(self, partition: int, first: int, last: int) -> Iterator[Entry]:
         return self.past(partition).entries(first, last)

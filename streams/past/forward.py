@@ -1,0 +1,57 @@
+"""Changes in the words of the layout that their page has now, whatever migrations lie between.
+
+Who asks by a page's type knows the fields of that type only. A field that is new is there with its default, and one
+that is gone is not: whoever wants it asks the past for the layout of its time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from mmsb.schemas.events import EventKind
+from mmsb.schemas.layouts import PageLayout
+from mmsb.state.fields import Column
+from mmsb.state.migrations import convert
+from mmsb.state.pages import PageId
+from mmsb.streams.past.changes import Change
+from mmsb.streams.past.outline import Conversion
+from mmsb.streams.past.past import Past
+
+MASK_BITS: Final = 64  # a mask is whole words (docs/formats.md, section 12)
+
+
+def history(past: Past, page: PageId, limit: int) -> list[Change]:
+    """`Past.history`, in the layout of the page's type."""
+    return [brought_forward(change, page[0], past.outline.conversions) for change in past.history(page, limit)]
+
+
+def blame(past: Past, page: PageId, field: int | None) -> Change | None:
+    """`Past.blame`, in the layout of the page's type."""
+    change = past.blame(page, field)
+    return None if change is None else brought_forward(change, page[0], past.outline.conversions)
+
+
+def brought_forward(change: Change, type_id: int, conversions: Sequence[Conversion]) -> Change:
+    for conversion in conversions:
+        if change.page_type == type_id:
+            return change
+        if conversion.tlog > change.tlog and conversion.old.type_id == change.page_type:
+            change = _converted(change, conversion)
+    return change
+
+
+def _converted(change: Change, conversion: Conversion) -> Change:
+    new, columns = conversion.new, conversion.columns
+    body = convert(change.body, new, dict(columns)) if change.body else b""
+    mask = _altered(change, conversion.old, new, columns).to_bytes(8 * -(-len(new.fields) // MASK_BITS), "little")
+    return replace(change, page_type=new.type_id, body=body, mask=mask)
+
+
+def _altered(change: Change, old: PageLayout, new: PageLayout, columns: Mapping[str, Column]) -> int:
+    """The bits of the new fields that hold what a change altered; a creation alters all there are."""
+    if change.kind == EventKind.CREATED:
+        return (1 << len(new.fields)) - 1
+    bits = int.from_bytes(change.mask, "little")
+    altered = {field.offset for index, field in enumerate(old.fields) if bits >> index & 1}
+    places = [columns[field.name].place for field in new.fields]
+    return sum(1 << index for index, place in enumerate(places) if place is not None and place.start in altered)
