@@ -5,6 +5,7 @@ system's words and what to do; nothing above sees an OSError.
 """
 
 import errno
+import mmap
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -40,6 +41,10 @@ class File(Protocol):
 
     def read(self, position: int, size: int) -> bytes:
         """Up to `size` bytes, fewer only where the file ends."""
+        ...
+
+    def map(self) -> Buffer:
+        """All that is in it now, as memory, whatever becomes of the file. Looking at it may read from the disk."""
         ...
 
     def size(self) -> int: ...
@@ -117,6 +122,12 @@ class RealFile:
             while len(data) < size and (more := os.pread(self._number, size - len(data), position + len(data))):
                 data += more
         return data
+
+    def map(self) -> Buffer:
+        with _explained(self._path, "map it into memory"):
+            content = mmap.mmap(self._number, 0, access=mmap.ACCESS_READ)
+            content.madvise(mmap.MADV_RANDOM)
+        return memoryview(content)
 
     def size(self) -> int:
         with _explained(self._path, "know its size"):

@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mmsb.schemas.errors import InvalidValue
-from mmsb.streams.past.lives import Stretch, Told
+from mmsb.streams.past.lives import Life, Told
+from mmsb.streams.past.walking import Stretch
+
+Slots = dict[int, slice | None]
 
 
-def slots_of(stretches: Sequence[Stretch], field: int) -> dict[int, slice | None]:
+def slots_of(stretches: Sequence[Stretch], field: int) -> Slots:
     """Where a field of the newest layout stands in the bodies of each stretch, by the stretch's `low`."""
     layout = stretches[0].layout
     if not 0 <= field < len(layout.fields):
         raise InvalidValue(f"{layout.name}: expected a field's index below {len(layout.fields)}, found {field}")
-    found: dict[int, slice | None] = {}
+    found: Slots = {}
     slot: slice | None = slice(layout.fields[field].offset, layout.fields[field].end)
     name = layout.fields[field].name
     for stretch in stretches:
@@ -22,8 +27,19 @@ def slots_of(stretches: Sequence[Stretch], field: int) -> dict[int, slice | None
     return found
 
 
-def alters(told: Told, slot: slice | None) -> bool:
-    """Whether a delta creates its page, or changes what is in a slot of it."""
-    if told.after is None:
-        return False
-    return told.before is None or (slot is not None and told.before[slot] != told.after[slot])
+def last_alteration(life: Life, slots: Slots) -> Told | None:
+    """The last delta that creates the page, or changes what is in a slot of it."""
+    found: Told | None = None
+    for told in life.tell():
+        at = _last(told, slots.get(told.steps.stretch.low))
+        found = found if at < 0 else told.one(at)
+    return found
+
+
+def _last(told: Told, slot: slice | None) -> int:
+    """-1: none does."""
+    alters = told.steps.bases == 0
+    if slot is not None:
+        alters |= (told.bodies[1:, slot] != told.bodies[:-1, slot]).any(axis=1)
+    rows = np.flatnonzero(alters & ~told.deletes)
+    return int(rows[-1]) if len(rows) else -1

@@ -5,14 +5,18 @@ the owner of the data folder.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from mmsb.processors.intake import read_batches
+import numpy as np
+
+from mmsb.kernels.memory import Words
+from mmsb.processors.intake import Bytes, bytes_of, read_batches
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, MalformedBytes
 from mmsb.streams.files import File, Files
 from mmsb.streams.log.segments import RESTORE, list_bases, log_path, opened
+from mmsb.streams.past.bases import Base, Bases, NoBases
 from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.growing import BlockPlace, GrowingIndex, PageIndex, Place, Standing
 from mmsb.streams.past.index_file import StoredIndex, Summary, pages_path, summary_of, write_pages
@@ -30,13 +34,20 @@ class Part:
     begun: Outline
     index: GrowingIndex | StoredIndex
     file: File | None = None  # open once somebody has read from it
+    memory: Bytes = field(default_factory=lambda: np.empty(0, np.uint8))
 
     @property
     def settled(self) -> int:
         """The last intent offset that has settled when this segment ends."""
         return (self.index if isinstance(self.index, GrowingIndex) else self.index.summary).after.settled
 
+    @property
+    def size(self) -> int:
+        """How much of the segment is known, in bytes."""
+        return (self.index if isinstance(self.index, GrowingIndex) else self.index.summary).size
+
     def close(self) -> None:
+        self.memory = self.memory[:0]
         if self.file is not None:
             self.file.close()
         if isinstance(self.index, StoredIndex):
@@ -46,8 +57,10 @@ class Part:
 class Catalog:
     """For one thread."""
 
-    def __init__(self, files: Files, folder: Path, upto: Callable[[], int]) -> None:
+    def __init__(self, files: Files, folder: Path, upto: Callable[[], int], bases: Bases | None = None) -> None:
         """`upto` gives the first TLog offset that may not be read."""
+        self._bases: Bases = bases or NoBases()
+        self.floor: Base | None = None  # of a trimmed log: where it begins to be known
         self._files = files
         self._folder = folder
         self._upto = upto
@@ -85,11 +98,23 @@ class Catalog:
     def find(self, part: Part, offset: int) -> int:
         return self._ask(part, lambda index: index.find(offset))
 
-    def blocks_of(self, part: Part, page_hash: int) -> list[int]:
-        return self._ask(part, lambda index: index.blocks_of(page_hash))
-
     def place(self, part: Part, number: int) -> BlockPlace:
         return self._ask(part, lambda index: index.block(number))
+
+    def blocks(self, part: Part, numbers: Any) -> Any:
+        """As `place`: a row for each field."""
+        return self._ask(part, lambda index: index.blocks(numbers))
+
+    def block_count(self, part: Part) -> int:
+        return part.index.block_count
+
+    def count(self, part: Part, page_hash: int, stop: int) -> int:
+        """How many deltas may change a page, in blocks with a number below one."""
+        return self._ask(part, lambda index: len(index.deltas_of(page_hash, stop)))
+
+    def entries(self, part: Part, page_hash: int, stop: int, start: int, end: int) -> Words:
+        """Some of these."""
+        return self._ask(part, lambda index: index.deltas_of(page_hash, stop).rows(start, end))
 
     def _ask(self, part: Part, question: Callable[[PageIndex], T]) -> T:
         """What an index says; if its file is damaged, what one says that is made in its place."""
@@ -101,12 +126,20 @@ class Catalog:
             self._remake(part, part.index)
         return question(part.index)
 
-    def read(self, part: Part, place: BlockPlace | Place) -> bytes:
-        """The value of a record that counts."""
-        path = log_path(self._folder, part.base)
+    def memory(self, part: Part) -> Bytes:
+        """The segment's bytes, at least as far as its index goes."""
+        if len(part.memory) < part.size:
+            part.memory = bytes_of(self._file(part).map())
+        return part.memory
+
+    def _file(self, part: Part) -> File:
         if part.file is None:
-            part.file = self._files.open(path, read_only=True)
-        data = part.file.read(place.position, place.size)
+            part.file = self._files.open(log_path(self._folder, part.base), read_only=True)
+        return part.file
+
+    def read(self, part: Part, place: BlockPlace | Place) -> bytes:
+        """The value of a record that counts, its batch checked as a whole."""
+        path, data = log_path(self._folder, part.base), self._file(part).read(place.position, place.size)
         where = f"{path} at byte {place.position}: expected the batch with TLog offset {place.tlog}"
         try:
             records = read_batches(data) if len(data) == place.size else None

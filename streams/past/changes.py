@@ -1,5 +1,6 @@
 """One change of one page, as the TLog tells it: what came of it, who asked, and why."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mmsb.schemas.events import EventKind
@@ -29,3 +30,12 @@ class Change:
     tlog: int  # the TLog offset of the block that says so
     generation: int  # whose code decided it
     bundle: bytes
+
+
+class History(list[Change]):
+    """Changes of a page, the newest first. `trimmed` is set where the log begins later than the page may have: changes
+    of intents before that offset were trimmed."""
+
+    def __init__(self, changes: Iterable[Change], trimmed: int | None = None) -> None:
+        super().__init__(changes)
+        self.trimmed = trimmed

@@ -38,10 +38,6 @@ DELTAS: Final = np.dtype(
 
 PAGE_TAG: Final = 8  # of the seed by which pages are hashed (docs/formats.md, section 16)
 
-_G: Final = np.uint64(0x9E37_79B9_7F4A_7C15)
-_M: Final = np.uint64(0xD6E8_FEB8_6659_FD93)
-_U32: Final = np.uint64(32)
-_FEW: Final = 2  # deltas, of which each by itself costs less than a look at all of them
 _ROW_BYTES: Final = (
     CLOCK_ROW.size, ID_BYTES, SOURCE_BYTES, 8, ROW_BYTES, DELTA_ROW.size, FOLLOW_UP_ROW.size, 1, 1, 1,
 )  # fmt: skip
@@ -55,13 +51,6 @@ assert DELTAS.itemsize == DELTA_ROW.size
 def hash_page(type_id: int, key: bytes) -> int:
     """What a page is known by in page indexes; another may have the same."""
     return seed(PAGE_TAG, type_id, *struct.unpack(f"<{len(key) // 8}Q", key))
-
-
-def _fmix(words: Words) -> Words:
-    """mmsb.kernels.digest.fmix, of many words at once."""
-    words = (words ^ (words >> _U32)) * _M
-    words = (words ^ (words >> _U32)) * _M
-    return words ^ (words >> _U32)
 
 
 class Section:
@@ -116,42 +105,6 @@ class BlockColumns:
             found = f"{int(places[-1]) - self._payload.at} bytes of them"
             raise malformed(f"keys and payloads of {self._payload.count} bytes", found, self._payload.at)
         return places
-
-    @cached_property
-    def _words(self) -> Words:
-        return np.frombuffer(self.value, "<u8")
-
-    def page_hashes(self) -> Words:
-        """What `hash_page` gives for the page of each delta."""
-        if len(self.deltas) <= _FEW:
-            return np.array([hash_page(*self.page(row)) for row in range(len(self.deltas))], np.uint64)
-        hashes: Words = np.zeros(len(self.deltas), np.uint64)
-        kinds, sizes = self.deltas["type"], self.deltas["key"]
-        for number in np.flatnonzero(np.bincount(kinds)).tolist():
-            rows = np.flatnonzero(kinds == number)
-            size = int(sizes[rows[0]])
-            if (sizes[rows] != size).any():
-                raise malformed(f"keys of {size} bytes for one type", "others", self._payload.at)
-            at = self._places[rows] >> 3
-            mixed: Words = np.full(len(rows), seed(PAGE_TAG, self.type_id(number)), np.uint64)
-            for word in range(size // 8):
-                mixed = _fmix((mixed + _G) ^ self._words[at + word])
-            hashes[rows] = mixed
-        return hashes
-
-    def rows_of(self, type_id: int, key: bytes) -> Places:
-        """Which deltas change a page, in the order in which they did."""
-        if type_id not in self._types:
-            return np.empty(0, np.int64)
-        wanted = np.frombuffer(key, "<u8")
-        at = self._places[:-1] >> 3
-        likely = self._words.take(at, mode="clip") == wanted[0]  # leaves few for what takes longer
-        rows: Places = np.flatnonzero(likely)
-        deltas = self.deltas[rows]
-        rows = rows[(deltas["type"] == self._types.index(type_id)) & (deltas["key"] == len(key))]
-        for word in range(1, len(wanted)):
-            rows = rows[self._words[at[rows] + word] == wanted[word]]
-        return rows
 
     def rows_at(self, index: int) -> range:
         """Which deltas are those of one offset."""

@@ -1,19 +1,20 @@
 """The page index of a segment in memory, while the segment grows: which blocks settle what, and change which page.
 
-Pages are entries of one word: the upper 40 bits of a page's hash, and below them the number of a block that changes it.
-They are kept in sorted runs, merged sixteen at a time, so that adding and finding both stay cheap.
+Each delta has an entry of two words. The first is the upper 40 bits of its page's hash, and below them the number of
+the block that it is in; the second says where in the block it is, and by what to know it again. Entries are kept in
+sorted runs, merged sixteen at a time, so that adding and finding both stay cheap.
 """
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from mmsb.kernels.memory import Words
 from mmsb.schemas.tlog.records import ZERO_HEAD
-from mmsb.streams.past.columns import Words
 
 NUMBER_BITS: Final = 24  # of an entry; a segment has fewer blocks, since the smallest takes 230 bytes of at most 2³¹
 NUMBER_MASK: Final = 2**NUMBER_BITS - 1
@@ -29,6 +30,8 @@ class BlockPlace(NamedTuple):
     tlog: int
     position: int
     size: int
+    value: int  # where in the batch the block begins
+    metadata: int  # the size of each of its metadata blocks; 0 if there is none, or they are of several sizes
 
 
 class Place(NamedTuple):
@@ -56,16 +59,44 @@ class PageIndex(Protocol):
 
     def block(self, number: int) -> BlockPlace: ...
 
+    def blocks(self, numbers: Any) -> Any:
+        """Those with some numbers: a row of an i64 array for each field of BlockPlace."""
+        ...
+
     def find(self, offset: int) -> int:
         """The number of the first block that settles an intent offset or a higher one."""
         ...
 
-    def blocks_of(self, page_hash: int) -> list[int]:
-        """Numbers of the blocks that may change a page, rising: another page may have the same hash."""
+    def deltas_of(self, page_hash: int, stop: int) -> "Entries":
+        """Those that may change a page, in blocks with a number below one: another page may have the same hash."""
         ...
 
 
-def entry_of(page_hash: int, number: int) -> int:
+class Entries(Protocol):
+    """Deltas in the order of the log."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, start: int, stop: int) -> Words:
+        """The two words of each of some of them."""
+        ...
+
+
+class ReadyEntries:
+    """Entries that are at hand."""
+
+    def __init__(self, rows: Words) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def rows(self, start: int, stop: int) -> Words:
+        return self._rows[start:stop]
+
+
+def word_of(page_hash: int, number: int) -> int:
+    """The first word of an entry."""
     return page_hash & ~NUMBER_MASK | number
 
 
@@ -95,23 +126,23 @@ class GrowingIndex:
     def find(self, offset: int) -> int:
         return bisect_left(self._columns[0], offset)
 
-    def blocks_of(self, page_hash: int) -> list[int]:
-        lowest: np.uint64 = np.uint64(entry_of(page_hash, 0))
-        highest = lowest | np.uint64(NUMBER_MASK)
-        found: list[int] = []
-        for run in self._runs:
-            start, stop = int(np.searchsorted(run, lowest)), int(np.searchsorted(run, highest, side="right"))
-            found += (run[start:stop] & np.uint64(NUMBER_MASK)).tolist()
-        return sorted(found)
+    def blocks(self, numbers: Any) -> Any:
+        return np.stack([np.frombuffer(column, np.int64)[numbers] for column in self._columns])
 
-    def add(self, place: BlockPlace, page_hashes: Words) -> None:
-        """Take note of the next block that counts, and of the pages that it changes."""
+    def deltas_of(self, page_hash: int, stop: int) -> Entries:
+        lowest, highest = np.uint64(word_of(page_hash, 0)), np.uint64(word_of(page_hash, stop))
+        found = [run[slice(*np.searchsorted(run[:, 0], (lowest, highest)).tolist())] for run in self._runs]
+        return ReadyEntries(_sorted(found))
+
+    def add(self, place: BlockPlace, hashes: Words, notes: Words) -> None:
+        """Take note of the next block that counts: of the page that each of its deltas changes, and where it is."""
         number = self.block_count
         assert number <= NUMBER_MASK, "a segment has fewer blocks than entries can name"
         for column, value in zip(self._columns, place, strict=True):
             column.append(value)
-        if len(page_hashes):
-            self._push(np.unique(page_hashes & ~np.uint64(NUMBER_MASK) | np.uint64(number)), 0)
+        if len(hashes):
+            words = hashes & ~np.uint64(NUMBER_MASK) | np.uint64(number)
+            self._push(_sorted([np.stack([words, notes], axis=1)]), 0)
 
     def _push(self, run: Words, level: int) -> None:
         if level == len(self._levels):
@@ -120,7 +151,7 @@ class GrowingIndex:
         runs.append(run)
         if len(runs) == _FAN_IN:
             self._levels[level] = []
-            self._push(np.sort(np.concatenate(runs)), level + 1)
+            self._push(_sorted(runs), level + 1)
 
     @property
     def columns(self) -> Sequence["array[int]"]:
@@ -129,10 +160,18 @@ class GrowingIndex:
 
     @property
     def entries(self) -> Words:
-        """All of them, rising."""
-        runs = self._runs
-        return np.sort(np.concatenate(runs)) if runs else np.empty(0, np.uint64)
+        """All of them, by their first words; those of one page in one block in the order of its deltas."""
+        return _sorted(self._runs)
 
     @property
     def _runs(self) -> list[Words]:
         return [run for level in self._levels for run in level]
+
+
+def _sorted(runs: Sequence[Words]) -> Words:
+    """All entries of some runs; a stable sort finds what is sorted in them already."""
+    if not runs:
+        return np.empty((0, 2), np.uint64)
+    entries: Words = np.concatenate(runs)
+    order: Any = np.argsort(entries[:, 0], kind="stable")
+    return entries[order]

@@ -13,29 +13,30 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from blake3 import blake3
 
+from mmsb.kernels.memory import Words
 from mmsb.schemas.errors import MalformedBytes, NewerFormat
 from mmsb.streams.files import File, Files
-from mmsb.streams.past.growing import NUMBER_MASK, BlockPlace, GrowingIndex, Place, Standing, entry_of
+from mmsb.streams.past.growing import BlockPlace, Entries, GrowingIndex, Place, Standing, word_of
 
 SHEET_BYTES: Final = 4096
 """How much is read and hashed at once: smaller makes the directory larger, larger makes a look-up slower. On disk."""
 
 BLOCKS: Final = np.dtype(
     {
-        "names": ["last", "clock", "tlog", "position", "size", "zero"],
-        "formats": ["<i8", "<i8", "<u4", "<u4", "<u4", "<u4"],
+        "names": ["last", "clock", "tlog", "position", "size", "value", "metadata", "zero"],
+        "formats": ["<i8", "<i8", "<u4", "<u4", "<u4", "<u4", "<u4", "<u4"],
     }
 )
-ENTRIES: Final = np.dtype("<u8")
+ENTRIES: Final = np.dtype([("page", "<u8"), ("note", "<u8")])
 MARKS: Final = np.dtype({"names": ["tlog", "position", "size"], "formats": ["<i8", "<u4", "<u4"]})
 
-_MAGIC: Final = b"MMX\x01"
+_MAGIC: Final = b"MMX\x02"
 _HEADER: Final = struct.Struct("<4sI3q3qQQ32s32s8s")
 _HASH_BYTES: Final = 8
 HEADER_BYTES: Final = _HEADER.size + _HASH_BYTES
 _FENCES: Final = np.dtype([("first", "<u8"), ("hash", f"V{_HASH_BYTES}")])
 
-assert (HEADER_BYTES, BLOCKS.itemsize, MARKS.itemsize, _FENCES.itemsize) == (152, 32, 16, 16)
+assert (HEADER_BYTES, BLOCKS.itemsize, ENTRIES.itemsize, _FENCES.itemsize) == (152, 40, 16, 16)
 
 
 def pages_path(folder: Path, base: int) -> Path:
@@ -60,13 +61,13 @@ def summary_of(index: GrowingIndex) -> Summary:
 
 def encode_pages(index: GrowingIndex) -> Iterator[bytes]:
     """The file of an index, in parts."""
-    return encode(summary_of(index), index.marks, _block_rows(index), index.entries.astype(ENTRIES))
+    return encode(summary_of(index), index.marks, _block_rows(index), index.entries.view(ENTRIES)[:, 0])
 
 
 def encode(summary: Summary, places: Sequence[Place], blocks: Any, entries: Any) -> Iterator[bytes]:
     marks = np.array([tuple(place) for place in places], MARKS)
     sheets = [*_sheets(blocks), *_sheets(entries)]
-    firsts = [*blocks["last"][:: SHEET_BYTES // BLOCKS.itemsize], *entries[:: SHEET_BYTES // ENTRIES.itemsize]]
+    firsts = [*blocks["last"][:: _per_sheet(BLOCKS)], *entries["page"][:: _per_sheet(ENTRIES)]]
     fences = np.array([(int(first), _hash(sheet)) for first, sheet in zip(firsts, sheets, strict=True)], _FENCES)
     directory = marks.tobytes() + fences.tobytes()
     before, after = summary.before, summary.after
@@ -86,7 +87,7 @@ def _block_rows(index: GrowingIndex) -> Any:
 
 
 def _sheets(rows: Any) -> Iterator[bytes]:
-    per_sheet = SHEET_BYTES // rows.itemsize
+    per_sheet = _per_sheet(rows.dtype)
     return (rows[start : start + per_sheet].tobytes() for start in range(0, len(rows), per_sheet))
 
 
@@ -109,7 +110,7 @@ def write_pages(files: Files, folder: Path, index: GrowingIndex) -> None:
 
 
 class _Table:
-    """Rows in sheets, rising by their key."""
+    """Rows in sheets, rising by their first field."""
 
     def __init__(self, file: File, at: int, count: int, form: Any, fences: Any) -> None:
         self._file = file
@@ -118,14 +119,14 @@ class _Table:
         self._form = form
         self._firsts = np.ascontiguousarray(fences["first"])
         self._hashes: list[bytes] = [each.tobytes() for each in fences["hash"]]
-        self.per_sheet = SHEET_BYTES // form.itemsize
+        self.per_sheet = _per_sheet(form)
         self._last: tuple[int, Any] = (-1, None)
 
     def sheet(self, number: int) -> Any:
         """The rows of a sheet; whoever looks at neighbours reads it once."""
         if self._last[0] != number:
             rows = min(self.per_sheet, self._count - number * self.per_sheet)
-            at = self._at + number * SHEET_BYTES
+            at = self._at + number * self.per_sheet * self._form.itemsize
             data = self._file.read(at, rows * self._form.itemsize)
             if len(data) != rows * self._form.itemsize or _hash(data) != self._hashes[number]:
                 raise _malformed("the sheet that the directory names", "another", at)
@@ -133,13 +134,12 @@ class _Table:
         return self._last[1]
 
     def place(self, key: int) -> int:
-        """The first row whose key is not below one."""
+        """The first row that does not begin with less."""
         if not self._count:
             return 0
         number = max(int(np.searchsorted(self._firsts, np.uint64(key))) - 1, 0)
         rows = self.sheet(number)
-        keys = rows if self._form.names is None else rows["last"].astype(np.uint64)
-        found = int(np.searchsorted(keys, np.uint64(key)))
+        found = int(np.searchsorted(rows[self._form.names[0]].astype(np.uint64), np.uint64(key)))
         return int(number * self.per_sheet + found)
 
     def rows(self, start: int, stop: int) -> Any:
@@ -150,6 +150,31 @@ class _Table:
             parts.append(part)
             start += len(part)
         return np.concatenate(parts) if parts else np.empty(0, self._form)
+
+    def take(self, numbers: Any) -> Any:
+        """Rows by their numbers, each sheet read once."""
+        rows = np.empty(len(numbers), self._form)
+        sheets = np.asarray(numbers) // self.per_sheet
+        for sheet in np.flatnonzero(np.bincount(sheets)).tolist() if len(numbers) else ():
+            mine = np.flatnonzero(sheets == sheet)
+            rows[mine] = self.sheet(sheet)[numbers[mine] - sheet * self.per_sheet]
+        return rows
+
+
+class _StoredEntries:
+    """Entries in a file, read when they are asked for."""
+
+    def __init__(self, table: _Table, start: int, end: int) -> None:
+        self._table = table
+        self._start = start
+        self._end = end
+
+    def __len__(self) -> int:
+        return self._end - self._start
+
+    def rows(self, start: int, stop: int) -> Words:
+        rows: Words = self._table.rows(self._start + start, self._start + stop)
+        return rows.view(np.uint64).reshape(-1, 2)
 
 
 class StoredIndex:
@@ -168,24 +193,21 @@ class StoredIndex:
 
     def block(self, number: int) -> BlockPlace:
         row = self._blocks.sheet(number // self._blocks.per_sheet)[number % self._blocks.per_sheet]
-        last, clock, tlog, position, size, _ = row.tolist()
-        return BlockPlace(last, clock, self.summary.base + tlog, position, size)
+        last, clock, tlog, position, size, value, metadata, _ = row.tolist()
+        return BlockPlace(last, clock, self.summary.base + tlog, position, size, value, metadata)
+
+    def blocks(self, numbers: Any) -> Any:
+        rows = self._blocks.take(numbers)
+        found = np.stack([rows[name].astype(np.int64) for name in BlockPlace._fields])
+        found[BlockPlace._fields.index("tlog")] += self.summary.base
+        return found
 
     def find(self, offset: int) -> int:
         return self._blocks.place(max(offset, 0))
 
-    def blocks_of(self, page_hash: int) -> list[int]:
-        lowest = entry_of(page_hash, 0)
-        start = self._entries.place(lowest)
-        found: list[int] = []
-        while start < self._entry_count:
-            rows = self._entries.rows(start, min(start + self._entries.per_sheet, self._entry_count))
-            mine = rows[rows <= np.uint64(lowest | NUMBER_MASK)]
-            found += (mine & np.uint64(NUMBER_MASK)).tolist()
-            start += len(mine)
-            if len(mine) < len(rows):
-                break
-        return found
+    def deltas_of(self, page_hash: int, stop: int) -> Entries:
+        start, end = (self._entries.place(word_of(page_hash, number)) for number in (0, stop))
+        return _StoredEntries(self._entries, start, end)
 
     def content(self) -> tuple[Any, Any]:
         """All blocks and entries."""
@@ -203,9 +225,12 @@ class _Head(NamedTuple):
     directory: bytes
 
 
+def _per_sheet(form: Any) -> int:
+    return SHEET_BYTES // int(form.itemsize)
+
+
 def _sheet_count(rows: int, form: Any) -> int:
-    sheets: int = -(-rows * form.itemsize // SHEET_BYTES)
-    return sheets
+    return -(-rows // _per_sheet(form))
 
 
 def _read_head(file: File) -> _Head:

@@ -1,171 +1,169 @@
-"""The lives of one page: its deltas found through the index, newest first, and told from its creation on.
+"""The lives of one page, told from where its body is known: its creation, or a base that keeps it.
 
-A delta says what is new, not what was there, so a body is known only by following its page from where it was created.
-A page whose type was converted by a migration is followed into what it was before.
+A delta says what is new, not what was there, so a body is known only by following its page. A page whose type was
+converted by a migration is followed through what it was before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, Final
 
-from mmsb.schemas.deltas import FINE, DeltaKind, apply_change, check_change
+import numpy as np
+
+from mmsb.kernels.memory import Words
+from mmsb.kernels.past import steps
+from mmsb.schemas.deltas import DeltaKind
 from mmsb.schemas.errors import CorruptState
-from mmsb.schemas.layouts import PageLayout
-from mmsb.schemas.tlog.blocks import OutcomeRow
 from mmsb.state.migrations import convert
-from mmsb.state.pages import PageId
-from mmsb.streams.past.catalog import Catalog, Part
-from mmsb.streams.past.columns import BlockColumns, hash_page
-from mmsb.streams.past.growing import BlockPlace
-from mmsb.streams.past.outcomes import OutcomeColumns
-from mmsb.streams.past.outline import Conversion
+from mmsb.streams.past.bases import Base, Bases
+from mmsb.streams.past.catalog import Catalog
+from mmsb.streams.past.walking import FEW, Line, Steps, Stretch, walk
 
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """TLog offsets above `low` and below `high`, in which a page had one layout; what ended it, and what came then."""
-
-    layout: PageLayout
-    low: int
-    high: int
-    became: Conversion | None = None
-    newer: "Stretch | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a block says of a delta besides the delta itself."""
-
-    outcome: OutcomeRow
-    time: int
-    ordinal: int
+AT_ONCE_BYTES: Final = 4 << 20  # of bodies that are kept at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Touch:
-    """One delta of a page. It does not keep its block, which is large: where no circumstances are, ask it again."""
+class Told:
+    """Deltas one after another with the bodies that they left: row n + 1 after step n, row 0 before them.
 
-    place: BlockPlace
-    part: Part
-    stretch: Stretch
-    row: int
-    offset: int
-    base: int
-    kind: DeltaKind
-    payload: bytes
-    circumstances: Circumstances | None
-
-
-class Told(NamedTuple):
-    """A delta with the page's body before and after it; None is no page."""
-
-    touch: Touch
-    before: bytes | None
-    after: bytes | None
-
-
-def stretches_of(catalog: Catalog, type_id: int, high: int) -> list[Stretch]:
-    """Which layouts a page type had, the newest first, going back from a TLog offset."""
-    if catalog.empty:
-        return []
-    layouts, conversions = catalog.outline.layouts, catalog.outline.conversions
-    found: list[Stretch] = []
-    became: Conversion | None = None
-    layout = layouts.get(type_id)
-    while layout is not None:
-        came = next((c for c in reversed(conversions) if c.new.type_id == layout.type_id and c.tlog < high), None)
-        found.append(Stretch(layout, came.tlog if came else -1, high, became, found[-1] if found else None))
-        became, layout, high = came, came.old if came else None, came.tlog if came else -1
-    return found
-
-
-class Touches:
-    """Deltas of a page of intent offsets below one, in blocks below a TLog offset: the newest first.
-
-    Of the first `detailed` it notes the circumstances.
+    Where there is no page, bytes are zero.
     """
 
-    def __init__(self, catalog: Catalog, page: PageId, below: int, high: int, detailed: int = 0) -> None:
+    steps: Steps
+    bodies: Any  # bytes
+
+    @property
+    def deletes(self) -> Any:
+        return self.steps.kinds == DeltaKind.DELETE
+
+    def one(self, at: int) -> "Told":
+        return Told(self.steps.take(slice(at, at + 1)), self.bodies[at : at + 2])
+
+
+class Life:
+    """A page at a moment, and what came then: deltas with the oldest first."""
+
+    def __init__(self, catalog: Catalog, stretch: Stretch | None, known: tuple[int, bytes] | None, runs: list[Steps]):
+        """From a page in the layout of a stretch, or from none."""
         self._catalog = catalog
-        self._key = page[1]
-        self._below = below
-        self._detailed = detailed
-        self._stretches = stretches_of(catalog, page[0], high)
+        self.stretch = runs[0].stretch if stretch is None and runs else stretch
+        self.epoch, body = known or (0, bytes(self._size))
+        self.runs = runs
+        self._start = 0  # in the first of them
+        self._body: Words = np.frombuffer(bytearray(body), np.uint64)
 
-    def __iter__(self) -> Iterator[Touch]:
-        for stretch in self._stretches:
-            if len(self._key) == stretch.layout.key_size:
-                yield from self._in_stretch(stretch)
+    @property
+    def _size(self) -> int:
+        return self.stretch.layout.size if self.stretch is not None else 0
 
-    def _in_stretch(self, stretch: Stretch) -> Iterator[Touch]:
-        hashed = hash_page(stretch.layout.type_id, self._key)
-        for part in reversed(self._catalog.parts):
-            if part.base >= stretch.high:
-                continue
-            for place in _places(self._catalog, part, hashed, self._below):
-                if stretch.low < place.tlog < stretch.high:
-                    yield from self._in_block(stretch, part, place)
-            if part.base <= stretch.low:
-                return
+    @property
+    def body(self) -> bytes:
+        body: bytes = self._body.tobytes()
+        return body
 
-    def _in_block(self, stretch: Stretch, part: Part, place: BlockPlace) -> Iterator[Touch]:
-        block = self._catalog.block(part, place)
-        outcomes = OutcomeColumns(block) if self._detailed else None
-        rows = block.rows_of(stretch.layout.type_id, self._key)[::-1]
-        deltas = block.deltas[rows]
-        columns = (deltas["index"].tolist(), deltas["base"].tolist(), deltas["kind"].tolist())
-        for row, index, base, kind in zip(rows.tolist(), *columns, strict=True):
-            offset = block.header.first + index
-            if offset < self._below:
-                seen = circumstances(block, outcomes, row, place) if outcomes and self._detailed else None
-                self._detailed = max(self._detailed - 1, 0)
-                yield Touch(place, part, stretch, row, offset, base, DeltaKind(kind), block.payload(row), seen)
+    def __len__(self) -> int:
+        return sum(map(len, self.runs))
 
+    def run(self, count: int) -> None:
+        """Go on over so many deltas; what they leave is not told."""
+        while count:
+            found, stop = self.runs[0], min(self._start + count, len(self.runs[0]))
+            count -= stop - self._start
+            self._follow(found, stop, np.empty(0, np.uint64), stop)
 
-def circumstances(block: BlockColumns, outcomes: OutcomeColumns, row: int, place: BlockPlace) -> Circumstances:
-    index = block.index(row)
-    return Circumstances(outcomes.outcome(index), outcomes.clock(index, place.clock), row - block.rows_at(index).start)
+    def tell(self) -> Iterator[Told]:
+        """Go on over all deltas, some at a time."""
+        while self.runs:
+            found, start = self.runs[0], self._start
+            self.move_to(found.stretch)
+            stop = min(start + max(AT_ONCE_BYTES // self._size, 1), len(found))
+            words = self._size // 8
+            bodies: Words = np.empty((stop - start + 1) * words, np.uint64)
+            bodies[:words] = self._body
+            self._follow(found, stop, bodies[words:], start)
+            yield Told(found.take(slice(start, stop)), bodies.view(np.uint8).reshape(-1, 8 * words))
 
+    def move_to(self, stretch: Stretch) -> None:
+        """Follow the page, as it is now, into the layouts that its type got until one."""
+        while self.stretch is not None and self.stretch is not stretch:
+            became, newer = self.stretch.became, self.stretch.newer
+            assert became is not None, "an older layout became another"
+            assert newer is not None, "an older layout became another"
+            body = convert(self.body, became.new, dict(became.columns)) if self.epoch else bytes(became.new.size)
+            self.stretch, self._body = newer, np.frombuffer(bytearray(body), np.uint64)
 
-def _places(catalog: Catalog, part: Part, hashed: int, below: int) -> Iterator[BlockPlace]:
-    """The blocks of a segment that may change a page, the newest first."""
-    last = catalog.find(part, below - 1)
-    for number in reversed(catalog.blocks_of(part, hashed)):
-        if number <= last:
-            yield catalog.place(part, number)
+    def _follow(self, found: Steps, stop: int, bodies: Words, keep: int) -> None:
+        """Go on in the first run; of the bodies, those from a delta on are kept."""
+        self.move_to(found.stretch)
+        memory, start = self._catalog.memory(found.part), self._start
+        done = int(steps.follow_deltas(memory, found.columns, start, stop, self._body, self.epoch, bodies, keep))
+        if done < stop:
+            self._explain(found, done)
+        self.epoch = 0 if found.kinds[stop - 1] == DeltaKind.DELETE else int(found.offsets[stop - 1]) + 1
+        self._start = stop
+        if stop == len(found):
+            self.runs.pop(0)
+            self._start = 0
 
-
-def tell(touches: Sequence[Touch]) -> Iterator[Told]:
-    """Follow a page through its deltas from the oldest on, which creates it. They come with the newest first."""
-    body: bytes | None = None
-    stretch = touches[-1].stretch if touches else None
-    for touch in reversed(touches):
-        while stretch is not None and stretch is not touch.stretch:
-            body, stretch = _converted(body, stretch.became), stretch.newer
-        _check_follows(touch, body)
-        after = None if touch.kind == DeltaKind.DELETE else _changed(touch, body)
-        yield Told(touch, body, after)
-        body = after
-
-
-def _converted(body: bytes | None, conversion: Conversion | None) -> bytes | None:
-    return None if body is None or conversion is None else convert(body, conversion.new, dict(conversion.columns))
-
-
-def _changed(touch: Touch, body: bytes | None) -> bytes:
-    layout = touch.stretch.layout
-    if check_change(layout.word_count, touch.kind, touch.payload, touch.base) != FINE:
-        raise _damaged(touch, "a delta that fits its page")
-    return apply_change(body or bytes(layout.size), touch.kind, touch.payload)
+    def _explain(self, found: Steps, at: int) -> None:
+        """A delta does not follow the one before it: its block is damaged, or one is missing."""
+        for each in (at, max(at - 1, 0)):
+            self._catalog.read(found.part, found.place(each))
+        offset, base = int(found.offsets[at]), int(found.bases[at])
+        raise CorruptState(
+            f"TLog offset {found.place(at).tlog}: expected a delta on what those before it leave, found one of offset "
+            f"{offset} on epoch {base}; run `mmsb verify` on the data folder"
+        )
 
 
-def _check_follows(touch: Touch, body: bytes | None) -> None:
-    if (touch.base == 0) != (body is None):
-        raise _damaged(touch, "a delta on what those before it leave")
+def life_since(catalog: Catalog, line: Line, base: Base, below: int) -> Life:
+    """From a base on, over all deltas of intent offsets below one."""
+    runs: list[Steps] = []
+    for found in walk(catalog, line, below):
+        cut = int(np.searchsorted(found.offsets, base.settled, side="right"))
+        if cut < len(found):
+            runs.append(found.take(slice(cut, None)))
+        if cut:
+            break
+    return _from_base(catalog, line, base, runs)
 
 
-def _damaged(touch: Touch, expected: str) -> CorruptState:
-    return CorruptState(
-        f"TLog offset {touch.place.tlog}: expected {expected}, found another of offset {touch.offset} on epoch "
-        f"{touch.base}; run `mmsb verify` on the data folder"
-    )
+def newest_life(catalog: Catalog, bases: Bases, line: Line, below: int, count: int) -> Life:
+    """The newest deltas of intent offsets below one, as many as wanted, and before them what their bodies follow from.
+
+    That begins with the newest creation or base that none of them is older than.
+    """
+    walked, runs, left = walk(catalog, line, below, max(count, FEW)), list[Steps](), count
+    for found in walked:
+        runs.append(found)
+        left -= len(found)
+        if left <= 0:
+            break
+    if not runs:
+        return Life(catalog, None, None, [])
+    oldest = int(runs[-1].offsets[max(-left, 0)])
+    base = bases.newest_before(oldest - 1) or catalog.floor
+    kept: list[Steps] = []
+    for found in chain(runs, walked):
+        start = _start(found, oldest, base)
+        if start < len(found):
+            kept.append(found if start <= 0 else found.take(slice(start, None)))
+        if start >= 0:
+            break
+    if base is None or (kept and not kept[-1].bases[0]):
+        return Life(catalog, None, None, kept[::-1])
+    return _from_base(catalog, line, base, kept)
+
+
+def _start(found: Steps, oldest: int, base: Base | None) -> int:
+    """From which delta on a page can be followed; -1: from none of these."""
+    low = 0 if base is None else int(np.searchsorted(found.offsets, base.settled, side="right"))
+    created = np.flatnonzero((found.bases[low:] == 0) & (found.offsets[low:] <= oldest))
+    return low + int(created[-1]) if len(created) else low or -1
+
+
+def _from_base(catalog: Catalog, line: Line, base: Base, runs: list[Steps]) -> Life:
+    stretch = next((each for each in line.stretches if each.low < base.next), None)
+    known = None if stretch is None else base.page((stretch.layout.type_id, line.key))
+    return Life(catalog, stretch if known else None, known, runs[::-1])

@@ -4,28 +4,30 @@ Read from the TLog alone, so it needs no user code and no state. For one thread,
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmsb.schemas.deltas import DeltaKind
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import InvalidValue
-from mmsb.schemas.events import EventKind, field_mask
+from mmsb.schemas.events import EventKind
 from mmsb.schemas.sentences import sentence
 from mmsb.schemas.types import I64_MAX
 from mmsb.state.pages import PageId
 from mmsb.streams.files import Files
 from mmsb.streams.folder import TLOG
-from mmsb.streams.past.blaming import alters, slots_of
+from mmsb.streams.past.bases import Base, Bases, NoBases
+from mmsb.streams.past.blaming import last_alteration, slots_of
 from mmsb.streams.past.catalog import Catalog
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.entries import Entry, PageChange
 from mmsb.streams.past.growing import BlockPlace
-from mmsb.streams.past.lives import Circumstances, Told, Touch, Touches, circumstances, stretches_of, tell
+from mmsb.streams.past.lives import Life, life_since, newest_life
 from mmsb.streams.past.outcomes import OutcomeColumns, read_metadata
 from mmsb.streams.past.outline import Outline
+from mmsb.streams.past.telling import changes_of
+from mmsb.streams.past.walking import Line
 
 Found = tuple[BlockPlace, BlockColumns, OutcomeColumns]
 
@@ -33,9 +35,10 @@ Found = tuple[BlockPlace, BlockColumns, OutcomeColumns]
 class Past:
     """Follows the TLog while it grows."""
 
-    def __init__(self, files: Files, folder: Path, upto: Callable[[], int]) -> None:
+    def __init__(self, files: Files, folder: Path, upto: Callable[[], int], bases: Bases | None = None) -> None:
         """Of a partition's folder. `upto` gives the first TLog offset that may not be read."""
-        self._catalog = Catalog(files, folder / TLOG, upto)
+        self._bases: Bases = bases or NoBases()
+        self._catalog = Catalog(files, folder / TLOG, upto, self._bases)
         self._last: Found | None = None  # the block that was looked into last
 
     def close(self) -> None:
@@ -49,7 +52,7 @@ class Past:
 
     # Of a page
 
-    def history(self, page: PageId, limit: int, before: int | None = None) -> list[Change]:
+    def history(self, page: PageId, limit: int, before: int | None = None) -> History:
         """What happened to a page, the newest first, deletions and earlier lives too.
 
         At most `limit` changes, of intent offsets below `before` if that is given.
@@ -57,10 +60,26 @@ class Past:
         if limit < 1:
             raise InvalidValue(f"limit: expected 1 or more changes, found {limit}")
         self._follow()
-        below = I64_MAX if before is None else before
-        touches = _until_created(Touches(self._catalog, page, below, self._catalog.end, limit), limit)
-        older = max(len(touches) - limit, 0)
-        return [self._change(page[1], told) for told in islice(tell(touches), older, None)][::-1]
+        line = Line.of(self._catalog, page, self._catalog.end)
+        life = newest_life(self._catalog, self._bases, line, I64_MAX if before is None else before, limit)
+        floor = self._catalog.floor
+        trimmed = floor.settled + 1 if floor is not None and len(life) < limit else None
+        return History(self._newest(page[1], life, limit), trimmed)
+
+    def get(self, page: PageId, at: int) -> tuple[int, bytes] | None:
+        """Epoch and body as they were right after an intent had settled, in the layout that was asked for."""
+        self._check_moment(at)
+        line = Line.of(self._catalog, page, self._catalog.end)
+        base = self._bases.newest_before(at)
+        if base is None:
+            life = newest_life(self._catalog, self._bases, line, at + 1, 1)
+        else:
+            life = life_since(self._catalog, line, base, at + 1)
+        life.run(len(life))
+        if not life.epoch:
+            return None
+        life.move_to(line.stretches[0])
+        return life.epoch, life.body
 
     def blame(self, page: PageId, field: int | None) -> Change | None:
         """The last change that altered a field, or that created the page; None if there is no such page.
@@ -68,13 +87,22 @@ class Past:
         `field` is an index in the page type's layout; None asks for the creation.
         """
         self._follow()
-        stretches = stretches_of(self._catalog, page[0], self._catalog.end)
-        slots = slots_of(stretches, field) if stretches and field is not None else {}
-        touches = _until_created(Touches(self._catalog, page, I64_MAX, self._catalog.end), 1)
-        if not touches or touches[0].kind == DeltaKind.DELETE:
-            return None
-        altering = [told for told in tell(touches) if alters(told, slots.get(told.touch.stretch.low))]
-        return self._change(page[1], altering[-1])
+        line = Line.of(self._catalog, page, self._catalog.end)
+        slots = slots_of(line.stretches, field) if line.stretches and field is not None else {}
+        base, below, told = self._base_before(I64_MAX), I64_MAX, None
+        while told is None:
+            if base is None:
+                life = newest_life(self._catalog, self._bases, line, below, 1)
+            else:
+                life = life_since(self._catalog, line, base, below)
+            told = last_alteration(life, slots)
+            if not life.epoch and below == I64_MAX:
+                return None
+            if told is None and (base is None or base is self._catalog.floor):
+                raise self._forgotten(0 if base is None else base.settled + 1)
+            if told is None and base is not None:
+                below, base = base.settled + 1, self._base_before(base.settled - 1)
+        return changes_of(self._catalog, page[1], told)[0]
 
     # Of an intent
 
@@ -87,9 +115,8 @@ class Past:
         changes: list[Change] = []
         for row in block.rows_at(offset - block.header.first):
             page = block.page(row)
-            touches = _until_created(Touches(self._catalog, page, offset + 1, place.tlog + 1, 1), 1)
-            *_, told = tell(touches)
-            changes.append(self._change(page[1], told))
+            line = Line.of(self._catalog, page, place.tlog + 1)
+            changes += self._newest(page[1], newest_life(self._catalog, self._bases, line, offset + 1, 1), 1)
         return changes
 
     def outcome_at(self, offset: int) -> Entry | None:
@@ -153,48 +180,27 @@ class Past:
             bundle=claim.bundle,
         )
 
-    def _change(self, key: bytes, told: Told) -> Change:
-        touch = told.touch
-        seen = touch.circumstances or self._circumstances(touch)
-        row, claim = seen.outcome, self._catalog.outline.reign_at(touch.place.tlog)
-        return Change(
-            kind=_kind(touch.kind, touch.base),
-            partition=self._partition,
-            offset=touch.offset,
-            ordinal=seen.ordinal,
-            page_type=touch.stretch.layout.type_id,
-            key=key,
-            epoch=0 if told.after is None else touch.offset + 1,
-            before=touch.base,
-            time=seen.time,
-            intent_type=row.type_id,
-            id=row.id,
-            source=row.source,
-            metadata=read_metadata(row.metadata),
-            mask=field_mask(touch.stretch.layout, told.before, told.after),
-            body=told.after or b"",
-            tlog=touch.place.tlog,
-            generation=claim.generation,
-            bundle=claim.bundle,
-        )
+    def _newest(self, key: bytes, life: Life, count: int) -> list[Change]:
+        life.run(max(len(life) - count, 0))
+        return [change for told in life.tell() for change in changes_of(self._catalog, key, told)][::-1]
 
-    def _circumstances(self, touch: Touch) -> Circumstances:
-        block = self._catalog.block(touch.part, touch.place)
-        return circumstances(block, OutcomeColumns(block), touch.row, touch.place)
+    def _base_before(self, offset: int) -> Base | None:
+        return self._bases.newest_before(offset) or self._catalog.floor
+
+    def _check_moment(self, at: int) -> None:
+        self._follow()
+        newest = -1 if self._catalog.empty else self._catalog.outline.settled
+        floor = -1 if self._catalog.floor is None else self._catalog.floor.settled
+        if not floor <= at <= newest:
+            older = f": what is older than {floor} was trimmed" if floor >= 0 else ""
+            raise InvalidValue(f"at: expected an intent offset from {floor} to {newest}, found {at}{older}")
+
+    def _forgotten(self, offset: int) -> InvalidValue:
+        return InvalidValue(f"it was altered before intent offset {offset}, and what is older was trimmed")
 
     @property
     def _partition(self) -> int:
         return self._catalog.outline.genesis.partition
-
-
-def _until_created(touches: Iterable[Touch], limit: int) -> list[Touch]:
-    """So many changes of a page, the newest first, and those before them from the creation that they build on."""
-    found: list[Touch] = []
-    for touch in touches:
-        found.append(touch)
-        if len(found) >= limit and touch.base == 0:
-            break
-    return found
 
 
 def _kind(kind: DeltaKind, base: int) -> EventKind:

@@ -9,21 +9,25 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from mmsb.kernels.memory import Words
+from mmsb.kernels.past import entries, outcomes, sections
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import CorruptState, MalformedBytes
 from mmsb.schemas.records import Records
+from mmsb.schemas.tlog.blocks import COUNTS, FIXED, HEADER_BYTES, malformed
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.fold import Fold, Verdict
 from mmsb.streams.files import File, Files
 from mmsb.streams.log.frames import Chain, Fault, follow
 from mmsb.streams.log.segments import Segment, corrupt, log_path, opened
-from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.growing import BlockPlace, GrowingIndex, Place, Standing
 
 F = TypeVar("F", bound=Fold)
 
 Tell = Callable[[int], None]
 """Told of each stretch how many bytes were read."""
+
+_DELTAS: Final = 6  # among a block's counts
 
 READ_BYTES: Final = 4_194_304  # at once: larger is no faster, and needs memory
 
@@ -93,7 +97,8 @@ def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain
         clock = fold.state.clock
         try:
             verdict = fold.read(tlog, records.key(at), records.value(at))
-            _note_verdict(index, verdict, clock, index.size + starts[batch], sizes[batch])
+            value = int(records.starts[at]) - starts[batch]
+            _note_verdict(index, verdict, clock, (index.size + starts[batch], sizes[batch]), value)
         except CorruptState as error:
             fault = Fault(starts[batch], f"a record with TLog offset {tlog} that can be folded", str(error))
             raise _damaged(folder, index, fault) from error
@@ -101,9 +106,22 @@ def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain
     index.after = Standing(fold.settled, fold.head, fold.state.clock)
 
 
-def _note_verdict(index: GrowingIndex, verdict: Verdict, clock: int, position: int, size: int) -> None:
+def _note_verdict(index: GrowingIndex, verdict: Verdict, clock: int, batch: tuple[int, int], value: int) -> None:
+    """`batch` is its place and size, and `value` where in it the value begins."""
     if verdict.value is not None:
-        block = BlockColumns(verdict.value)
-        index.add(BlockPlace(block.header.last, clock, verdict.offset, position, size), block.page_hashes())
+        last, hashes, notes, metadata = note_block(verdict.value, clock)
+        index.add(BlockPlace(last, clock, verdict.offset, *batch, value, metadata), hashes, notes)
     elif verdict.accepted and verdict.kind in (TlogKind.CLAIM, TlogKind.MIGRATE):
-        index.marks.append(Place(verdict.offset, position, size))
+        index.marks.append(Place(verdict.offset, *batch))
+
+
+def note_block(value: bytes, clock: int) -> tuple[int, Words, Words, int]:
+    """Of a block that counts: its last offset, each delta's page's hash and place, and the size of metadata blocks."""
+    size = COUNTS.unpack_from(value, FIXED.size)[_DELTAS]
+    hashes, notes = np.empty(size, np.uint64), np.empty(size, np.uint64)
+    plan, seen = np.empty(sections.WORDS, np.int64), np.empty(outcomes.SEEN, np.int64)
+    count = entries.note_deltas(np.frombuffer(value, np.uint8), 0, clock, hashes, notes, plan, seen)
+    if count != size:
+        raise malformed("outcomes and deltas that fit into it", "others", HEADER_BYTES)
+    last = int(plan[sections.FIRST] + plan[sections.COUNT]) - 1
+    return last, hashes, notes, max(int(seen[outcomes.META_SIZE]), 0)

@@ -8,7 +8,7 @@ import pytest
 from mmsb.schemas.errors import MalformedBytes
 from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.blocks import Block
-from mmsb.streams.past.columns import BlockColumns, hash_page
+from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.outcomes import OutcomeColumns
 from tests.proof.agreement import loaded, make_case
 from tests.proof.test_folding import entries_of
@@ -45,17 +45,6 @@ def test_columns_say_what_the_exact_reader_says(start: int) -> None:
             for index in range(columns.count):
                 clock = max(clock, rises.get(index, 0))
                 assert outcomes.clock(index, 0) == clock
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_pages_are_found_by_hash_and_by_key(seed: int) -> None:
-    for value in blocks_of(seed, 60):
-        block, columns = unpack_block(value), BlockColumns(value)
-        pages = [(delta.type_id, delta.key) for delta in block.deltas]
-        assert columns.page_hashes().tolist() == [hash_page(*page) for page in pages]
-        for page in set(pages):
-            assert columns.rows_of(*page).tolist() == [row for row, other in enumerate(pages) if other == page]
-        assert columns.rows_of(1, bytes(8)).tolist() == []
 
 
 def test_what_is_no_block_is_refused_and_never_read_beyond() -> None:

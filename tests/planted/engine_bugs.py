@@ -283,8 +283,8 @@ ENGINE_BUGS: Final = (
     Bug(
         "whoever touched a page last is blamed for all of it",
         "streams/past/blaming.py",
-        "told.before[slot] != told.after[slot]",
-        "told.before != told.after",
+        "told.bodies[1:, slot] != told.bodies[:-1, slot]",
+        "told.bodies[1:] != told.bodies[:-1]",
         SEEDS,
         "[the past is what happened]",
         "blame names the intent that gave the field its value",

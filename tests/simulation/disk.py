@@ -255,6 +255,10 @@ class VirtualFile:
         self._operate("read")
         return bytes(memoryview(self._inode.seen)[position : position + size])
 
+    def map(self) -> Buffer:
+        self._operate("read")
+        return bytes(self._inode.seen)
+
     def size(self) -> int:
         self._operate("size")
         return len(self._inode.seen)
