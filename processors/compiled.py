@@ -19,6 +19,7 @@ from mmsb.kernels.flat_json import json_scan
 from mmsb.kernels.intake import envelopes as envelope
 from mmsb.kernels.intake import record_batches
 from mmsb.kernels.intake.intents_checksum import checksum_intents
+from mmsb.kernels.memory import Words
 from mmsb.kernels.stepping import block_builder as block
 from mmsb.kernels.stepping import outcomes, settling
 from mmsb.processors.compiling.modules import Module
@@ -60,7 +61,7 @@ class Stepper:
         self._types: Any = np.array(module.types, np.uint64)
         self._ranks: Any = np.zeros(len(module.types), np.int64)
         self._intents: Any = np.array(module.intents, np.uint64)
-        self._left_out: Any = np.array([type_id not in module.compiled for type_id in module.intents])
+        self._left_out: Any = np.array([type_id not in module.queries for type_id in module.intents])
         self._log: Any = words_in(state.genesis.log_id)
         self._columns: Any = np.zeros((record_batches.ROWS, CHUNK), np.int64)
         self._envelopes: Any = np.zeros((envelope.ROWS, CHUNK), np.int64)
@@ -179,6 +180,26 @@ class Stepper:
             self._text8, partitions, partition, self._rejections, *self._arrays(),
         )  # fmt: skip
         return self._rejections
+
+    def hashes_needed(self, records: Records, index: int, found: dict[int, list[Words]]) -> tuple[int, bool]:
+        """Add the hashes of the keys of pages that records of a chunk may look at, by page type.
+
+        Gives up to which record that was done, and whether that one is to be interpreted.
+        """
+        module, genesis = self.compiled.module, self.state.genesis
+        columns, start = find_columns(records)
+        count = min(CHUNK, len(records) - index)
+        self._columns[:, :count] = columns[:, start + index : start + index + count]
+        buffer, _, ready = self._prepare(bytes_of(records.buffer), count)
+        self.find_pages(buffer, self._columns, self._envelopes, ready, genesis.partition_count, genesis.partition)
+        going = self._envelopes[envelope.VERDICT, :ready] == outcomes.GO_ON
+        types = self._envelopes[envelope.TYPE, :ready]
+        hashes = self._hashes[: ready * module.page_count].reshape(ready, module.page_count)
+        for type_id, pages in module.queries.items():
+            rows = np.flatnonzero(going & (types == module.intents.index(type_id)))
+            for number, page_type in enumerate(pages):
+                found.setdefault(page_type, []).append(hashes[rows, number])
+        return index + ready, ready < count
 
     def _arrays(self) -> list[Any]:
         found: list[Any] = []

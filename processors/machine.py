@@ -25,6 +25,7 @@ from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
 
 if TYPE_CHECKING:
+    from mmsb.kernels.memory import Words
     from mmsb.processors.compiled import Compiled, Stepper
 
 P = TypeVar("P", bound=Page)
@@ -107,6 +108,25 @@ class Machine:
             for layout, key in named_pages(self.bundle, self.state, self.state.clock, records.value(index)):
                 found[layout.type_id, key] = None
         return list(found)
+
+    def hashes_needed(self, records: Records) -> "dict[int, Words]":
+        """The same as the hashes of their keys, by page type; some may be named more than once."""
+        import numpy as np
+
+        from mmsb.state.arrays import ArrayState
+
+        assert isinstance(self.state, ArrayState), "hashes are those of an index"
+        found: dict[int, list[Any]] = {}
+        index = 0
+        while index < len(records):
+            aside = True
+            if self._stepper is not None:
+                index, aside = self._stepper.hashes_needed(records, index, found)
+            if aside:
+                for type_id, key in self.needs(records.slice(index, index + 1)):
+                    found.setdefault(type_id, []).append(self.state.array_pages.hash_of((type_id, key)))
+                index += 1
+        return {type_id: np.concatenate(hashes) for type_id, hashes in found.items()}
 
     def step(self, records: Records) -> Outcome:
         """Settle records from the next offset on, as many as fit into one block; `Outcome.last` says how far."""

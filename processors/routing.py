@@ -50,7 +50,7 @@ class Router:
         if self._count == 1:
             return np.zeros(len(intents), np.int64)
         stepper = self._stepper
-        if stepper is None or intents.layout.type_id not in stepper.compiled.module.compiled:
+        if stepper is None or intents.layout.type_id not in stepper.compiled.module.queries:
             return np.array([self.partition_for(intents.value(index)) for index in range(len(intents))], np.int64)
         parts = [self._find(stepper, intents.slice(start, start + CHUNK)) for start in range(0, len(intents), CHUNK)]
         return np.concatenate([np.empty(0, np.int64), *parts])

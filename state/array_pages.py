@@ -104,8 +104,7 @@ class ArrayPageType:
         return found
 
     def _is_here(self, key: bytes) -> bool:
-        words = words_in(key)
-        return self.buckets.holds(int(page_index.hash_one(words, self.key_words, self.index[page_index.SALT])))
+        return self.buckets.holds(int(page_index.hash_one(words_in(key), self.key_words, self.index[page_index.SALT])))
 
     def slot(self, number: int) -> Words:
         return self.arena[number * self.stride : (number + 1) * self.stride]
@@ -165,6 +164,12 @@ class ArrayPages:
             return None
         _, epoch, body = pages.read(number)
         return epoch, body
+
+    def hash_of(self, page: PageId) -> Words:
+        """That of its key, alone in an array."""
+        hashed: Words = np.empty(1, np.uint64)
+        hashed[0] = page_index.hash_one(words_in(page[1]), len(page[1]) // 8, self._salt)
+        return hashed
 
     def put(self, page: PageId, epoch: int, body: bytes) -> None:
         self.type_of(page[0], len(page[1]), len(body)).put(page[1], epoch, body)

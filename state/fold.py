@@ -135,12 +135,12 @@ class Fold:
             fold.last_block = Settled(*standing.last_block)
         return fold
 
-    def standing(self, follow_ups_from: int) -> Standing:
+    def standing(self, follow_up_blocks: Sequence[int]) -> Standing:
         """What somebody needs to know who goes on from here."""
         block = self.last_block
         last = None if block is None else (block.first, block.last, block.checksum)
         place = (self.settled, self.head, self.head_prev, self.accepted_at, self.next)
-        return Standing(*place, self.repeats, self.claim, last, follow_ups_from)
+        return Standing(*place, self.repeats, self.claim, last, tuple(follow_up_blocks))
 
     def __repr__(self) -> str:
         reign = self.reign.hex() if self.reign != NO_REIGN else "none"

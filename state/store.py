@@ -77,3 +77,8 @@ def chunk_key(kind: bytes, number: int) -> bytes:
 def bucket_key(type_id: int, depth: int, bucket: int) -> bytes:
     """Of the bucket with this number among 2^depth."""
     return _BUCKET.pack(PAGES, type_id, depth, bucket << (_HASH_BITS - depth))
+
+
+def bucket_range(type_id: int) -> tuple[bytes, bytes]:
+    """All rows of one page type: between these keys."""
+    return _BUCKET.pack(PAGES, type_id, 0, 0), _BUCKET.pack(PAGES, type_id, 255, 0)

@@ -25,16 +25,17 @@ from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
+from mmsb.streams.beginning import Wanted
 from mmsb.streams.building import build, build_folding
 from mmsb.streams.completing import complete
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
-from mmsb.streams.folder import Progress
-from mmsb.streams.opening import Code, Opened, Wanted, make_folders
+from mmsb.streams.folder import MEMORY_MIN, Progress
+from mmsb.streams.opening import Code, Opened, make_folders
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change
 from mmsb.streams.relay import Relay
 from mmsb.streams.starting import open_partitions
-from mmsb.streams.stats import Stats, resident_bytes
+from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
 from mmsb.streams.submitting import submit, submit_many, submit_nowait
 from mmsb.streams.tickets import Receipt, Until
 from mmsb.streams.world import Lock, World
@@ -49,6 +50,7 @@ class Settings:
     window: int | None = None
     interpreted: bool = False
     dev: bool = False
+    memory: int | None = None  # bytes that pages and their indexes may take; None: half of what the machine has
 
 
 class Engine:
@@ -74,6 +76,7 @@ class Engine:
         self._about: About | None = None
         self._started = 0.0
         self._routing = world.worker("routing")
+        self._memory = machine_bytes() // 2 if settings.memory is None else settings.memory
 
     async def __aenter__(self) -> "Engine":
         make_folders(self._world.files, self._folder)
@@ -83,6 +86,8 @@ class Engine:
         except BaseException:
             self._lock.close()
             raise
+        for part in opened:
+            part.home.budget = max(self._memory // len(opened), MEMORY_MIN)
         genesis = opened[0].writer.fold.genesis
         self._router = Router(self._bundle, self._compiled, genesis)
         bundle, durability = opened[0].writer.machine.bundle, self._settings.durability
@@ -91,7 +96,7 @@ class Engine:
             bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window,
         )  # fmt: skip
         self._partitions = [
-            Partition(self._world, number, self._folder / str(number), part, durability)
+            Partition(self._world, number, self._folder / str(number), part, durability, self._make_durable)
             for number, part in enumerate(opened)
         ]
         self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
@@ -120,7 +125,8 @@ class Engine:
             await running
         try:
             if self._failure is None:
-                await asyncio.gather(*(partition.make_durable() for partition in self._partitions))
+                await self._make_durable()
+                await asyncio.gather(*(partition.flushing.flush_last() for partition in self._partitions))
         finally:
             gc.unfreeze()
             closings = [partition.close() for partition in self._partitions]
@@ -130,6 +136,10 @@ class Engine:
         for failure in failures:
             if failure is not None:
                 raise failure
+
+    async def _make_durable(self) -> None:
+        """Have on disk what all partitions accepted: also what others sent them."""
+        await asyncio.gather(*(partition.make_durable() for partition in self._partitions))
 
     # Running
 
@@ -149,7 +159,7 @@ class Engine:
         compiled = None if settings.interpreted else build(self._bundle)
         if compiled is not None:
             build_folding()
-        return Code(self._bundle, compiled, settings.durability, settings.dev)
+        return Code(self._bundle, compiled, settings.durability, settings.dev, self._memory)
 
     async def _run(self) -> None:
         """All stages of all partitions: if one of them fails, all stop."""

@@ -3,6 +3,7 @@
 DATA/lock  DATA/socket           one process owns the folder, and serves others
 DATA/0/intents/  DATA/0/tlog/    a partition's two logs
 DATA/0/mark                      up to where they are durable
+DATA/0/home/                     its pages and all else of its state, as of some moment before
 """
 
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from typing import Final
 INTENTS: Final = "intents"
 TLOG: Final = "tlog"
 MARK: Final = "mark"
+HOME: Final = "home"
+MEMORY_MIN: Final = 1 << 20  # bytes that the pages of a partition and their indexes may always take
+DIRTY_PARTS: Final = 4  # of a partition's memory, one may be changed and not written
 FOLD_BYTES: Final = 8 << 20  # of TLog read at once
 
 Progress = Callable[[int, int], None]

@@ -1,6 +1,7 @@
 """Opens one partition of a data folder for its writer: what is on disk is judged, mended, folded and claimed.
 
-    both logs found → TLog folded, as far as its intents are there → both logs mended → claim → migration, if due
+    store and logs found → TLog folded, from where the store stands, as far as its intents are there
+    → both logs mended → claim → migration, if due
 
 What was readable but perhaps never reached the disk is folded before it is written once more; nobody is told anything
 of it before that is done.
@@ -15,18 +16,20 @@ from mmsb.processors.compiled import Compiled
 from mmsb.processors.intake import read_batches
 from mmsb.processors.writer import Entry, Writer
 from mmsb.schemas.batches import Record, encode_batch
-from mmsb.schemas.errors import CorruptState, GenerationConflict, InvalidValue
-from mmsb.schemas.limits import WINDOW_DEFAULT
+from mmsb.schemas.errors import CorruptState, GenerationConflict
 from mmsb.schemas.tlog.blocks import FIXED, unpack_block_header
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups
-from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.records import TlogKind, peek
-from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
+from mmsb.state.home.folding import converting, fold_at_home
+from mmsb.state.home.home import Home
+from mmsb.state.home.restoring import read_meta
 from mmsb.state.planning import Plan, make_plans
+from mmsb.state.store import Store
+from mmsb.streams.beginning import Begun, Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files
-from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG, Progress
+from mmsb.streams.folder import DIRTY_PARTS, FOLD_BYTES, HOME, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
 
@@ -39,55 +42,14 @@ class Opened:
     tlog: Log
     mark: Mark
     writer: Writer
+    home: Home
+    store: Store
     follow_up_blocks: list[int]
     """TLog offsets of the blocks that count and have follow-ups."""
 
     def close(self) -> None:
-        for part in (self.intents, self.tlog, self.mark):
+        for part in (self.intents, self.tlog, self.mark, self.store):
             part.close()
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a partition's genesis should say. None leaves it to the one that is there, or to the default."""
-
-    app: str
-    partition: int
-    partition_count: int | None = None
-    window: int | None = None
-    log_id: bytes | None = None
-
-    def genesis(self, nonce: bytes) -> Genesis:
-        window = WINDOW_DEFAULT if self.window is None else self.window
-        return Genesis(self.log_id or nonce, self.app, self.partition, self.partition_count or 1, window)
-
-    def check(self, found: Genesis) -> None:
-        if found.app != self.app:
-            raise InvalidValue(
-                f"this data folder is of {found.app!r}, and the application is {self.app!r}; name another"
-            )
-        for name, fixed, asked in (
-            ("partitions", found.partition_count, self.partition_count),
-            ("window", found.window, self.window),
-        ):
-            if asked not in (None, fixed):
-                raise InvalidValue(
-                    f"{name}: this data folder was made with {fixed}, which is fixed for ever; found {asked}: leave it "
-                    "out, or name another folder"
-                )
-        if found.partition != self.partition or self.log_id not in (None, found.log_id):
-            raise CorruptState(
-                f"partition {self.partition}: expected the log {self.log_id and self.log_id.hex()}, found partition "
-                f"{found.partition} of log {found.log_id.hex()}: folders were mixed up; restore a good copy"
-            )
-
-
-@dataclass(frozen=True)
-class Folded:
-    """What folding a TLog has found."""
-
-    fold: Fold
-    follow_up_blocks: list[int]
 
 
 @dataclass(frozen=True)
@@ -98,6 +60,7 @@ class Code:
     compiled: Compiled | None
     durability: Durability
     dev: bool = False  # other code under the same generation takes the next one by itself
+    memory: int = MEMORY_MIN  # how many bytes pages and their indexes may take
 
 
 def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell: Progress) -> Opened:
@@ -106,35 +69,24 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
     with ExitStack() as opened:
         mark = Mark.open(world.files, folder / MARK)
         opened.callback(mark.close)
-        tlog = Log.open(world.files, folder / TLOG, mark.durable.tlog)
+        store = world.store(folder / HOME)
+        opened.callback(store.close)
+        meta = read_meta(store)
+        durable = durable_of(mark.durable, meta)
+        tlog = Log.open(world.files, folder / TLOG, durable.tlog)
         opened.callback(tlog.close)
-        intents = Log.open(world.files, folder / INTENTS, mark.durable.intents)
+        intents = Log.open(world.files, folder / INTENTS, durable.intents)
         opened.callback(intents.close)
-        folded = _begin(world, folder, tlog, intents, wanted)
-        fold_rest(folded, tlog, intents, tell)
+        begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), store, meta, code.memory)
+        fold_rest(begun, tlog, intents, tell)
         tlog.mend()
         if tlog.end == 0:
-            append_entry(tlog, Entry(TlogKind.GENESIS.key, folded.fold.genesis.pack()), world.time_ms())
+            append_entry(tlog, Entry(TlogKind.GENESIS.key, begun.fold.genesis.pack()), world.time_ms())
         intents.mend()
-        writer = claim(folded.fold, code, world.nonce(), tlog, world.time_ms())
+        writer = claim(begun, code, world.nonce(), tlog, world.time_ms())
         mark.write(Durable(intents.durable, tlog.durable))
         opened.pop_all()
-    return Opened(intents, tlog, mark, writer, folded.follow_up_blocks)
-
-
-def _begin(world: World, folder: Path, tlog: Log, intents: Log, wanted: Wanted) -> Folded:
-    """The fold of record 0, which is checked; or of the one that is to be written, if there is none."""
-    if tlog.end:
-        records = read_batches(tlog.read(0, 1))
-        fold = ArrayFold(records.value(0), records.key(0))
-        wanted.check(fold.genesis)
-        return Folded(fold, [])
-    if intents.end:
-        raise CorruptState(
-            f"{folder / TLOG}: expected a TLog beside an intents log of {intents.end} records, found none: something "
-            "removed it; restore a good copy"
-        )
-    return Folded(ArrayFold(wanted.genesis(world.nonce()).pack()), [])
+    return Opened(intents, tlog, mark, writer, begun.home, store, begun.follow_up_blocks)
 
 
 def make_folders(files: Files, folder: Path) -> None:
@@ -148,14 +100,16 @@ def make_folders(files: Files, folder: Path) -> None:
 def _make_durable_folder(files: Files, folder: Path) -> None:
     """A partition's folder, new or left by a start that did not get as far as the mark, durable in the data folder."""
     if not files.exists(folder / MARK):
-        make_folders(files, folder)
+        make_folders(files, folder / HOME)
         files.sync_folder(folder.parent)
         files.sync_folder(folder.parent.parent)
+    elif not files.exists(folder / HOME):
+        make_folders(files, folder / HOME)
 
 
-def fold_rest(folded: Folded, tlog: Log, intents: Log, tell: Progress) -> None:
+def fold_rest(begun: Begun, tlog: Log, intents: Log, tell: Progress) -> None:
     """Fold all of a TLog whose intents are there; the rest, which only a weaker promise allows, is cut off."""
-    fold = folded.fold
+    fold = begun.fold
     while fold.next < tlog.end:
         records = read_batches(tlog.read(fold.next, FOLD_BYTES))
         for index in range(fold.next - records.first, len(records)):
@@ -164,10 +118,20 @@ def fold_rest(folded: Folded, tlog: Log, intents: Log, tell: Progress) -> None:
                 _check_promise(fold, intents)
                 tlog.cut(fold.next)
                 return
-            verdict = fold.read(fold.next, records.key(index), value)
+            verdict = fold_at_home(fold, begun.home, records.key(index), value)
             if verdict.value is not None and count_follow_ups(memoryview(verdict.value)[FIXED.size :]):
-                folded.follow_up_blocks.append(verdict.offset)
+                begun.follow_up_blocks.append(verdict.offset)
+        _write_early(begun, tlog)
         tell(fold.next, tlog.end)
+
+
+def _write_early(begun: Begun, tlog: Log) -> None:
+    """So much may change behind a store that memory would not hold it. What is not durable has to wait."""
+    home, fold = begun.home, begun.fold
+    if home.dirty_bytes > home.budget // DIRTY_PARTS and fold.next <= tlog.durable:
+        cut = home.cut(fold.settled)
+        begun.store.ingest(cut.rows(fold.standing(begun.follow_up_blocks)))
+        home.written()
 
 
 def _settles_more(fold: Fold, value: bytes | None, end: int) -> bool:
@@ -187,14 +151,16 @@ def _check_promise(fold: Fold, intents: Log) -> None:
         )
 
 
-def claim(fold: Fold, code: Code, nonce: bytes, tlog: Log, time_ms: int) -> Writer:
+def claim(begun: Begun, code: Code, nonce: bytes, tlog: Log, time_ms: int) -> Writer:
     """Take the partition over."""
+    fold = begun.fold
     bundle = bundle_for(fold, code)
     migrations = [plan.migration for plan in plans_for(fold, bundle)]
     writer = Writer(bundle, fold, nonce, code.durability, code.compiled)
     _write(writer, writer.claim(), tlog, time_ms)
     if fold.pending:
-        _write(writer, writer.migrate(migrations), tlog, time_ms)
+        with converting(fold, begun.home):
+            _write(writer, writer.migrate(migrations), tlog, time_ms)
     return writer
 
 

@@ -8,7 +8,7 @@ the fold has not accepted; what a stage raises stops the partition, and what is 
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
 from mmsb.streams.events.events import Events
+from mmsb.streams.flushing import Flushing
 from mmsb.streams.grouping import batches_of
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
 from mmsb.streams.log import Durable
@@ -39,6 +40,7 @@ from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World, finish
 
 GROUPS_AHEAD: Final = 4  # groups that may be durable and not stepped
+BROUGHT_AT_ONCE: Final = 1_024  # intents whose pages are brought from the store before they are stepped
 BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they become so together
 
 Stepped = tuple[Entry, Outcome, Receipts]
@@ -47,7 +49,16 @@ Stepped = tuple[Entry, Outcome, Receipts]
 class Partition:
     """The writer of one partition."""
 
-    def __init__(self, world: World, number: int, folder: Path, opened: Opened, durability: Durability) -> None:
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        folder: Path,
+        opened: Opened,
+        durability: Durability,
+        make_durable: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`make_durable` has what all partitions accepted on disk."""
         self.number = number
         self.inbox = Inbox()
         self.opened = opened
@@ -73,6 +84,7 @@ class Partition:
             self.new_follow_ups.set()
         names = ("intents", "step", "tlog", "read")
         self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
+        self.flushing = Flushing(world, number, opened, self._machine, self._stepper, make_durable)
         self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog)
         self.events = Events(self.reads, world, f"events-{number}")
         self.past = Keeper(world, number, folder, self.reads)
@@ -80,7 +92,8 @@ class Partition:
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until it is cancelled, or one of it fails."""
-        return [self._log_intents(), self._step_groups(), self._append_blocks(), self.past.keep_index()]
+        stages = [self._log_intents(), self._step_groups(), self._append_blocks()]
+        return [*stages, self.flushing.run(), self.past.keep_index()]
 
     @property
     def idle(self) -> bool:
@@ -130,6 +143,7 @@ class Partition:
 
     async def _step_batch(self, batch: bytes | memoryview, first: int) -> int:
         """Step the records from an offset on; gives the offset after the last."""
+        await self.flushing.room()
         async with self._machine:
             self.reads.at_boundary = False
             stepped = await self._stepper.run(self._step, batch, first)
@@ -140,12 +154,17 @@ class Partition:
         return last.last + 1
 
     def _step(self, batch: bytes | memoryview, first: int) -> list[Stepped]:
-        """Blocks: more than one if outcomes do not fit into one."""
-        records = read_batches(batch)
+        """Blocks: more than one if outcomes do not fit into one, or if pages have to come first."""
+        records, home = read_batches(batch), self.opened.home
         at = first - records.first
         stepped: list[Stepped] = []
         while at < len(records):
-            entry, outcome = self.opened.writer.step(records.slice(at, len(records)) if at else records)
+            stop = len(records) if home.is_whole else min(at + BROUGHT_AT_ONCE, len(records))
+            some = records.slice(at, stop)
+            if not home.is_whole:
+                home.bring_hashes(self.opened.writer.machine.hashes_needed(some))
+            entry, outcome = self.opened.writer.step(some)
+            home.changed(outcome.sections, outcome.last - outcome.first + 1)
             stepped.append((entry, outcome, receipts_of(outcome)))
             at = outcome.last + 1 - records.first
         return stepped
@@ -168,6 +187,7 @@ class Partition:
                     self.new_follow_ups.set()
                     self.all_relayed.clear()
                 self._accept(outcome, receipts)
+                self.flushing.accepted()
             if self.opened.tlog.sealed_count > sealed:
                 self.past.sealed.set()
 
@@ -263,6 +283,7 @@ class Partition:
         while not self.idle:
             await self.inbox.empty.wait()
             await self.settled.reach(self.opened.intents.end - 1)
+        await self.flushing.rest()
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
@@ -274,6 +295,7 @@ class Partition:
         while self._waiting:
             self._waiting.popleft().fail(unknown)
         self._failure = EnvironmentFailed(f"partition {self.number} stopped ({error}); start it again")
+        self.flushing.fail(self._failure)
         self.settled.fail(self._failure)
         self._tlog.fail(self._failure)
 
@@ -283,6 +305,7 @@ class Partition:
         if self._failure is None:
             self.fail(EnvironmentFailed("it was closed"))
         await self.past.close()
+        await self.flushing.close()
         for worker in (self._logger, self._stepper, self._appender, self._reader):
             await finish(worker)
         self.opened.close()

@@ -74,6 +74,8 @@ class Reads:
         """Epoch and body of each page."""
         async with self._machine:
             boundary = self._boundary()
+            if not self._opened.home.is_whole:
+                await self._stepper.run(self._opened.home.bring_pages, pages)
             found = [self._state.pages.get(page) for page in pages]
         await self._settled.reach(boundary)
         return found

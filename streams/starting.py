@@ -10,10 +10,11 @@ from pathlib import Path
 from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.ids import source_of_follow_up
 from mmsb.schemas.sources import FOLLOW_UP
+from mmsb.streams.beginning import Wanted
 from mmsb.streams.files import Files
 from mmsb.streams.folder import INTENTS, TLOG, Progress
 from mmsb.streams.log.segments import list_bases
-from mmsb.streams.opening import Code, Opened, Wanted, open_partition
+from mmsb.streams.opening import Code, Opened, open_partition
 from mmsb.streams.world import Worker, World
 
 

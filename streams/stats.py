@@ -54,3 +54,8 @@ def resident_bytes() -> int:
     """What this process holds in memory."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def machine_bytes() -> int:
+    """What memory this machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -43,7 +43,7 @@ class Module:
     key_words: int  # of all pages of one intent
     page_count: int  # at most, for one intent
     scratch_words: int
-    compiled: tuple[int, ...]  # the type ids of intents that are
+    queries: dict[int, tuple[int, ...]]  # by the type ids of intents that are compiled: those of the pages they name
     left_out: dict[str, str] = field(default_factory=dict[str, str])  # intents that run interpreted, and why
 
 
@@ -87,7 +87,7 @@ class _Generator:
             loops.key_words,
             loops.page_count,
             self.scratch_words,
-            tuple(one.program.layout.type_id for one in compiled),
+            {one.program.layout.type_id: tuple(plan.layout.type_id for plan in one.plans) for one in compiled},
             left_out,
         )
 

@@ -140,6 +140,7 @@ class App:
         durability: Durability | str = Durability.FSYNC,
         partitions: int | None = None,
         window: int | None = None,
+        memory: int | None = None,
         interpreted: bool = False,
         dev: bool = False,
     ) -> "Bus":
@@ -147,8 +148,10 @@ class App:
 
         `durability` is what a receipt promises: "fsync", that it survives a loss of power, or "process", that it
         survives the death of the process. `partitions` (1 unless said otherwise) and `window`, which is how many
-        offsets back an id is known, are fixed when the folder is made. `interpreted` runs user code as plain Python,
-        where breakpoints in `delta` are met. With `dev` changed code takes the next generation by itself.
+        offsets back an id is known, are fixed when the folder is made. `memory` is how many bytes pages and their
+        indexes may take (half of what the machine has): cold pages beyond that stay on disk. `interpreted` runs
+        user code as plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next
+        generation by itself.
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.engine import Engine, Settings
@@ -160,7 +163,8 @@ class App:
             raise InvalidValue(f"data: expected the path of a data folder, found {data!r}")
         _check_count("partitions", partitions, PARTITIONS_MAX)
         _check_count("window", window, WINDOW_MAX)
-        settings = Settings(_durability(durability), partitions, window, interpreted, dev)
+        _check_memory(memory, partitions or 1)
+        settings = Settings(_durability(durability), partitions, window, interpreted, dev, memory)
         engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
         return Bus(Served(engine, Path(data)), self.name)
 
@@ -279,3 +283,13 @@ def _source(function: Any) -> str:
 
 def _is_call(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+
+
+def _check_memory(memory: int | None, partitions: int) -> None:
+    from mmsb.streams.folder import MEMORY_MIN
+
+    least = MEMORY_MIN * partitions
+    if memory is not None and (type(memory) is not int or memory < least):
+        raise InvalidValue(
+            f"memory: expected {least} bytes or more, which is 1 MiB for each partition; found {memory!r}"
+        )

@@ -9,7 +9,7 @@ import numpy as np
 from mmsb.kernels.memory import Words
 from mmsb.schemas.rejections import ROW_BYTES
 from mmsb.schemas.sources import SOURCE_BYTES
-from mmsb.schemas.tlog.blocks import CLOCK_ROW, COUNTS, DELTA_ROW, FOLLOW_UP_ROW, ID_BYTES
+from mmsb.schemas.tlog.blocks import CLOCK_ROW, COUNTS, DELTA_ROW, FOLLOW_UP_ROW, ID_BYTES, malformed
 from mmsb.schemas.types import padded
 
 _DELTAS: Final = np.dtype(
@@ -42,6 +42,8 @@ def pages_changed(sections: bytes | memoryview, count: int) -> Iterator[tuple[in
     sizes = (rows["key"].astype(np.int64) + rows["size"]) // 8
     keys = payload_at // 8 + np.cumsum(sizes) - sizes
     words: Words = np.frombuffer(sections, np.uint64)
+    if int(keys[-1] + sizes[-1]) > len(words) or int(rows["type"].max()) >= types:
+        raise malformed("keys and payloads within the block", f"{len(words)} words", payload_at)
     type_ids = np.frombuffer(sections, np.uint64, types, starts[0]).tolist()
     for number in np.flatnonzero(np.bincount(rows["type"])).tolist():
         yield type_ids[number], words, keys[rows["type"] == number]

@@ -15,7 +15,6 @@ import numpy as np
 
 from mmsb.kernels.memory import Words
 from mmsb.kernels.pages.buckets import DIRTY, USED
-from mmsb.schemas.tlog.blocks import FIXED, unpack_block_header
 from mmsb.state.array_pages import ArrayPageType, words_in
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.block_pages import pages_changed
@@ -23,7 +22,7 @@ from mmsb.state.home.bucket_rows import Rows, buckets_of, copy_rows, drop_pages,
 from mmsb.state.home.meta import Contents, Meta, Standing, StoredType
 from mmsb.state.home.table_rows import IdRows, MarkRows
 from mmsb.state.pages import PageId
-from mmsb.state.store import META, Row, Snapshot, bucket_key
+from mmsb.state.store import META, Row, Snapshot, bucket_key, bucket_range
 
 ROWS_AT_ONCE: Final = 4_096  # that are asked of a store together
 SLACK: Final = 16  # a sixteenth of the budget is made free at once, so that not every batch looks for cold pages
@@ -84,14 +83,16 @@ class Home:
     """Between one partition's state and a store."""
 
     def __init__(self, state: ArrayState, store: Snapshot, budget: int, meta: Meta | None = None) -> None:
-        """`meta` is what the store has. `budget` is how many bytes pages, their index and tables may take."""
+        """`meta` is what the store has. `budget` is how many bytes pages and their indexes may take."""
         self.state = state
+        self.budget = budget
         self.use = Use()
         self._store = store
-        self._budget = budget
         self._ids = IdRows()
         self._marks = MarkRows()
+        self._stored: set[int] = set()  # page types that have rows, or had at the cut before
         if meta is not None:
+            self._stored = {stored.type_id for stored in meta.contents.types}
             self._ids = IdRows(*meta.contents.id_rows)
             self._ids.read(store, state.array_ids, meta.contents.span)
             self._marks = MarkRows.read(store, state.array_marks, meta.contents.marks)
@@ -104,8 +105,7 @@ class Home:
     @property
     def memory_bytes(self) -> int:
         """What counts towards the budget."""
-        tables = int(self.state.array_ids.window.nbytes) + int(self.state.array_marks.marks.nbytes)
-        return tables + sum(_resident_bytes(pages) for pages in self._types.values())
+        return sum(_resident_bytes(pages) for pages in self._types.values())
 
     @property
     def dirty_bytes(self) -> int:
@@ -132,13 +132,12 @@ class Home:
             if found is not None and len(key) == 8 * found.key_words:
                 self._bring(found, type_id, buckets_of(found, words_in(key), np.zeros(1, np.int64)))
 
-    def bring_changed(self, value: bytes) -> None:
+    def bring_changed(self, sections: bytes | memoryview, count: int) -> None:
         """The pages that a block changes, before it is folded."""
-        header = unpack_block_header(value)
-        if header is not None and not self.is_whole:
-            for type_id, words, places in pages_changed(value[FIXED.size :], header.last - header.first + 1):
+        if not self.is_whole:
+            for type_id, words, places in pages_changed(sections, count):
                 pages = self._types.get(type_id)
-                if pages is not None:
+                if pages is not None and int(places[-1]) + pages.key_words <= len(words):
                     self._bring(pages, type_id, buckets_of(pages, words, places))
 
     def bring_type(self, type_id: int) -> None:
@@ -175,10 +174,10 @@ class Home:
 
     def _make_room(self, wanted: int) -> None:
         """Let cold pages go if there is no room for so many bytes more. What is dirty or in use stays."""
-        over = self.memory_bytes + wanted - self._budget
+        over = self.memory_bytes + wanted - self.budget
         if over <= 0:
             return
-        over += self._budget // SLACK
+        over += self.budget // SLACK
         for pages in self._types.values():
             size = _bucket_bytes(pages)
             cold = pages.buckets.coldest(-(-over // size))
@@ -198,10 +197,11 @@ class Home:
             absent = pages.buckets.touch(buckets_of(pages, words, places), DIRTY | USED)
             assert not absent, "what a block changes is in memory"
 
-    def changed_type(self, type_id: int) -> None:
-        """All pages of a type changed, and are in memory."""
-        pages = self._types[type_id]
-        pages.buckets.touch(np.arange(len(pages.buckets)), DIRTY)
+    def converted(self, type_id: int) -> None:
+        """All pages of a type came anew, by a migration; they are in memory."""
+        if type_id in self._types:
+            buckets = self._types[type_id].buckets
+            buckets.touch(np.arange(len(buckets)), DIRTY)
 
     # Writing
 
@@ -209,7 +209,14 @@ class Home:
         """Copy what changed. The state has all effects of intents up to `settled`, and of no others."""
         tables = self._ids.changed(self.state.array_ids) + self._marks.changed(self.state.array_marks)
         types = {type_id: _cut_type(type_id, pages) for type_id, pages in self._types.items()}
+        types |= {type_id: self._take_away(type_id) for type_id in self._stored - types.keys()}
+        self._stored = set(self._types)
         return Cut(settled, self._contents(), tables, types)
+
+    def _take_away(self, type_id: int) -> TypeCut:
+        """A migration made another type of it."""
+        replaced = [(key, b"") for key, _ in self._store.rows(*bucket_range(type_id))]
+        return TypeCut(replaced, 0, [], rows_of([]), [])
 
     def written(self) -> None:
         """The last cut is in the store."""

@@ -24,7 +24,9 @@ HASH_BYTES: Final = 16
 _HEAD = struct.Struct("<3sB4x")
 _FOLD = struct.Struct("<q32s32sqq?7x")  # settled, head, head before, accepted at, next, repeats
 _BLOCK = struct.Struct("<?7xqqQ")  # whether there is a last block; first, last, checksum
-_STATE = struct.Struct("<qQQqqqqQqq")  # clock, digest, window's span, ids in rows, marks, follow-ups from, sent, types
+_STATE = struct.Struct("<qQQqqqqQ")  # clock, digest, window's span, offsets whose ids are in rows, marks
+_COUNTS = struct.Struct("<4Q")  # follow-up blocks, targets, types, zero
+_OFFSET = struct.Struct("<q")
 _SENT = struct.Struct("<qq")  # target, count
 _TYPE = struct.Struct("<QqQQ")  # type id, pages, depth, how many depths have rows
 _ROWS = struct.Struct("<qq")  # depth, rows
@@ -44,8 +46,8 @@ class Standing:
     claim: Claim | None
     last_block: tuple[int, int, int] | None
     """First and last offset, and the checksum of the intents that it settled."""
-    follow_ups_from: int
-    """Below this TLog offset every follow-up is held durably by the partition that it is for."""
+    follow_up_blocks: tuple[int, ...]
+    """TLog offsets of blocks whose follow-ups may not all be held durably by the partitions that they are for."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ class Meta:
         parts = [_HEAD.pack(MAGIC, VERSION)]
         parts.append(_FOLD.pack(s.settled, s.head, s.head_prev, s.accepted_at, s.next, s.repeats))
         parts.append(_BLOCK.pack(s.last_block is not None, *(s.last_block or (0, 0, 0))))
-        state = (c.clock, c.digest.a, c.digest.b, *c.span, *c.id_rows, c.marks, s.follow_ups_from, len(c.sent))
-        parts += [_STATE.pack(*state), _PART.pack(len(c.types))]
+        parts.append(_STATE.pack(c.clock, c.digest.a, c.digest.b, *c.span, *c.id_rows, c.marks))
+        parts.append(_COUNTS.pack(len(s.follow_up_blocks), len(c.sent), len(c.types), 0))
+        parts += [_OFFSET.pack(offset) for offset in s.follow_up_blocks]
         parts += [_SENT.pack(*row) for row in sorted(c.sent.items())]
         for stored in sorted(c.types, key=lambda stored: stored.type_id):
             parts.append(_TYPE.pack(stored.type_id, stored.pages, stored.depth, len(stored.rows)))
@@ -138,14 +141,15 @@ class _Reader:
         settled, head, head_prev, accepted_at, next_, repeats = _FOLD.unpack_from(self._row, self._at)
         self._at += _FOLD.size
         has_block, *block = self._take(_BLOCK)
-        clock, a, b, floor, end, ids_first, ids_end, marks, follow_ups_from, sent_count = self._take(_STATE)
-        (type_count,) = self._take(_PART)
+        clock, a, b, floor, end, ids_first, ids_end, marks = self._take(_STATE)
+        block_count, sent_count, type_count, _ = self._take(_COUNTS)
+        follow_up_blocks = tuple(self._take(_OFFSET)[0] for _ in range(block_count))
         sent = dict(self._pair(_SENT) for _ in range(sent_count))
         types = tuple(self._type() for _ in range(type_count))
         genesis, claim, layouts = unpack_genesis(self._part()), self._part(), unpack_descriptor(self._part()).pages
         standing = Standing(
             settled, head, head_prev, accepted_at, next_, repeats, unpack_claim(claim) if claim else None,
-            (block[0], block[1], block[2]) if has_block else None, follow_ups_from,
+            (block[0], block[1], block[2]) if has_block else None, follow_up_blocks,
         )  # fmt: skip
         contents = Contents(
             genesis, layouts, clock, Digest(a, b), (floor, end), (ids_first, ids_end), marks, sent, types

@@ -13,8 +13,9 @@ from random import Random
 
 from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.tlog.claims import Durability
+from mmsb.streams.beginning import Wanted
 from mmsb.streams.files import Files
-from mmsb.streams.opening import Code, Opened, Wanted, open_partition
+from mmsb.streams.opening import Code, Opened, open_partition
 from mmsb.streams.world import RealWorld
 from tests.crash.applications import APPLICATIONS
 from tests.crash.judge import judge, read_log

@@ -1,0 +1,49 @@
+"""A fold over a state of which a part is in a store: what a record needs is brought before it is read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmsb.schemas.errors import MmsbError
+from mmsb.schemas.tlog.blocks import FIXED, unpack_block_header
+from mmsb.schemas.tlog.records import TlogKind, peek
+from mmsb.state.fold import Fold, Verdict
+from mmsb.state.home.home import Home
+
+
+def fold_at_home(fold: Fold, home: Home, key: bytes | None, value: bytes | None) -> Verdict:
+    """Fold the next record."""
+    if value is not None and not home.is_whole:
+        _bring(fold, home, value)
+    if fold.pending:
+        with converting(fold, home):
+            return fold.read(fold.next, key, value)
+    verdict = fold.read(fold.next, key, value)
+    if verdict.value is not None:
+        header = unpack_block_header(verdict.value)
+        assert header is not None, "a block that counts has a header"
+        home.changed(memoryview(verdict.value)[FIXED.size :], header.last - header.first + 1)
+    return verdict
+
+
+@contextmanager
+def converting(fold: Fold, home: Home) -> Iterator[None]:
+    """While a migrate record may be folded: all pages of the types that it converts are in memory."""
+    pending = dict(fold.pending)
+    known = fold.state.layouts
+    for name in pending:
+        home.bring_type(known[name].type_id)
+    yield
+    for name, layout in pending.items():
+        if name not in fold.pending and fold.state.layout_of(layout.type_id) is not None:
+            home.converted(layout.type_id)
+
+
+def _bring(fold: Fold, home: Home, value: bytes) -> None:
+    """What is wrong with a record, the fold says."""
+    try:
+        if peek(value) in (TlogKind.BLOCK, TlogKind.QUARANTINE):
+            header = unpack_block_header(value)
+            if header is not None and header.reign == fold.reign and header.first == fold.settled + 1:
+                home.bring_changed(memoryview(value)[FIXED.size :], header.last - header.first + 1)
+    except (MmsbError, ValueError):
+        return

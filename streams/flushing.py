@@ -1,0 +1,139 @@
+"""Takes a partition's state home: what changed is copied between two steps, and written once these are accepted.
+
+    cut (the machine waits while it is copied) ─▶ its boundary is accepted ─▶ ingested, all or nothing
+
+So the store never leads the logs. A flush is due after some seconds, or much log, or many changed pages: what comes
+first. The next start folds what came after the last one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from mmsb.state.home.home import Cut
+from mmsb.state.home.meta import Standing
+from mmsb.streams.folder import DIRTY_PARTS
+from mmsb.streams.opening import Opened
+from mmsb.streams.world import Worker, World, finish
+
+FLUSH_SECONDS: Final = 5.0
+"""A flush is due so long after the one before, if anything changed."""
+
+FLUSH_LOG_BYTES: Final = 256 << 20
+"""So much TLog may have been written since the last flush: folding it takes a start about a second."""
+
+
+class Flushing:
+    """The flushes of one partition, one after another. `run` does what is due; anybody may ask for one now."""
+
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        opened: Opened,
+        machine: asyncio.Lock,
+        stepper: Worker,
+        make_durable: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`machine` is held by whoever looks at pages; what is accepted is on disk once `make_durable` has returned."""
+        self._opened = opened
+        self._machine = machine
+        self._stepper = stepper
+        self._writer = world.worker(f"home-{number}")
+        self._make_durable = make_durable
+        self._one = asyncio.Lock()
+        self._due = asyncio.Event()
+        self._cut_at = -1
+        self._accepted: asyncio.Future[Standing] | None = None
+        self._flushed_size = opened.tlog.size
+        self._flushed: Standing | None = None
+        self._cut_short = False  # a copy was made, and not written: what it had, no later one has
+        self.count = 0
+        self.written_bytes = 0
+
+    def _standing(self) -> Standing:
+        return self._opened.writer.fold.standing(self._opened.follow_up_blocks)
+
+    async def run(self) -> None:
+        """Flush whenever it is due."""
+        while True:
+            try:
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+            await self.flush()
+
+    @property
+    def _is_crowded(self) -> bool:
+        """Whether so much is changed and not written that room for other pages gets scarce."""
+        home = self._opened.home
+        return home.dirty_bytes > home.budget // DIRTY_PARTS
+
+    async def room(self) -> None:
+        """Before a step: wait as long as too much is changed."""
+        if self._is_crowded:
+            self._due.set()
+            await self.flush()
+
+    def accepted(self) -> None:
+        """The fold has accepted one more block."""
+        fold = self._opened.writer.fold
+        if self._accepted is not None and not self._accepted.done() and fold.settled == self._cut_at:
+            self._accepted.set_result(self._standing())
+        if self._opened.tlog.size - self._flushed_size > FLUSH_LOG_BYTES:
+            self._due.set()
+
+    async def flush(self) -> Standing:
+        """Write all that changed up to now; gives where the store stands afterwards."""
+        async with self._one:
+            self._due.clear()
+            if self._flushed is not None and self._is_clean(self._flushed):
+                return self._flushed
+            self._flushed_size = self._opened.tlog.size
+            self._cut_short = True
+            cut, standing = await self._cut()
+            await self._make_durable()
+            self.written_bytes += await self._writer.run(self._ingest, cut, standing)
+            async with self._machine:
+                self._opened.home.written()
+            self._cut_short = False
+            self._flushed, self.count = standing, self.count + 1
+            return standing
+
+    async def rest(self) -> None:
+        """Wait until none is under way."""
+        async with self._one:
+            pass
+
+    async def flush_last(self) -> None:
+        """When nothing is stepped any more: spare the next start the folding, if that can be."""
+        if not self._cut_short:
+            await self.flush()
+
+    def _is_clean(self, flushed: Standing) -> bool:
+        writer = self._opened.writer
+        return flushed.next == writer.fold.next and flushed.settled == writer.machine.settled
+
+    async def _cut(self) -> tuple[Cut, Standing]:
+        """A copy of what changed, and the fold's standing when it has accepted all of that."""
+        async with self._machine:
+            machine, fold = self._opened.writer.machine, self._opened.writer.fold
+            cut = await self._stepper.run(self._opened.home.cut, machine.settled)
+            if fold.settled == cut.settled:
+                return cut, self._standing()
+            self._cut_at = cut.settled
+            self._accepted = asyncio.get_running_loop().create_future()
+        return cut, await self._accepted
+
+    def _ingest(self, cut: Cut, standing: Standing) -> int:
+        assert standing.next <= self._opened.tlog.durable, "flushed <= accepted, and that is durable"
+        return self._opened.store.ingest(cut.rows(standing))
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will be accepted."""
+        if self._accepted is not None and not self._accepted.done():
+            self._accepted.set_exception(error)
+
+    async def close(self) -> None:
+        await finish(self._writer)
