@@ -5,9 +5,10 @@ from mmsb.cli.differing import DIFF
 from mmsb.cli.figures import STATS
 from mmsb.cli.inspecting import INSPECT
 from mmsb.cli.logs import LOG
+from mmsb.cli.migrating import MIGRATE
 from mmsb.cli.pages import BLAME, GET, HISTORY
 from mmsb.cli.replaying import REPLAY, VERIFY
 from mmsb.cli.serve import RUN
 from mmsb.cli.submit import SUBMIT
 
-COMMANDS = (RUN, SUBMIT, GET, HISTORY, BLAME, LOG, STATS, REPLAY, VERIFY, DIFF, INSPECT, COMPLETION)
+COMMANDS = (RUN, SUBMIT, GET, HISTORY, BLAME, LOG, STATS, REPLAY, VERIFY, DIFF, MIGRATE, INSPECT, COMPLETION)
