@@ -92,7 +92,10 @@ class Reads:
 
     def _copy_pages(self, type_id: int) -> PageCopy | None:
         layout = self._state.layout_of(type_id)
-        return None if layout is None else PageCopy(layout, self._state.array_pages.of(layout))
+        if layout is None:
+            return None
+        self._opened.home.bring_type(type_id)
+        return PageCopy(layout, self._state.array_pages.of(layout))
 
     async def count(self) -> Counted:
         async with self._machine:
