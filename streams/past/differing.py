@@ -1,8 +1,11 @@
-"""Where two folds of one application differ: page by page, in the order of types' names and then of keys' bytes."""
+"""Where two states of one application differ: page by page, in the order of types' names and then of keys' bytes.
 
-from collections.abc import Iterator
+A state is the pages of each type as rows of words, wherever they come from: a fold, a running process, a checkpoint.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,7 +13,10 @@ from mmsb.kernels.memory import Words
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.types import Value
 from mmsb.state.array_fold import ArrayFold
+from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
+
+_NO_ROWS: Final = np.empty((0, 1), np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +44,14 @@ class Difference:
         return max(self.epoch_a, self.epoch_b) - 1
 
 
-def diff(a: ArrayFold, b: ArrayFold) -> Iterator[Difference]:
-    """Neither fold may change meanwhile."""
-    layouts_a, layouts_b = a.state.layouts, b.state.layouts
-    for name in sorted(layouts_a.keys() | layouts_b.keys()):
-        yield from _diff_type(_Pages(a, layouts_a.get(name)), _Pages(b, layouts_b.get(name)))
+class PageRows:
+    """The pages of one type, a row for each: epoch, key, body."""
 
-
-class _Pages:
-    """The pages of one type in one fold, as rows."""
-
-    def __init__(self, fold: ArrayFold, layout: PageLayout | None) -> None:
+    def __init__(self, layout: PageLayout | None, rows: Words = _NO_ROWS) -> None:
         self.layout = layout
-        state = fold.state
-        assert isinstance(state, ArrayState), "an ArrayFold has one"
-        table = state.array_pages.types.get(layout.type_id) if layout else None
-        if layout is None or table is None or not len(table):
-            self.rows: Words = np.empty((0, 0), np.uint64)
-            self.keys: Words = np.empty((0, 0), np.uint64)
-            return
-        slots = table.arena[: table.used * table.stride].reshape(-1, table.stride)
-        self.rows = slots[np.flatnonzero(slots[:, 0])]
-        self.keys = self.rows[:, 1 : 1 + table.key_words].byteswap()  # these sort as the keys' bytes do
-        self._split = 1 + table.key_words
+        self.rows = rows
+        self._split = 1 + (layout.key_size // 8 if layout else 0)
+        self.keys: Words = rows[:, 1 : self._split].byteswap()  # these sort as the keys' bytes do
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,7 +62,41 @@ class _Pages:
         return words[1 : self._split].tobytes(), int(words[0]), words[self._split :].tobytes()
 
 
-def _diff_type(a: _Pages, b: _Pages) -> Iterator[Difference]:
+_NO_PAGES: Final = PageRows(None)
+
+State = Mapping[str, PageRows]
+"""By the name of the type."""
+
+
+def state_of(fold: ArrayFold) -> State:
+    """A fold's pages, which may not change while they are looked at."""
+    state = fold.state
+    assert isinstance(state, ArrayState), "an ArrayFold has one"
+    types = state.array_pages.types
+    return {layout.name: _rows_of(layout, types.get(layout.type_id)) for layout in state.layouts.values()}
+
+
+def _rows_of(layout: PageLayout, table: ArrayPageType | None) -> PageRows:
+    if table is None:
+        return PageRows(layout)
+    assert not table.buckets.absent, "all pages are in memory"
+    slots = table.arena[: table.used * table.stride].reshape(-1, table.stride)
+    return PageRows(layout, slots[np.flatnonzero(slots[:, 0])])
+
+
+def rows_of(layout: PageLayout, pages: Iterable[tuple[bytes, int, bytes]]) -> PageRows:
+    """Pages that were read one by one: key, epoch, body of each."""
+    content = b"".join(epoch.to_bytes(8, "little") + key + body for key, epoch, body in pages)
+    width = 1 + (layout.key_size + layout.size) // 8
+    return PageRows(layout, np.frombuffer(content, np.uint64).reshape(-1, width))
+
+
+def diff(a: State, b: State) -> Iterator[Difference]:
+    for name in sorted(a.keys() | b.keys()):
+        yield from _diff_type(a.get(name, _NO_PAGES), b.get(name, _NO_PAGES))
+
+
+def _diff_type(a: PageRows, b: PageRows) -> Iterator[Difference]:
     """Rows of both sorted by key, so that those of one page meet; of most only that they are equal is looked at."""
     layout = b.layout or a.layout
     assert layout is not None, "one of them has it"
@@ -91,7 +116,7 @@ def _sorted(keys: Words) -> list[int]:
     return found
 
 
-def _pairs(a: _Pages, b: _Pages) -> list[tuple[int, int]]:
+def _pairs(a: PageRows, b: PageRows) -> list[tuple[int, int]]:
     """Rows that belong together and differ, -1 for none, by key."""
     keys = np.concatenate([a.keys, b.keys])
     order = np.array(_sorted(keys), np.int64)  # of equal keys, that of `a` comes first: the sort is stable
@@ -109,7 +134,7 @@ def _pairs(a: _Pages, b: _Pages) -> list[tuple[int, int]]:
     return list(zip(rows_a[differs].tolist(), rows_b[differs].tolist(), strict=True))
 
 
-def _difference(layout: PageLayout, a: _Pages, row_a: int, b: _Pages, row_b: int) -> Difference:
+def _difference(layout: PageLayout, a: PageRows, row_a: int, b: PageRows, row_b: int) -> Difference:
     key_a, epoch_a, values_a = _values(a, row_a)
     key_b, epoch_b, values_b = _values(b, row_b)
     fields = (
@@ -120,7 +145,7 @@ def _difference(layout: PageLayout, a: _Pages, row_a: int, b: _Pages, row_b: int
     return Difference(layout, key_a or key_b, epoch_a, epoch_b, tuple(fields))
 
 
-def _values(pages: _Pages, row: int) -> tuple[bytes, int, dict[str, Value]]:
+def _values(pages: PageRows, row: int) -> tuple[bytes, int, dict[str, Value]]:
     if row < 0 or pages.layout is None:
         return b"", 0, {}
     key, epoch, body = pages.page(row)

@@ -7,7 +7,7 @@ import pytest
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
-from mmsb.streams.past.differing import Difference, diff
+from mmsb.streams.past.differing import Difference, diff, rows_of, state_of
 from mmsb.streams.past.folding import fold_partition, list_partitions
 from tests.past.folders import PARTITION, write_partition
 from tests.proof.agreement import fold_view, loaded, make_case
@@ -95,7 +95,7 @@ def test_two_moments_of_a_log_differ_as_their_pages_do(seed: int) -> None:
     for cut in (1, 2, len(entries) // 2, len(entries)):
         start = folded(genesis, entries[:cut])
         for a, b in ((start, end), (end, start)):
-            found = list(diff(a, b))
+            found = list(diff(state_of(a), state_of(b)))
             mine, other = pages(a), pages(b)
             expected = {page for page in mine.keys() | other.keys() if mine.get(page) != other.get(page)}
             order = [(each.layout.name, each.key) for each in found]
@@ -105,3 +105,19 @@ def test_two_moments_of_a_log_differ_as_their_pages_do(seed: int) -> None:
             )
             for each in found:
                 check_difference(each, a, b)
+
+
+def test_pages_that_were_read_one_by_one_are_the_state_that_they_come_from() -> None:
+    case = make_case(3, 60)
+    with loaded(case.description) as bundle:
+        fold = folded(case.genesis.pack(), list(entries_of(case, bundle, 7)))
+    read = {
+        layout.name: rows_of(
+            layout,
+            [(key, epoch, body) for (type_id, key), epoch, body in fold.state.pages if type_id == layout.type_id],
+        )
+        for layout in fold.state.layouts.values()
+    }
+    assert sum(map(len, read.values())) == len(pages(fold)) > 0
+    assert list(diff(state_of(fold), read)) == []
+    assert len(list(diff({}, read))) == len(pages(fold))

@@ -1,71 +1,137 @@
-"""`mmsb diff`: in which pages two folders differ, and which intents wrote them."""
+"""`mmsb diff`: in which pages two states differ, field by field, and which intents made them so."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mmsb.cli.command import Command, add_json
 from mmsb.cli.exits import Exit
+from mmsb.cli.logs import add_partition, partitions_of
+from mmsb.cli.owner import running
 from mmsb.cli.past_rows import type_name
 from mmsb.cli.screen import Progress, Screen, counted
+from mmsb.cli.sides import FolderSide, LiveSide, Side, check_comparable, last_change
 from mmsb.cli.values import shown, shown_key
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_values import json_key, json_value
 from mmsb.schemas.types import Value
 
 if TYPE_CHECKING:
-    from mmsb.cli.stored import Stored
     from mmsb.streams.past.differing import Difference
+    from mmsb.streams.past.entries import Entry
 
 LIMIT = 100  # pages of each partition that people are shown
+AT_ONCE = 10_000  # pages of which is asked together who wrote them, in the order of the log
+
+HOW = "write `mmsb diff A B`, `mmsb diff DATA --at OFFSET --at OFFSET`, or `mmsb diff DATA --live`"
 
 
 def diff(asked: Namespace, screen: Screen) -> int:
-    from mmsb.cli.stored import Stored
-
-    a, b = Stored(Path(asked.a)), Stored(Path(asked.b))
-    try:
-        _check_comparable(a, b)
-        with screen.progress("folding") as progress:
-            count = sum(_diff_partition(screen, a, b, number, progress) for number in range(len(a.partitions)))
-    finally:
-        a.close()
-        b.close()
+    count = 0
+    with _sides(asked) as sides, screen.progress("folding") as progress:
+        for partition, a, b in sides:
+            count += _diff_partition(screen, progress, partition, a, b)
     if not screen.machine:
         more = f"; the first {LIMIT} of each partition are shown, --json shows all" if count > LIMIT else ""
         screen.line(f"{counted(count, 'differing page')}{more}" if count else "no page differs")
     return Exit.FOUND if count else Exit.DONE
 
 
-def _check_comparable(a: "Stored", b: "Stored") -> None:
-    one, other = a.outline.genesis, b.outline.genesis
-    if (one.app, one.partition_count) != (other.app, other.partition_count):
-        raise InvalidValue(
-            f"expected two folders of one application and as many partitions, found {one.app} with "
-            f"{one.partition_count} and {other.app} with {other.partition_count}; name others"
-        )
+@contextmanager
+def _sides(asked: Namespace) -> Generator[Iterator[tuple[int, Side, Side]]]:
+    """What is to be compared, partition by partition."""
+    from mmsb.cli.stored import Stored
+
+    ats: list[int] = asked.at or []
+    if len(ats) > 2 or (asked.live and (asked.b or ats)) or not (asked.live or asked.b or ats):
+        raise InvalidValue(f"expected two states to compare; {HOW}")
+    if asked.b and len(ats) == 1:
+        raise InvalidValue("--at: expected one for each of the two folders, or none, found one; offsets are of a log")
+    with ExitStack() as stack:
+        a = stack.enter_context(_closing(Stored(Path(asked.a))))
+        partitions = partitions_of(asked, a)
+        if ats and len(partitions) > 1:
+            raise InvalidValue(f"--at: an offset is one of a partition, and there are {len(partitions)}; name one")
+        if asked.live:
+            owner = stack.enter_context(_closing(running(asked.a)))
+            lives = ((number, LiveSide(a, owner, number)) for number in partitions)
+            yield ((number, FolderSide(a, _offset(live, number)), live) for number, live in lives)
+            return
+        b = stack.enter_context(_closing(Stored(Path(asked.b)))) if asked.b else a
+        check_comparable(a, b)
+        at_a, at_b = [*ats, None, None][:2]
+        yield ((number, FolderSide(a, at_a), FolderSide(b, at_b)) for number in partitions)
 
 
-def _diff_partition(screen: Screen, a: "Stored", b: "Stored", partition: int, progress: Progress) -> int:
+def _offset(live: LiveSide, partition: int) -> int | None:
+    """Nothing at all has settled at -1, and nothing is to be left out."""
+    settled = live.settled(partition)
+    return None if settled == -1 else settled
+
+
+@contextmanager
+def _closing(what: Any) -> Generator[Any]:
+    try:
+        yield what
+    finally:
+        what.close()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A page that differs, and who wrote what is newer."""
+
+    page: "Difference"
+    offset: int
+    newer: str  # a, or b
+    writer: "Entry | None"
+    side: Side
+
+
+def _diff_partition(screen: Screen, progress: Progress, partition: int, a: Side, b: Side) -> int:
     from mmsb.streams.past.differing import diff as compare
 
-    differences = compare(a.fold(partition, progress.tell), b.fold(partition, progress.tell))
+    differences = compare(a.state(partition, progress.tell), b.state(partition, progress.tell))
     progress.clear()
     count, rows = 0, list[tuple[object, ...]]()
-    for count, each in enumerate(differences, 1):
-        if screen.machine:
-            screen.record(_difference_json(a, b, partition, each))
-        elif count <= LIMIT:
-            rows += _rows(_difference_json(a, b, partition, each), each)
+    while some := list(islice(differences, AT_ONCE)):
+        wanted = some if screen.machine else some[: max(LIMIT - count, 0)]
+        count += len(some)
+        for told in _written(partition, a, b, wanted):
+            found = _difference_json(partition, told)
+            if screen.machine:
+                screen.record(found)
+            else:
+                rows += _rows(found, told.page)
     if rows:
-        screen.table(("page", "field", str(a.folder), str(b.folder), "last written by", "actor", "reason"), rows)
+        screen.table(("page", "field", a.name, b.name, "last written by", "actor", "reason"), rows)
     return count
 
 
-def _difference_json(a: "Stored", b: "Stored", partition: int, each: "Difference") -> dict[str, Any]:
-    newer = a if each.epoch_a > each.epoch_b else b
-    writer = newer.past(partition).outcome_at(each.written_by)
-    layouts = newer.descriptor.layouts_by_type
+def _written(partition: int, a: Side, b: Side, pages: list["Difference"]) -> list[Told]:
+    """Who wrote each: the log is gone through in its order, so that each block is read once."""
+    named: list[tuple[int, str, Side]] = []
+    for each in pages:
+        page = (each.layout.type_id, each.key)
+        in_a = last_change(a, partition, page, each.epoch_a)
+        in_b = last_change(b, partition, page, each.epoch_b)
+        named.append((in_a, "a", a) if in_a > in_b else (in_b, "b", b))
+    entries: dict[tuple[str, int], Entry | None] = {}
+    for offset, which, side in sorted(named, key=lambda each: each[:2]):
+        entries[which, offset] = side.past(partition).outcome_at(offset)
+    return [
+        Told(page, offset, which, entries[which, offset], side)
+        for page, (offset, which, side) in zip(pages, named, strict=True)
+    ]
+
+
+def _difference_json(partition: int, told: Told) -> dict[str, Any]:
+    each, writer = told.page, told.writer
+    layouts = told.side.past(partition).descriptor_at(writer.tlog).layouts_by_type if writer else {}
     return {
         "page": each.layout.name,
         "key": json_key(each.layout, each.key),
@@ -74,8 +140,8 @@ def _difference_json(a: "Stored", b: "Stored", partition: int, each: "Difference
         "fields": {
             field.name: [_value(each, field.name, value) for value in (field.a, field.b)] for field in each.fields
         },
-        "offset": each.written_by,
-        "written_in": "a" if newer is a else "b",
+        "offset": told.offset,
+        "written_in": told.newer,
         "intent": writer and type_name(layouts, writer.intent_type),
         "actor": writer and writer.metadata.actor,
         "reason": writer and writer.metadata.reason,
@@ -100,17 +166,29 @@ def _rows(found: dict[str, Any], each: "Difference") -> list[tuple[object, ...]]
 
 def _add(parser: ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help="a data folder")
-    parser.add_argument("b", metavar="B", help="another one, of the same application")
+    parser.add_argument("b", metavar="B", nargs="?", help="another one, of the same application")
+    parser.add_argument(
+        "--at", type=int, action="append", metavar="OFFSET",
+        help="as it was behind this intent; twice for two moments, once to compare with now",
+    )  # fmt: skip
+    parser.add_argument("--live", action="store_true", help="what its log tells with what the running process has")
+    add_partition(parser)
     add_json(parser, "an object for each page that differs")
 
 
 DIFF = Command(
     "diff",
-    "A B",
-    "show in which pages two folders differ, and who wrote them",
-    "Both are replayed from their logs and compared page by page, field by field. Each difference names the intent "
-    "that wrote the newer page. Exit code 1: there are some, as with diff(1).",
-    ("mmsb diff ./data/bank ./backup/bank",),
+    "A [B] [--at OFFSET] [--at OFFSET] [--live] [--partition N]",
+    "show in which pages two states differ, and who wrote them",
+    "Two data folders, two moments of one, or what a log tells and what the process that runs it has in memory. States "
+    "are replayed from logs and compared page by page, field by field. Each difference names the intent that wrote or "
+    "deleted the page last, on the side where that is later. Exit code 1: there are some, as with diff(1).",
+    (
+        "mmsb diff ./data/bank ./backup/bank",
+        "mmsb diff ./data/bank --at 1000 --at 2000",
+        "mmsb diff ./data/bank --at 1000",
+        "mmsb diff ./data/bank --live",
+    ),
     _add,
     diff,
 )

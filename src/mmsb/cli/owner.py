@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import EnvironmentFailed, MalformedBytes, OutcomeUnknown
 from mmsb.state.pages import PageId
-from mmsb.streams.door import About
+from mmsb.streams.door import About, StoredPage
 from mmsb.streams.past.changes import Change
 from mmsb.streams.serving import address, reads
 from mmsb.streams.serving.changes import decode_changes
@@ -70,6 +70,11 @@ class Owner:
     def get(self, partition: int, pages: list[PageId]) -> list[tuple[int, bytes] | None]:
         asked = reads.encode_get(partition, CREDIT_MAX, pages)
         return [found for part in self._parts(Kind.GET, asked, ANSWER_SECONDS) for found in reads.decode_found(part)]
+
+    def scan(self, partition: int, type_id: int) -> Iterator[StoredPage]:
+        """All pages of a type, as of one moment."""
+        asked = reads.encode_scan(partition, CREDIT_MAX, type_id)
+        return (page for part in self._parts(Kind.SCAN, asked, ANSWER_SECONDS) for page in reads.decode_stored(part))
 
     def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
         asked = reads.encode_history(partition, CREDIT_MAX, page, limit)

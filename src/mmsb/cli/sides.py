@@ -1,0 +1,103 @@
+"""What `mmsb diff` compares: states, wherever they come from, each with the past that says who made it so."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from mmsb.cli.owner import Owner
+from mmsb.schemas.errors import Conflict, InvalidValue
+
+if TYPE_CHECKING:
+    from mmsb.cli.stored import Stored
+    from mmsb.state.pages import PageId
+    from mmsb.streams.folder import Progress
+    from mmsb.streams.past.differing import State
+    from mmsb.streams.past.past import Past
+
+LOOKS = 5  # at a process that goes on meanwhile
+
+
+class Side(Protocol):
+    """All partitions of one application, at one moment each."""
+
+    name: str
+
+    def state(self, partition: int, tell: "Progress") -> "State": ...
+
+    def past(self, partition: int) -> "Past": ...
+
+    def settled(self, partition: int) -> int | None:
+        """The intent offset behind which its state was; None is the last one."""
+        ...
+
+
+class FolderSide:
+    """A data folder as its log tells it: all of it, or up to an intent offset."""
+
+    def __init__(self, stored: "Stored", at: int | None = None) -> None:
+        self.name = str(stored.folder) if at is None else f"offset {at}"
+        self._stored = stored
+        self._at = at
+
+    def state(self, partition: int, tell: "Progress") -> "State":
+        from mmsb.streams.past.differing import state_of
+        from mmsb.streams.past.folding import fold_partition
+
+        return state_of(fold_partition(self._stored.files, self._stored.partitions[partition], tell, self._at))
+
+    def past(self, partition: int) -> "Past":
+        return self._stored.past(partition)
+
+    def settled(self, partition: int) -> int | None:
+        return self._at
+
+
+class LiveSide:
+    """What a running process has in memory. It must be quiet while it is asked: pages of one moment are compared."""
+
+    name = "running process"
+
+    def __init__(self, stored: "Stored", owner: Owner, partition: int) -> None:
+        self._stored = stored
+        self._settled, self._state = _look(owner, partition)
+
+    def state(self, partition: int, tell: "Progress") -> "State":
+        return self._state
+
+    def past(self, partition: int) -> "Past":
+        return self._stored.past(partition)
+
+    def settled(self, partition: int) -> int | None:
+        return self._settled
+
+
+def _look(owner: Owner, partition: int) -> "tuple[int, State]":
+    """A state, and the offset behind which it is."""
+    from mmsb.streams.past.differing import rows_of
+
+    for _ in range(LOOKS):
+        before = owner.stats().partitions[partition]
+        state = {page.name: rows_of(page, owner.scan(partition, page.type_id)) for page in owner.descriptor.pages}
+        after = owner.stats().partitions[partition]
+        if (before.settled, before.digest) == (after.settled, after.digest):
+            return before.settled, state
+    raise Conflict(
+        f"partition {partition}: the running process settled intents each time its pages were read; compare again when "
+        "it has less to do, or its digest alone with `mmsb replay`"
+    )
+
+
+def last_change(side: Side, partition: int, page: "PageId", epoch: int) -> int:
+    """The offset of the intent that last changed a page, or deleted it; -1 if none ever did."""
+    if epoch:
+        return epoch - 1
+    settled = side.settled(partition)
+    found = side.past(partition).history(page, 1, None if settled is None else settled + 1)
+    return found[0].offset if found else -1
+
+
+def check_comparable(a: "Stored", b: "Stored") -> None:
+    one, other = a.outline.genesis, b.outline.genesis
+    if (one.app, one.partition_count) != (other.app, other.partition_count):
+        raise InvalidValue(
+            f"expected two folders of one application and as many partitions, found {one.app} with "
+            f"{one.partition_count} and {other.app} with {other.partition_count}; name others"
+        )
