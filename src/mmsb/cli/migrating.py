@@ -11,6 +11,7 @@ from mmsb.cli.command import Command, add_data, add_json
 from mmsb.cli.exits import Exit
 from mmsb.cli.screen import Screen, counted
 from mmsb.cli.values import fields_json, shown
+from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.json_values import json_key
 
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ def _rows(plan: "Plan", sample: dict[str, Any]) -> list[tuple[object, ...]]:
     return [(page, name, *(shown(side[name]) if name in side else None for side in (before, after))) for name in names]
 
 
-def _key(key: Any) -> str:
-    return ",".join(map(shown, cast("list[Any]", key))) if isinstance(key, list) else shown(key)
+def _key(key: JsonValue) -> str:
+    return ",".join(map(shown, key)) if isinstance(key, list) else shown(key)
 
 
 def _add(parser: ArgumentParser) -> None:
