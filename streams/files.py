@@ -82,10 +82,18 @@ class Files(Protocol):
         ...
 
     def replace(self, source: Path, target: Path) -> None:
-        """Give a file another name of the same folder, in place of what had that name."""
+        """Give a file another name of the same folder, in place of what had that name; a folder, where nothing is."""
+        ...
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file one more name, on the same disk, which must be free."""
         ...
 
     def remove(self, path: Path) -> None: ...
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove a folder that is empty."""
+        ...
 
 
 def failed(path: Path, what: str, error: OSError) -> EnvironmentFailed:
@@ -182,6 +190,14 @@ class RealFiles:
         with _explained(source, f"rename it to {target.name}"):
             os.replace(source, target)
 
+    def link(self, source: Path, target: Path) -> None:
+        with _explained(target, f"make it one more name of {source}"):
+            os.link(source, target)
+
     def remove(self, path: Path) -> None:
         with _explained(path, "remove it"):
             os.unlink(path)
+
+    def remove_folder(self, path: Path) -> None:
+        with _explained(path, "remove it"):
+            os.rmdir(path)

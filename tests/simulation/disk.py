@@ -119,6 +119,7 @@ class VirtualFiles:
         images = {id(inode): inode.crashed(self.random) for inode in names.values()}
         after._names = {path: images[id(inode)] for path, inode in names.items()}
         after._durable = dict(after._names)
+        after._folders = after._folders.union(*(path.parents for path in names))  # of a rename that did not happen
         return after
 
     def kill(self) -> "VirtualFiles":
@@ -184,13 +185,40 @@ class VirtualFiles:
 
     def replace(self, source: Path, target: Path) -> None:
         self.operate(source, "replace")
-        inode = self._find(source)
-        self._change({target: inode, source: None})
+        if source in self._folders:
+            self._move(source, target)
+        else:
+            self._change({target: self._find(source), source: None})
+
+    def _move(self, source: Path, target: Path) -> None:
+        """A folder with all that is in it. Its own name comes first: syncing the folder above makes it durable."""
+        if self.exists(target):
+            raise failed(target, "rename to it", _error(errno.EEXIST))
+        change: NameChange = {target: None}
+        for path, inode in self._names.items():
+            if path.is_relative_to(source):
+                change |= {target / path.relative_to(source): inode, path: None}
+        self._change(change)
+        self._folders = {
+            target / folder.relative_to(source) if folder.is_relative_to(source) else folder for folder in self._folders
+        }
+
+    def link(self, source: Path, target: Path) -> None:
+        self.operate(target, "link")
+        if self.exists(target):
+            raise failed(target, "make it one more name", _error(errno.EEXIST))
+        self._change({target: self._find(source)})
 
     def remove(self, path: Path) -> None:
         self.operate(path, "remove")
         self._find(path)
         self._change({path: None})
+
+    def remove_folder(self, path: Path) -> None:
+        self.operate(path, "remove_folder")
+        if self.names(path):
+            raise failed(path, "remove it", _error(errno.ENOTEMPTY))
+        self._folders.discard(path)
 
     def handle(self, path: Path, inode: Inode) -> "VirtualFile":
         return VirtualFile(self, path, inode)

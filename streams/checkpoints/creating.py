@@ -1,0 +1,77 @@
+"""Makes a checkpoint of a store as it is now: linked, reopened, read, hashed, and only then given its name.
+
+Blocks; it belongs on a thread of its own that nothing else of the store is called on meanwhile but `read`. Rows are
+shared with the store by hard links, so it takes no room until the store changes. A kill on the way leaves a folder
+whose name does not count.
+"""
+
+from pathlib import Path
+
+from mmsb.schemas.errors import CorruptState
+from mmsb.state.store import Store
+from mmsb.streams.checkpoints.folder import (
+    CHECKPOINTS,
+    MAKING,
+    MANIFEST,
+    ROWS,
+    checkpoint_name,
+    make_folders,
+    read_manifest,
+    remove_checkpoint,
+    remove_tree,
+)
+from mmsb.streams.checkpoints.manifest import Cause, Manifest, encode_manifest
+from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files
+from mmsb.streams.files import Files
+from mmsb.streams.world import World
+
+_DRAFT = "next" + MAKING
+
+
+def create_checkpoint(world: World, partition: Path, store: Store, cause: Cause, read_facts: ReadFacts) -> Path:
+    """The folder of a checkpoint of the store's rows; if there is one of the same state already, that one's."""
+    files, folder = world.files, partition / CHECKPOINTS
+    make_folders(files, folder)
+    draft = folder / _DRAFT
+    if files.exists(draft):
+        remove_tree(files, draft)  # of an attempt that failed in this process
+    files.make_folder(draft)
+    store.checkpoint(draft / ROWS)
+    facts = facts_of(world, draft, read_facts)
+    target = folder / checkpoint_name(facts)
+    if files.exists(target):
+        if _reads_well(files, target):
+            remove_tree(files, draft)
+            return target
+        remove_checkpoint(files, partition, target.name)  # its state is this one's, which is sound
+    manifest = Manifest(facts, cause, world.time_ms(), hash_files(files, draft / ROWS, lambda _, __: None, 0))
+    publish(files, draft, manifest)
+    return target
+
+
+def publish(files: Files, draft: Path, manifest: Manifest) -> None:
+    """Make all of a checkpoint durable, then give it the name that counts."""
+    for stored in manifest.files:
+        file = files.open(draft / ROWS / stored.name)
+        try:
+            file.sync()
+        finally:
+            file.close()
+    file = files.create(draft / MANIFEST)
+    try:
+        file.write(0, encode_manifest(manifest))
+        file.sync()
+    finally:
+        file.close()
+    for folder in (draft / ROWS, draft):
+        files.sync_folder(folder)
+    files.replace(draft, draft.parent / checkpoint_name(manifest.facts))
+    files.sync_folder(draft.parent)
+
+
+def _reads_well(files: Files, folder: Path) -> bool:
+    try:
+        read_manifest(files, folder)
+    except CorruptState:
+        return False
+    return True
