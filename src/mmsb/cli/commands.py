@@ -10,5 +10,6 @@ from mmsb.cli.pages import BLAME, GET, HISTORY
 from mmsb.cli.replaying import REPLAY, VERIFY
 from mmsb.cli.serve import RUN
 from mmsb.cli.submit import SUBMIT
+from mmsb.cli.why import WHY
 
-COMMANDS = (RUN, SUBMIT, GET, HISTORY, BLAME, LOG, STATS, REPLAY, VERIFY, DIFF, MIGRATE, INSPECT, COMPLETION)
+COMMANDS = (RUN, SUBMIT, GET, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, MIGRATE, INSPECT, COMPLETION)

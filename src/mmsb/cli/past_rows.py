@@ -129,13 +129,17 @@ ENTRY_HEAD = ("offset", "time", "status", "intent", "actor", "reason", "what")
 
 
 def entry_row(found: Mapping[str, Any]) -> tuple[object, ...]:
-    pages = " ".join(f"{page['page']}[{_inside(page['key'])}]" for page in found["pages"])
-    emitted = "".join(f" → {name}" for name in found["follow_ups"])
     first = found["first_offset"]
-    what = found["why"] or (f"first seen at offset {first}" if first is not None else pages + emitted)
+    what = found["why"] or (f"first seen at offset {first}" if first is not None else shown_pages(found))
     return (
         found["offset"], found["time"], found["status"], found["intent"], found["actor"], found["reason"], what,
     )  # fmt: skip
+
+
+def shown_pages(found: Mapping[str, Any]) -> str:
+    """Which pages an intent changed, and what it emitted."""
+    pages = " ".join(f"{page['page']}[{_inside(page['key'])}]" for page in found["pages"])
+    return pages + "".join(f" → {name}" for name in found["follow_ups"])
 
 
 def _inside(key: JsonValue) -> str:
