@@ -26,6 +26,7 @@ ROWS_AT_ONCE: Final = 1 << 12  # their words stay in the cache between one field
 def convert_type(state: ArrayState, old: PageLayout, new: PageLayout, columns: Mapping[str, Column]) -> None:
     """Put pages of the new type in the place of those of the old one; the old ones stay whole, for going back."""
     before = state.array_pages.of(old)
+    assert not before.buckets.absent, "what is converted is in memory"
     after = _empty_twin(before, new)
     change = Digest()
     for start in range(0, before.used, ROWS_AT_ONCE):

@@ -123,7 +123,7 @@ class Home:
         for type_id, some in hashes.items():
             pages = self._types.get(type_id)
             if pages is not None:
-                self._bring(pages, type_id, (some >> np.uint64(64 - pages.buckets.depth)).astype(np.int64))
+                self._bring(pages, type_id, pages.buckets.numbers_of(some))
 
     def bring_pages(self, pages: Sequence[PageId]) -> None:
         """The same, named by their keys."""
@@ -141,12 +141,12 @@ class Home:
                     self._bring(pages, type_id, buckets_of(pages, words, places))
 
     def bring_type(self, type_id: int) -> None:
-        """All pages of a type: for whoever goes through them all."""
+        """All pages of a type, for whoever needs them all at once: whatever the budget says, none of them goes."""
         pages = self._types.get(type_id)
         if pages is not None:
-            for start in range(0, len(pages.buckets), ROWS_AT_ONCE):
-                stop = min(start + ROWS_AT_ONCE, len(pages.buckets))
-                self._bring(pages, type_id, np.arange(start, stop))
+            absent = pages.buckets.absent_of(np.arange(len(pages.buckets)))
+            self.use.misses += len(absent)
+            self._fetch_all(pages, type_id, absent)
 
     def _bring(self, pages: ArrayPageType, type_id: int, named: Any) -> None:
         pages.buckets.touch(named, USED)
@@ -155,8 +155,12 @@ class Home:
         self.use.misses += len(absent)
         if len(absent):
             self._make_room(len(absent) * _bucket_bytes(pages))
+        self._fetch_all(pages, type_id, absent)
+
+    def _fetch_all(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         for start in range(0, len(absent), ROWS_AT_ONCE):
-            self._fetch(pages, type_id, absent[start : start + ROWS_AT_ONCE])
+            still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more
+            self._fetch(pages, type_id, still)
 
     def _fetch(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         buckets = pages.buckets

@@ -6,15 +6,17 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mmsb
 from mmsb import i64, u64
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.tlog.records import TlogKind, peek
+from mmsb.state.home import home
 from mmsb.streams import opening
 from mmsb.streams.files import RealFiles
-from mmsb.streams.folder import TLOG
+from mmsb.streams.folder import HOME, INTENTS, TLOG
 from mmsb.streams.log import Reader
 from mmsb.streams.past.folding import fold_partition, read_mark
 from mmsb.streams.past.verifying import Summary, verify
@@ -114,14 +116,13 @@ def test_what_waits_in_the_log_is_applied_to_the_new_pages(tmp_path: Path) -> No
 
     async def main() -> None:
         await fill(tmp_path)
-        tlog = tmp_path / "0" / "tlog"
-        shutil.copytree(tlog, tmp_path / "earlier")
-        mark = (tmp_path / "0" / "mark").read_bytes()
+        shutil.copytree(tmp_path / "0", tmp_path / "earlier")
         async with shop_1.app.run(data=tmp_path, interpreted=True) as shop:
             await shop.submit(shop_1.Put(3, 7))
-        shutil.rmtree(tlog)
-        (tmp_path / "earlier").rename(tlog)
-        (tmp_path / "0" / "mark").write_bytes(mark)
+        shutil.rmtree(tmp_path / "earlier" / INTENTS)
+        (tmp_path / "0" / INTENTS).rename(tmp_path / "earlier" / INTENTS)
+        shutil.rmtree(tmp_path / "0")
+        (tmp_path / "earlier").rename(tmp_path / "0")
         async with shop_2.app.run(data=tmp_path, interpreted=True) as shop:
             """Leaving it settles what was logged."""
         async with shop_2.app.run(data=tmp_path, interpreted=True) as shop:
@@ -255,5 +256,34 @@ def test_a_key_and_what_decides_the_partition_stay(tmp_path: Path) -> None:
             with pytest.raises(mmsb.InvalidValue, match=message):
                 async with app.run(data=tmp_path, interpreted=True):
                     raise AssertionError("it was not raised")
+
+    run(main())
+
+
+@pytest.mark.parametrize("waiting", [False, True], ids=["at the start", "found in the log"])
+def test_pages_beyond_memory_are_all_converted(tmp_path: Path, waiting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whoever writes the migrate record, and by whoever finds it; a few come at a time, and others go."""
+    monkeypatch.setattr(home, "ROWS_AT_ONCE", 63)
+    first, count, memory = 26_214, 26_300, 1 << 20  # with one more there are twice as many buckets, in rows of two
+
+    async def main() -> None:
+        async with shop_1.app.run(data=tmp_path, memory=memory) as shop:
+            await shop.submit_many(shop_1.Put, {"item": np.arange(first), "count": np.arange(first)})
+        async with shop_1.app.run(data=tmp_path, memory=memory) as shop:
+            more = np.arange(first, count)
+            await shop.submit_many(shop_1.Put, {"item": more, "count": more})
+        if waiting:
+            shutil.copytree(tmp_path / "0" / HOME, tmp_path / "home")
+        async with shop_2.app.run(data=tmp_path, memory=memory) as shop:
+            assert (await shop.get(shop_2.Item, 777)).stock == 777
+        if waiting:
+            shutil.rmtree(tmp_path / "0" / HOME)
+            (tmp_path / "home").rename(tmp_path / "0" / HOME)
+        async with shop_2.app.run(data=tmp_path, memory=memory) as shop:
+            stats = await shop.stats()
+            found = {key: item.stock async for key, item in shop.scan(shop_2.Item)}
+        assert found == {item: item for item in range(count)}
+        assert stats.partitions[0].digest == fold_partition(RealFiles(), tmp_path / "0").digest.pack().hex()
+        check(tmp_path, 1)
 
     run(main())
