@@ -130,13 +130,7 @@ class Chains:
                     for sent in each.entry.follow_ups
                     if not any(_is_follow_up(effect.entry, sent) for effect in each.effects)
                 ]
-            below = [effect for each in level for effect in each.effects]
-            level = []
-            for effect in below:
-                effect.again = (effect.entry.partition, effect.entry.offset) in seen
-                if not effect.again:
-                    seen.add((effect.entry.partition, effect.entry.offset))
-                    level.append(effect)
+            level = [effect for each in level for effect in each.effects if _is_new(effect, seen)]
             depth += 1
         return root, None
 
@@ -157,6 +151,14 @@ class Chains:
         genesis = self._pasts[entry.partition].outline.genesis
         own = [] if entry.id is None or entry.status == Status.DUPLICATE else [entry.id]
         return [*own, position_id(genesis.log_id, genesis.partition, entry.offset)]
+
+
+def _is_new(effect: Effect, seen: set[tuple[int, int]]) -> bool:
+    """Takes note of it, either way."""
+    place = effect.entry.partition, effect.entry.offset
+    effect.again = place in seen
+    seen.add(place)
+    return not effect.again
 
 
 def _is_follow_up(entry: Entry, sent: FollowUpRow) -> bool:
