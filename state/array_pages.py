@@ -25,6 +25,11 @@ def words_in(data: bytes) -> Words:
     return np.frombuffer(data, np.uint64)
 
 
+def hash_key(key: bytes, salt: Any) -> Words:
+    """The hash of a key, alone in an array."""
+    return np.array([page_index.hash_one(words_in(key), len(key) // 8, salt)], np.uint64)
+
+
 class ArrayPageType:
     """The pages of one type: an arena of slots and the index of their keys (mmsb.kernels.tables.page_index).
 
@@ -104,7 +109,7 @@ class ArrayPageType:
         return found
 
     def _is_here(self, key: bytes) -> bool:
-        return self.buckets.holds(int(page_index.hash_one(words_in(key), self.key_words, self.index[page_index.SALT])))
+        return self.buckets.holds(hash_key(key, self.index[page_index.SALT]))
 
     def slot(self, number: int) -> Words:
         return self.arena[number * self.stride : (number + 1) * self.stride]
@@ -167,9 +172,7 @@ class ArrayPages:
 
     def hash_of(self, page: PageId) -> Words:
         """That of its key, alone in an array."""
-        hashed: Words = np.empty(1, np.uint64)
-        hashed[0] = page_index.hash_one(words_in(page[1]), len(page[1]) // 8, self._salt)
-        return hashed
+        return hash_key(page[1], self._salt)
 
     def put(self, page: PageId, epoch: int, body: bytes) -> None:
         self.type_of(page[0], len(page[1]), len(body)).put(page[1], epoch, body)

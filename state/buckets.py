@@ -18,6 +18,8 @@ BUCKET_PAGES: Final = 4
 
 DEPTH_MAX: Final = 30
 
+_BITS: Final = 32  # of a hash that buckets are told by
+
 _UNKNOWN: Final = 0  # a level: nobody has looked yet at which depth the row is, or whether there is one
 _HELD: Final = RESIDENT | WRITING | DIRTY | USED
 
@@ -58,9 +60,13 @@ class Buckets:
         twin.rows = dict(self.rows)
         return twin
 
-    def holds(self, hashed: int) -> bool:
-        """Whether the page whose key has this hash is in memory, if there is one."""
-        return not self.absent or bool(self.flags[hashed >> (64 - self.depth)] & RESIDENT)
+    def numbers_of(self, hashes: Any) -> Numbers:
+        """The buckets of keys with these hashes."""
+        return (hashes >> np.uint64(_BITS) >> np.uint64(_BITS - self.depth)).astype(np.int64)
+
+    def holds(self, hashes: Any) -> bool:
+        """Whether the pages whose keys have these hashes are in memory, as far as there are such pages."""
+        return not self.absent or bool(np.all(self.flags[self.numbers_of(hashes)] & RESIDENT))
 
     # Growing
 
