@@ -150,12 +150,12 @@ class ArrayPages:
     """All pages; fulfils mmsb.state.pages.PageTable."""
 
     def __init__(self, salt: Any) -> None:
-        self._salt = salt
+        self.salt = salt
         self.types: dict[int, ArrayPageType] = {}
 
     def type_of(self, type_id: int, key_size: int, body_size: int) -> ArrayPageType:
         if type_id not in self.types:
-            self.types[type_id] = ArrayPageType(key_size // 8, body_size // 8, self._salt)
+            self.types[type_id] = ArrayPageType(key_size // 8, body_size // 8, self.salt)
         return self.types[type_id]
 
     def of(self, layout: PageLayout) -> ArrayPageType:
@@ -172,7 +172,7 @@ class ArrayPages:
 
     def hash_of(self, page: PageId) -> Words:
         """That of its key, alone in an array."""
-        return hash_key(page[1], self._salt)
+        return hash_key(page[1], self.salt)
 
     def put(self, page: PageId, epoch: int, body: bytes) -> None:
         self.type_of(page[0], len(page[1]), len(body)).put(page[1], epoch, body)

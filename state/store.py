@@ -79,6 +79,12 @@ def bucket_key(type_id: int, depth: int, bucket: int) -> bytes:
     return _BUCKET.pack(PAGES, type_id, depth, bucket << (_HASH_BITS - depth))
 
 
+def bucket_place(key: bytes) -> tuple[int, int]:
+    """Depth and number of the bucket that a key is of."""
+    _, _, depth, bits = _BUCKET.unpack(key)
+    return depth, bits >> (_HASH_BITS - depth)
+
+
 def bucket_range(type_id: int) -> tuple[bytes, bytes]:
     """All rows of one page type: between these keys."""
     return _BUCKET.pack(PAGES, type_id, 0, 0), _BUCKET.pack(PAGES, type_id, 255, 0)

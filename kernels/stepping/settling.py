@@ -233,6 +233,17 @@ def _forget(window: Words, offset: Int, digest: Words) -> None:
 
 
 @kernel
+def digest_ids(window: Words, digest: Words) -> None:
+    """Add the digest's terms of all ids that are remembered."""
+    floor = np.int64(window[FLOOR])
+    row = row_of(window, floor)
+    for offset in range(floor, np.int64(window[END])):
+        if is_remembered(window, offset, row):
+            _add_id(window, offset, row, digest, _ONE)
+        row = next_row(window, row)
+
+
+@kernel
 def ready(columns: Words, envelopes: Words, left_out: Words, count: Int) -> Int:
     """How many records from the first on compiled code takes; `left_out` says which types it does not."""
     for i in range(count):

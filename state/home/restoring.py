@@ -15,12 +15,18 @@ def read_meta(store: Snapshot) -> Meta | None:
     return None if row is None else unpack_meta(row)
 
 
-def restore(store: Snapshot, meta: Meta, budget: int) -> tuple[ArrayFold, Home]:
+class RestoredFold(ArrayFold):
+    """An ArrayFold whose state is known to be one of arrays."""
+
+    state: ArrayState
+
+
+def restore(store: Snapshot, meta: Meta, budget: int) -> tuple[RestoredFold, Home]:
     """The fold as of the last flush, over a state whose pages are still in the store."""
     state = ArrayState(meta.contents.genesis)
     _fill(state, meta.contents)
     home = Home(state, store, budget, meta)
-    return ArrayFold.resumed(state, meta.standing), home
+    return RestoredFold.resumed(state, meta.standing), home
 
 
 def _fill(state: ArrayState, contents: Contents) -> None:
