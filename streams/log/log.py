@@ -34,6 +34,7 @@ from mmsb.streams.log.segments import (
     ready_index,
     write_index,
 )
+from mmsb.streams.log.trimming import trim
 
 SEGMENT_BYTES: Final = 2**30
 """A segment's size unless said otherwise: larger is fewer files, smaller less to scan at start and to trim at once."""
@@ -55,8 +56,9 @@ class Log:
         self._file: File | None = None  # the last segment's, once mended
         self._mended = False
         # first <= durable <= end. Each moves only forwards, but for `cut`.
-        self._end = found.segments[-1].end if found.segments else 0
-        self._durable = durable
+        self._begin = found.begin
+        self._end = found.segments[-1].end if found.segments else found.begin
+        self._durable = max(durable, found.begin)  # nothing is trimmed that is not durable
         self._failure: str | None = None
         self._syncing = Lock()
 
@@ -69,8 +71,8 @@ class Log:
 
     @property
     def first(self) -> int:
-        """The offset of the first record, if there is one."""
-        return self._segments[0].base if self._segments else 0
+        """The offset of the first record that is there, or that will be."""
+        return self._segments[0].base if self._segments else self._begin
 
     @property
     def end(self) -> int:
@@ -134,6 +136,21 @@ class Log:
         """Make durable what was appended before this call."""
         self._guarded(self._sync)
 
+    def trim(self, offset: int) -> None:
+        """Remove the segments that lie below a durable offset as a whole, but never the last one.
+
+        Nobody may need what is below: that is for the caller to know. One thread trims at a time; others may append,
+        sync and read above meanwhile.
+        """
+        if not offset <= self._durable:
+            raise InvalidValue(f"{self._folder}: expected a durable offset to trim below, {self._durable} or less")
+        with self._syncing:
+            count = sum(segment.end <= offset for segment in self._segments[:-1])
+            dropped, self._segments = self._segments[:count], self._segments[count:]
+        if dropped:
+            self._begin = self.first
+            trim(self._files, self._folder, dropped, self._begin)
+
     def read(self, offset: int, size: int, below: int | None = None) -> bytes:
         """Whole batches from the one on that holds an offset: one, or as many as fit `size` bytes.
 
@@ -156,7 +173,8 @@ class Log:
                 self._file = None
 
     def _find(self, offset: int, size: int = 1, below: int | None = None) -> Found:
-        segment = self._segments[holding(self._segments, offset)]
+        segments = self._segments  # rolling and trimming put another list in its place
+        segment = segments[holding(segments, offset)]
         index = ready_index(self._files, segment)
         with opened(self._files, segment.path) as file:
             return read_batches(file, segment, index, offset, size, self._end if below is None else below)
@@ -201,7 +219,7 @@ class Log:
                 self._file = None
             self._file = self._files.create(log_path(self._folder, base))
             self._files.sync_folder(self._folder)
-            self._segments.append(Segment(self._folder, base, base))
+            self._segments = [*self._segments, Segment(self._folder, base, base)]
 
     def _sync(self) -> None:
         with self._syncing:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmsb.schemas.errors import InvalidValue
 from mmsb.streams.files import Files
+from mmsb.streams.log.begin import read_begin
 from mmsb.streams.log.frames import Fault
 from mmsb.streams.log.reading import read_batches
 from mmsb.streams.log.segments import Segment, corrupt, extend, holding, list_bases, load_sealed, opened, ready_index
@@ -28,6 +29,11 @@ class Reader:
         if offset >= durable:
             return b""
         self._follow(durable)
+        first = self._segments[0].base if self._segments else durable
+        if offset < first:
+            raise InvalidValue(
+                f"{self._folder}: expected an offset from {first} on, where the log begins, found {offset}"
+            )
         segment = self._segments[holding(self._segments, offset)]
         with opened(self._files, segment.path) as file:
             index = ready_index(self._files, segment)
@@ -35,11 +41,17 @@ class Reader:
 
     def _follow(self, durable: int) -> None:
         """Learn where batches lie up to an offset."""
-        end = self._segments[-1].end if self._segments else 0
-        if end < durable:
+        if self._end() < durable:
             self._extend_last(durable)
-        while (self._segments[-1].end if self._segments else 0) < durable:
+        while self._end() < durable:
             self._find_next(durable)
+
+    def _end(self) -> int:
+        """Up to where batches are known; where the log begins, as long as none is."""
+        if self._segments:
+            return self._segments[-1].end
+        begin = read_begin(self._files, self._folder)
+        return min([begin, *list_bases(self._files, self._folder)])
 
     def _extend_last(self, durable: int) -> None:
         if self._segments:
@@ -51,10 +63,10 @@ class Reader:
 
     def _find_next(self, durable: int) -> None:
         """Go on with the segment that the writer began where the last one ends."""
-        end = self._segments[-1].end if self._segments else 0
+        end = self._end()
         bases = [base for base in list_bases(self._files, self._folder) if base >= end]
         if not bases or bases[0] != end:
-            last = self._segments[-1] if self._segments else Segment(self._folder, 0, 0)
+            last = self._segments[-1] if self._segments else Segment(self._folder, end, end)
             expected = f"offset {end}, since the log is durable up to offset {durable}"
             raise corrupt(last, Fault(last.size, expected, "the end of the segment, and none that begins there"), end)
         if len(bases) > 1:

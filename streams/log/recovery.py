@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmsb.schemas.errors import CorruptState
 from mmsb.streams.files import Files
+from mmsb.streams.log.begin import read_begin
 from mmsb.streams.log.frames import Fault
 from mmsb.streams.log.segments import RESTORE, Segment, corrupt, extend, list_bases, load_sealed, log_path, opened
 
@@ -21,15 +22,16 @@ class Recovered:
 
     segments: list[Segment] = field(default_factory=list)
     unindexed: list[Segment] = field(default_factory=list)
+    begin: int = 0  # below it nothing need be there
 
 
 def recover(files: Files, folder: Path, durable: int) -> Recovered:
     """Find what a folder holds, and that nothing below `durable` is missing."""
-    bases = list_bases(files, folder)
-    if bases and bases[0] != 0:
+    bases, begin = list_bases(files, folder), read_begin(files, folder)
+    if bases and bases[0] > begin:
         found = log_path(folder, bases[0]).name
-        raise CorruptState(f"{folder}: expected a log from offset 0 on, found {found} as the first: {RESTORE}")
-    recovered = Recovered()
+        raise CorruptState(f"{folder}: expected a log from offset {begin} on, found {found} as the first: {RESTORE}")
+    recovered, durable = Recovered(begin=begin), max(durable, begin)
     for base, end in pairwise(bases):
         segment, believed = load_sealed(files, folder, base, end)
         recovered.segments.append(segment)
@@ -37,10 +39,10 @@ def recover(files: Files, folder: Path, durable: int) -> Recovered:
             recovered.unindexed.append(segment)
     if bases:
         recovered.segments.append(_open_last(files, folder, bases[-1], durable))
-    elif durable > 0:
+    elif durable > begin:
         raise CorruptState(
-            f"{folder}: expected a log that is durable up to offset {durable}, found no segment; offset 0 and what "
-            f"follows cannot be read: {RESTORE}"
+            f"{folder}: expected a log that is durable up to offset {durable}, found no segment; offset {begin} and "
+            f"what follows cannot be read: {RESTORE}"
         )
     return recovered
 

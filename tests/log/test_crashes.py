@@ -3,6 +3,7 @@
 Each seed is a life of several processes on one disk. Plants at the end show that the lives would notice.
 """
 
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,9 @@ from random import Random
 import pytest
 
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed
-from mmsb.streams.log import Log, Mark, Reader, log, mending
+from mmsb.streams.log import Log, Mark, Reader, log, mending, trimming
+from mmsb.streams.log.begin import BEGIN, encode_begin
+from mmsb.streams.log.segments import list_bases
 from tests.log.batches import make_batch, offsets_of
 from tests.log.test_log import first_offsets
 from tests.simulation.disk import Inode, VirtualFile, VirtualFiles
@@ -42,6 +45,7 @@ class Life:
         self.random = random
         self.data = b""  # all that was appended and may be on the disk
         self.durable = 0  # the highest that a log has called durable
+        self.trimmed = 0  # the highest that a log was told to trim below
         self.segment_bytes = random.choice((300, 3000, 30_000))
         self.largest = random.choice((10, 500, 5000))
 
@@ -56,7 +60,9 @@ class Life:
     def work(self, files: VirtualFiles) -> None:
         mark, log = self.start(files)
         for _ in range(self.random.randint(0, 40)):
-            if self.random.random() < 0.7:
+            if self.random.random() < 0.05:
+                self.trim(log)
+            elif self.random.random() < 0.7:
                 count = self.random.randint(1, 3)
                 batch = make_batch(log.end, count, self.random.randint(1, self.largest), self.random.getrandbits(30))
                 self.data += batch  # before it is written: a write that fails may still have happened
@@ -87,24 +93,43 @@ class Life:
         log.cut(offset)
         self.durable = min(self.durable, offset)  # until it is mended, what was cut may come back
 
+    def trim(self, log: Log) -> None:
+        """Somebody needs nothing below an offset any more."""
+        offset = self.random.randint(0, log.durable)
+        self.trimmed = max(self.trimmed, offset)
+        log.trim(offset)
+
     def judge(self, log: Log) -> bytes:
+        """All that the log must hold: what was appended, whether it is still there or was trimmed."""
+        assert log.first <= self.trimmed, "the log lacks what nobody trimmed"
         assert log.end >= self.durable, f"{self.durable} was durable, and the log ends at {log.end}"
-        found, offset = b"", 0
-        while chunk := log.read(offset, 1000):
+        found = self.read_all(log.read, log.first)
+        return self.data_below(log.first) + found
+
+    def read_all(self, read: Callable[[int, int], bytes], offset: int) -> bytes:
+        """What a log holds from its first offset on, which must have been appended there."""
+        found, start = b"", len(self.data_below(offset))
+        while chunk := read(offset, 1000):
             found += chunk
             offset = offsets_of(chunk)[1]
-        assert self.data.startswith(found), "the log holds what nobody appended"
+        assert self.data.startswith(found, start), "the log holds what nobody appended"
         return found
+
+    def data_below(self, offset: int) -> bytes:
+        at = 0
+        while at < len(self.data):
+            first, length = struct.unpack_from(">qi", self.data, at)
+            if first == offset:
+                break
+            at += 12 + length
+        return self.data[:at]
 
     def follow(self, files: VirtualFiles) -> None:
         """Another process reads what is durable, and nothing else."""
         reader = Reader(files, FOLDER, lambda: self.durable)
-        found, offset = b"", 0
-        while chunk := reader.read(offset, 1000):
-            found += chunk
-            offset = offsets_of(chunk)[1]
-        assert self.data.startswith(found)
-        assert offset == self.durable
+        first = min([self.durable, *list_bases(files, FOLDER)])
+        found = self.read_all(reader.read, first)
+        assert self.data_below(self.durable) == self.data_below(first) + found
 
 
 @pytest.mark.parametrize("start", range(0, len(SEEDS), 50))
@@ -161,6 +186,25 @@ def test_a_skipped_rewrite_of_what_a_failed_sync_left_is_noticed(monkeypatch):
 
 def test_a_torn_tail_left_in_place_is_noticed(monkeypatch):
     monkeypatch.setattr(VirtualFile, "truncate", lambda file, size: None)
+    found_by()
+
+
+def test_removing_segments_before_it_is_durable_that_they_may_go_is_noticed(monkeypatch):
+    monkeypatch.setattr(trimming, "write_begin", begin_later)
+    found_by()
+
+
+def begin_later(files: VirtualFiles, folder: Path, offset: int) -> None:
+    """As write_begin, without a sync of the name."""
+    files.create(folder / "begin-later").write(0, encode_begin(offset))
+    files.replace(folder / "begin-later", folder / BEGIN)
+
+
+def test_removing_segments_from_behind_is_noticed(monkeypatch):
+    def trim(files, folder, dropped, begin):
+        trimming.trim(files, folder, dropped[::-1], begin)
+
+    monkeypatch.setattr(log, "trim", trim)
     found_by()
 
 

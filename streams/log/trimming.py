@@ -1,0 +1,24 @@
+"""Removes what is in front of a log.
+
+Whatever happens on the way, a start after it finds a log without gaps: first it is durable that nothing before is
+needed, then segments go one by one from the front, and a name is durably gone before the one behind it goes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmsb.streams.files import Files
+from mmsb.streams.log.begin import write_begin
+from mmsb.streams.log.segments import Segment
+
+
+def trim(files: Files, folder: Path, dropped: Sequence[Segment], begin: int) -> None:
+    """Remove segments, which are the first ones, with what lies beside them; the log begins at `begin` then."""
+    write_begin(files, folder, begin)
+    names = files.names(folder)
+    for segment in dropped:
+        for name in names:
+            if name.startswith(f"{segment.base:020}.") and name != segment.path.name:
+                files.remove(folder / name)
+        files.remove(segment.path)
+        files.sync_folder(folder)
