@@ -23,6 +23,7 @@ from mmsb.state.pages import PageId
 from mmsb.streams.door import Door, EventFilter, Position
 from mmsb.streams.merging import merged
 from mmsb.streams.page_values import PageChange, PageEvent, page_change, page_event
+from mmsb.streams.past.changes import History
 from mmsb.streams.stats import Stats
 from mmsb.streams.stopping import TERMINATED, Stop
 from mmsb.streams.tickets import Receipt, Until
@@ -150,23 +151,36 @@ class Bus:
 
     # Reading
 
-    async def get(self, page: type[P], key: Any) -> P:
-        """A page as the last accepted block left it; raises PageNotFound."""
-        found = (await self.get_many(page, [key]))[0]
+    async def get(self, page: type[P], key: Any, *, at: int | None = None) -> P:
+        """A page as the last accepted block left it; raises PageNotFound.
+
+        Or as it was right after the intent at an offset of its partition had settled: `at=receipt.offset`. Fields are
+        those that the page has now.
+        """
+        found = (await self.get_many(page, [key], at=at))[0]
+        if found is None and at is not None:
+            raise PageNotFound(f"{Ref(page, key)!r} did not exist after offset {at}; its history says when it did")
         if found is None:
             raise PageNotFound(f"{Ref(page, key)!r} does not exist; it will once an intent on it applies")
         return found
 
-    async def get_many(self, page: type[P], keys: Sequence[Any]) -> list[P | None]:
-        """Many pages of one type, those of one partition as of one moment; None where there is none."""
+    async def get_many(self, page: type[P], keys: Sequence[Any], *, at: int | None = None) -> list[P | None]:
+        """Many pages of one type, those of one partition as of one moment; None where there is none.
+
+        With `at` as of the moment after that offset, which needs keys of one partition: each has offsets of its own.
+        """
         layout, door = page_layout_of(page), self.door
         packed = [Ref(page, key).packed_key for key in keys]
         where: dict[int, list[int]] = {}
         for index, key in enumerate(packed):
             where.setdefault(self._partition_of(layout, key), []).append(index)
         found: list[P | None] = [None] * len(packed)
+        if at is not None and len(where) > 1:
+            raise InvalidValue(
+                f"at={at}: the keys are of {len(where)} partitions, each with offsets of its own; ask each"
+            )
         for partition, indices in where.items():
-            stored = await door.get(partition, [(layout.type_id, packed[index]) for index in indices])
+            stored = await door.get(partition, [(layout.type_id, packed[index]) for index in indices], at)
             for index, each in zip(indices, stored, strict=True):
                 found[index] = None if each is None else page.from_body(each[1], each[0])
         return found
@@ -174,19 +188,34 @@ class Bus:
     def _partition_of(self, layout: PageLayout, key: bytes) -> int:
         return partition_of(layout.partition_parts(key), self.door.about.partition_count)
 
-    async def scan(self, page: type[P]) -> AsyncIterator[tuple[Any, P]]:
-        """All pages of a type with their keys, in that order; each partition after the other, as of one moment."""
+    async def scan(
+        self, page: type[P], *, at: int | None = None, partition: int | None = None
+    ) -> AsyncIterator[tuple[Any, P]]:
+        """All pages of a type with their keys, in that order; each partition after the other, as of one moment.
+
+        Or those of one `partition`. With `at` as they were right after the intent at that offset had settled: that is
+        replayed, so it takes as long as the log before it is, or what of it came after the newest checkpoint before.
+        """
         layout, door = page_layout_of(page), self.door
-        for partition in range(door.about.partition_count):
-            async for stored in door.scan(partition, layout.type_id):
+        count = door.about.partition_count
+        if partition is not None and not 0 <= partition < count:
+            raise InvalidValue(f"partition: expected 0 to {count - 1}, found {partition}")
+        if at is not None and partition is None and count > 1:
+            raise InvalidValue(f"at={at}: each of {count} partitions has offsets of its own; add partition=")
+        for number in range(count) if partition is None else [partition]:
+            async for stored in door.scan(number, layout.type_id, at):
                 for key, epoch, body in stored:
                     yield layout.unpack_key(key), page.from_body(body, epoch)
 
-    async def history(self, page: type[P], key: Any, *, limit: int = HISTORY_CHANGES) -> list[PageChange[P]]:
-        """What happened to a page, the newest first: what it became, by which intent, of whom, and why."""
+    async def history(self, page: type[P], key: Any, *, limit: int = HISTORY_CHANGES) -> History[PageChange[P]]:
+        """What happened to a page, the newest first: what it became, by which intent, of whom, and why.
+
+        If older changes may be missing, since the log before a checkpoint was trimmed, `.trimmed` is the offset up to
+        which; else it is None.
+        """
         partition, page_id = self._place(page, key)
-        changes = await self.door.history(partition, page_id, limit)
-        return [page_change(page, change, self.door.about.descriptor) for change in changes]
+        found, about = await self.door.history(partition, page_id, limit), self.door.about.descriptor
+        return History((page_change(page, change, about) for change in found), found.trimmed)
 
     async def blame(self, page: type[P], key: Any, field: str | None = None) -> PageChange[P]:
         """The change that gave a field its value; without a field, the one that created the page."""

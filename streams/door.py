@@ -12,7 +12,7 @@ from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.stats import Stats
 from mmsb.streams.tickets import Receipt, Until
 
@@ -73,15 +73,18 @@ class Door(Protocol):
 
     async def submit_many(self, intents: "Intents") -> "Receipts": ...
 
-    async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
-        """Epoch and body of each page, all as of one moment."""
+    async def get(
+        self, partition: int, pages: Sequence[PageId], at: int | None = None
+    ) -> list[tuple[int, bytes] | None]:
+        """Epoch and body of each page, all as of one moment: now, or right after an intent had settled (-1: the first
+        had not)."""
         ...
 
-    def scan(self, partition: int, type_id: int) -> AsyncIterator[list[StoredPage]]:
+    def scan(self, partition: int, type_id: int, at: int | None = None) -> AsyncIterator[list[StoredPage]]:
         """All pages of a type, in the order of their key's bytes, all as of one moment, some at a time."""
         ...
 
-    async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+    async def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
         """What happened to a page, the newest first."""
         ...
 

@@ -32,7 +32,7 @@ from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.folder import MEMORY_MIN, Progress
 from mmsb.streams.opening import Code, Opened, make_folders
 from mmsb.streams.partition import Partition
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.relay import Relay
 from mmsb.streams.starting import open_partitions
 from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
@@ -224,15 +224,19 @@ class Engine:
         self.check()
         return self._partitions[self._router.partition_for(intent)]
 
-    async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+    async def get(
+        self, partition: int, pages: Sequence[PageId], at: int | None = None
+    ) -> list[tuple[int, bytes] | None]:
         self.check()
-        return await self._partitions[partition].reads.get(pages)
+        part = self._partitions[partition]
+        return await (part.reads.get(pages) if at is None else part.past.get(pages, at))
 
-    def scan(self, partition: int, type_id: int) -> AsyncIterator[list[StoredPage]]:
+    def scan(self, partition: int, type_id: int, at: int | None = None) -> AsyncIterator[list[StoredPage]]:
         self.check()
-        return self._partitions[partition].reads.scan(type_id)
+        part = self._partitions[partition]
+        return part.reads.scan(type_id) if at is None else part.past.scan(type_id, at)
 
-    async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+    async def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
         self.check()
         return await self._partitions[partition].past.history(page, limit)
 

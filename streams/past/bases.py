@@ -34,13 +34,15 @@ class Base(Protocol):
 
 
 class Bases(Protocol):
-    """Those of one partition. What a trimmed TLog begins with lies below one of them."""
+    """Those of one partition, for one thread at a time."""
 
     def newest_before(self, offset: int) -> Base | None:
         """The newest that has settled no intent above an offset."""
         ...
 
-    def oldest(self) -> Base | None: ...
+    def oldest_from(self, tlog: int) -> Base | None:
+        """The oldest that reflects all TLog records below an offset: a log that was trimmed there begins with it."""
+        ...
 
 
 class NoBases:
@@ -49,5 +51,5 @@ class NoBases:
     def newest_before(self, offset: int) -> Base | None:
         return None
 
-    def oldest(self) -> Base | None:
+    def oldest_from(self, tlog: int) -> Base | None:
         return None

@@ -42,6 +42,11 @@ class Part:
         return (self.index if isinstance(self.index, GrowingIndex) else self.index.summary).after.settled
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all of the segment is known, and not only what comes after where a trimmed log begins to be."""
+        return self.begun.next <= max(self.base, 1)
+
+    @property
     def size(self) -> int:
         """How much of the segment is known, in bytes."""
         return (self.index if isinstance(self.index, GrowingIndex) else self.index.summary).size
@@ -80,12 +85,13 @@ class Catalog:
     def follow(self) -> None:
         """Take note of what may be read by now."""
         end = self._upto()
-        self._adopt_files()
+        if end <= 0:
+            return
+        bases = list_bases(self._files, self._folder)
+        self._begin(bases[0] if bases else 0)
+        self.adopt_files()
         if end <= self.end:
             return
-        if self._outline is None:
-            self._outline = begin(self._files, self._folder, Outline)
-        bases = list_bases(self._files, self._folder)
         for base, following in zip(bases, [*bases[1:], None], strict=True):
             if following is None or following > self.end:
                 self._follow_segment(base, following, end)
@@ -94,6 +100,22 @@ class Catalog:
                 f"{self._folder}: expected records up to TLog offset {end}, found the end of the log at {self.end}: "
                 f"{RESTORE}"
             )
+
+    def _begin(self, first: int) -> None:
+        """Take note of where the log begins, which may be later than the last time: then what was there is let go."""
+        while self.parts and self.parts[0].base < first:
+            self.parts.pop(0).close()
+        if first:
+            self.floor = self._bases.oldest_from(first)
+            if self.floor is None:
+                raise CorruptState(
+                    f"{self._folder}: expected a log from TLog offset 0 on, or a checkpoint from which one that begins "
+                    f"at {first} goes on, found none: {RESTORE}"
+                )
+        if self._outline is None and self.floor is None:
+            self._outline = begin(self._files, self._folder, Outline)
+        elif self.floor is not None and self.end < self.floor.next:
+            self._outline, self.end = self.floor.outline(), self.floor.next
 
     def find(self, part: Part, offset: int) -> int:
         return self._ask(part, lambda index: index.find(offset))
@@ -175,7 +197,7 @@ class Catalog:
         self.end = until
 
     def _new_part(self, base: int) -> Part:
-        if base != self.end:
+        if base != self.end and (self.parts or self.floor is None):
             raise CorruptState(
                 f"{self._folder}: expected a segment from TLog offset {self.end} on, found one from {base}: {RESTORE}"
             )
@@ -190,7 +212,8 @@ class Catalog:
         outline = part.begun.fork()
         try:
             for mark in stored.marks:
-                outline.retake(mark.tlog, self.read(part, mark))
+                if mark.tlog >= part.begun.next:
+                    outline.retake(mark.tlog, self.read(part, mark))
         except CorruptState:
             stored.close()
             return False
@@ -209,7 +232,8 @@ class Catalog:
         try:
             stored = StoredIndex(file)
             before = _standing(part.base, part.begun)
-            expected = Summary(part.base, end, size, Standing(before.settled, before.head), stored.summary.after)
+            before = Standing(before.settled, before.head) if part.is_whole else stored.summary.before
+            expected = Summary(part.base, end, size, before, stored.summary.after)
             if stored.summary == expected:
                 return stored
         except CorruptState:
@@ -217,10 +241,10 @@ class Catalog:
         file.close()
         return None
 
-    def _adopt_files(self) -> None:
+    def adopt_files(self) -> None:
         """Let go of what is in memory and, by now, in a file."""
-        for part in self.parts[:-1]:
-            if isinstance(part.index, GrowingIndex):
+        for part in self.parts:
+            if isinstance(part.index, GrowingIndex) and part.is_whole:
                 stored = self._load(part, part.index.end)
                 if stored is not None and stored.summary == summary_of(part.index):
                     part.index = stored
@@ -238,16 +262,26 @@ def _standing(base: int, outline: Outline) -> Standing:
     return Standing(outline.settled, outline.head, outline.state.clock) if base else Standing()
 
 
-def write_missing(files: Files, folder: Path, upto: int) -> None:
-    """Put an index beside each sealed segment below a TLog offset that has none that is sound. Blocks for long."""
-    sealed = [base for base in list_bases(files, folder) if base <= upto]
-    if not sealed[1:]:
-        return
-    catalog = Catalog(files, folder, lambda: sealed[-1])
-    try:
-        catalog.follow()
-        for part in catalog.parts:
-            if isinstance(part.index, GrowingIndex):
-                write_pages(files, folder, part.index)
-    finally:
-        catalog.close()
+class Indexer:
+    """Puts indexes beside sealed segments, each read once; for one thread."""
+
+    def __init__(self, files: Files, folder: Path, bases: Bases | None) -> None:
+        self._files = files
+        self._folder = folder
+        self._end = 0
+        self._catalog = Catalog(files, folder, lambda: self._end, bases)
+
+    def write_missing(self, upto: int) -> None:
+        """One for each sealed segment below a TLog offset that has none that is sound. Blocks for long."""
+        sealed = [base for base in list_bases(self._files, self._folder) if base <= upto]
+        if not sealed[1:]:
+            return
+        self._end = sealed[-1]
+        self._catalog.follow()
+        for part in self._catalog.parts:
+            if isinstance(part.index, GrowingIndex) and part.is_whole:
+                write_pages(self._files, self._folder, part.index)
+        self._catalog.adopt_files()
+
+    def close(self) -> None:
+        self._catalog.close()

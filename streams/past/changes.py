@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mmsb.schemas.events import EventKind
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.sources import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +35,10 @@ class Change:
     bundle: bytes
 
 
-class History(list[Change]):
-    """Changes of a page, the newest first. `trimmed` is set where the log begins later than the page may have: changes
-    of intents before that offset were trimmed."""
+class History(list[T]):
+    """Changes of a page, the newest first. Where the log has lost its begin, and older changes of the page may have
+    been there, `trimmed` is the intent offset before which that is."""
 
-    def __init__(self, changes: Iterable[Change], trimmed: int | None = None) -> None:
+    def __init__(self, changes: Iterable[T], trimmed: int | None = None) -> None:
         super().__init__(changes)
         self.trimmed = trimmed

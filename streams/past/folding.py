@@ -82,7 +82,7 @@ class FoldTo(ArrayFold):
         if header.last <= self._to:
             super()._fold_block(header, value)
             return
-        block = _cut(unpack_block(value), self._to, self.state.clock)
+        block = cut(unpack_block(value), self._to, self.state.clock)
         self._all_or_nothing(lambda: apply_block(self.state, self.claim, block))
 
     def read(self, offset: int, key: bytes | None, value: bytes | None) -> Verdict:
@@ -92,7 +92,7 @@ class FoldTo(ArrayFold):
         return verdict
 
 
-def _cut(block: Block, to: int, clock: int) -> Block:
+def cut(block: Block, to: int, clock: int) -> Block:
     """A block without what it says of offsets behind one. No digest is known for that; it says the whole block's."""
     count = to + 1 - block.header.first
     rises = [(index, risen) for index, risen in block.rises if index < count]

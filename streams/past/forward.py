@@ -13,16 +13,19 @@ from mmsb.schemas.layouts import PageLayout
 from mmsb.state.fields import Column
 from mmsb.state.migrations import convert
 from mmsb.state.pages import PageId
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.past.outline import Conversion
 from mmsb.streams.past.past import Past
 
 MASK_BITS: Final = 64  # a mask is whole words (docs/formats.md, section 12)
 
 
-def history(past: Past, page: PageId, limit: int) -> list[Change]:
+def history(past: Past, page: PageId, limit: int) -> History[Change]:
     """`Past.history`, in the layout of the page's type."""
-    return [brought_forward(change, page[0], past.outline.conversions) for change in past.history(page, limit)]
+    found, conversions = past.history(page, limit), past.outline.conversions
+    if conversions:
+        return History((brought_forward(change, page[0], conversions) for change in found), found.trimmed)
+    return found
 
 
 def blame(past: Past, page: PageId, field: int | None) -> Change | None:

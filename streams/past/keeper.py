@@ -1,16 +1,20 @@
-"""The past of a partition that runs: questions are answered on a thread, and sealed segments get their page index."""
+"""The past of a partition that runs: questions are answered on threads, and sealed segments get their page index."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.pages import PageId
+from mmsb.streams.door import StoredPage
 from mmsb.streams.folder import TLOG
 from mmsb.streams.past import forward
-from mmsb.streams.past.catalog import write_missing
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.bases import Bases
+from mmsb.streams.past.catalog import Indexer
+from mmsb.streams.past.changes import Change, History
+from mmsb.streams.past.moments import SCAN_PAGES
 from mmsb.streams.past.past import Past
 from mmsb.streams.world import World, finish
 
@@ -24,30 +28,43 @@ class Owner(Protocol):
 class Keeper:
     """`keep_index` runs beside the stages of the partition."""
 
-    def __init__(self, world: World, number: int, folder: Path, owner: Owner) -> None:
-        self._files = world.files
-        self._folder = folder
+    def __init__(self, world: World, number: int, folder: Path, owner: Owner, bases: Bases | None = None) -> None:
         self._owner = owner
-        self._past = Past(world.files, folder, owner.accepted_tlog)
+        self._past = Past(world.files, folder, owner.accepted_tlog, bases)
+        self._index = Indexer(world.files, folder / TLOG, bases)
         self._asker = world.worker(f"past-{number}")
         self._indexer = world.worker(f"index-{number}")
+        self._replayer = world.worker(f"moments-{number}")
         self.sealed = asyncio.Event()
         self.sealed.set()  # the life before may have ended before it wrote one
 
-    async def history(self, page: PageId, limit: int) -> list[Change]:
+    async def history(self, page: PageId, limit: int) -> History[Change]:
         return await self._asker.run(forward.history, self._past, page, limit)
 
     async def blame(self, page: PageId, field: int | None) -> Change | None:
         return await self._asker.run(forward.blame, self._past, page, field)
+
+    async def get(self, pages: Sequence[PageId], at: int) -> list[tuple[int, bytes] | None]:
+        """Epoch and body of each page right after an intent had settled."""
+        return await self._asker.run(self._past.get_many, pages, at)
+
+    async def scan(self, type_id: int, at: int) -> AsyncIterator[list[StoredPage]]:
+        """All pages of a type right after an intent had settled, in the order of their keys."""
+        moment = await self._asker.run(self._past.moment, type_id, at)
+        pages = None if moment is None else await self._replayer.run(moment.pages)
+        if pages is not None:
+            for start in range(0, len(pages), SCAN_PAGES):
+                yield await self._replayer.run(pages.pages, start, start + SCAN_PAGES)
 
     async def keep_index(self) -> None:
         while True:
             await self.sealed.wait()
             self.sealed.clear()
             with suppress(EnvironmentFailed):  # whoever needs an index that is not there makes it in memory
-                await self._indexer.run(write_missing, self._files, self._folder / TLOG, self._owner.accepted_tlog())
+                await self._indexer.run(self._index.write_missing, self._owner.accepted_tlog())
 
     async def close(self) -> None:
         await self._asker.run(self._past.close)
-        for worker in (self._asker, self._indexer):
+        await self._indexer.run(self._index.close)
+        for worker in (self._asker, self._indexer, self._replayer):
             await finish(worker)

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
+from typing import Final
 
 from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.layouts import PageLayout
@@ -15,8 +16,9 @@ from mmsb.schemas.tlog.blocks import BlockHeader
 from mmsb.schemas.tlog.claims import Claim, unpack_claim
 from mmsb.schemas.tlog.migrations import unpack_migrate
 from mmsb.schemas.tlog.records import TlogKind, peek
+from mmsb.state.fields import Column
 from mmsb.state.fold import Fold
-from mmsb.state.migrations import Column, follow
+from mmsb.state.migrations import follow
 from mmsb.state.partition import PartitionState
 
 
@@ -38,6 +40,21 @@ class Conversion:
     columns: Mapping[str, Column]
 
 
+# What a fold knows beside its state and what it counts.
+_STANDING: Final = (
+    "settled", "head", "head_prev", "accepted_at", "next", "reign", "generation", "bundle", "repeats", "claim",
+    "last_block", "_stopped",
+)  # fmt: skip
+
+
+def _without_pages(state: PartitionState) -> PartitionState:
+    other = PartitionState(state.genesis)
+    other.clock = state.clock
+    for layout in state.layouts.values():
+        other.add_layout(layout)
+    return other
+
+
 class Outline(Fold):
     """A fold that knows what counts, who reigned, and which layouts pages had, and keeps no pages."""
 
@@ -47,13 +64,22 @@ class Outline(Fold):
         self.conversions: list[Conversion] = []
         self.layouts: dict[int, PageLayout] = {}  # of every page type that there ever was
 
+    @classmethod
+    def beside(cls, fold: Fold) -> "Outline":
+        """One that judges the same records next. Of what was before, it knows the claim in force and the layouts."""
+        twin = cls.__new__(cls)
+        twin.__dict__.update({name: vars(fold)[name] for name in _STANDING})
+        twin.state = _without_pages(fold.state)
+        twin.discarded, twin.pending = fold.discarded.copy(), dict(fold.pending)
+        twin.reigns = [] if fold.claim is None else [Reign(0, fold.claim)]
+        twin.conversions = []
+        twin.layouts = {layout.type_id: layout for layout in fold.state.layouts.values()}
+        return twin
+
     def fork(self) -> "Outline":
         """Another that goes on from here by itself."""
         other = copy(self)
-        other.state = PartitionState(self.genesis)
-        other.state.clock = self.state.clock
-        for layout in self.state.layouts.values():
-            other.state.add_layout(layout)
+        other.state = _without_pages(self.state)
         other.discarded, other.pending, other.layouts = self.discarded.copy(), dict(self.pending), dict(self.layouts)
         other.reigns, other.conversions = list(self.reigns), list(self.conversions)
         return other

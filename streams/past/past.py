@@ -4,7 +4,7 @@ Read from the TLog alone, so it needs no user code and no state. For one thread,
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mmsb.schemas.deltas import DeltaKind
@@ -24,10 +24,11 @@ from mmsb.streams.past.columns import BlockColumns
 from mmsb.streams.past.entries import Entry, PageChange
 from mmsb.streams.past.growing import BlockPlace
 from mmsb.streams.past.lives import Life, life_since, newest_life
+from mmsb.streams.past.moments import Moment
 from mmsb.streams.past.outcomes import OutcomeColumns, read_metadata
 from mmsb.streams.past.outline import Outline
 from mmsb.streams.past.telling import changes_of
-from mmsb.streams.past.walking import Line
+from mmsb.streams.past.walking import Line, stretches_of
 
 Found = tuple[BlockPlace, BlockColumns, OutcomeColumns]
 
@@ -38,7 +39,9 @@ class Past:
     def __init__(self, files: Files, folder: Path, upto: Callable[[], int], bases: Bases | None = None) -> None:
         """Of a partition's folder. `upto` gives the first TLog offset that may not be read."""
         self._bases: Bases = bases or NoBases()
-        self._catalog = Catalog(files, folder / TLOG, upto, self._bases)
+        self._files = files
+        self._folder = folder / TLOG
+        self._catalog = Catalog(files, self._folder, upto, self._bases)
         self._last: Found | None = None  # the block that was looked into last
 
     def close(self) -> None:
@@ -52,7 +55,7 @@ class Past:
 
     # Of a page
 
-    def history(self, page: PageId, limit: int, before: int | None = None) -> History:
+    def history(self, page: PageId, limit: int, before: int | None = None) -> History[Change]:
         """What happened to a page, the newest first, deletions and earlier lives too.
 
         At most `limit` changes, of intent offsets below `before` if that is given.
@@ -68,7 +71,24 @@ class Past:
 
     def get(self, page: PageId, at: int) -> tuple[int, bytes] | None:
         """Epoch and body as they were right after an intent had settled, in the layout that was asked for."""
-        self._check_moment(at)
+        self.check_moment(at)
+        return self._get(page, at)
+
+    def get_many(self, pages: Sequence[PageId], at: int) -> list[tuple[int, bytes] | None]:
+        self.check_moment(at)
+        return [self._get(page, at) for page in pages]
+
+    def moment(self, type_id: int, at: int) -> Moment | None:
+        """All pages of a type right after an intent had settled; None before the first."""
+        self.check_moment(at)
+        base, found = self._bases.newest_before(at), self.block_at(at)
+        if found is None:
+            return None
+        place, block, _ = found
+        stretches = stretches_of(self._catalog, type_id, self._catalog.end)
+        return Moment(self._files, self._folder, base, at, place.tlog, block.value, block.header.last, stretches)
+
+    def _get(self, page: PageId, at: int) -> tuple[int, bytes] | None:
         line = Line.of(self._catalog, page, self._catalog.end)
         base = self._bases.newest_before(at)
         if base is None:
@@ -187,7 +207,8 @@ class Past:
     def _base_before(self, offset: int) -> Base | None:
         return self._bases.newest_before(offset) or self._catalog.floor
 
-    def _check_moment(self, at: int) -> None:
+    def check_moment(self, at: int) -> None:
+        """Raise if nobody can say what was right after an intent had settled: it has not, or the log begins later."""
         self._follow()
         newest = -1 if self._catalog.empty else self._catalog.outline.settled
         floor = -1 if self._catalog.floor is None else self._catalog.floor.settled

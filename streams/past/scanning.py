@@ -19,7 +19,7 @@ from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.fold import Fold, Verdict
 from mmsb.streams.files import File, Files
 from mmsb.streams.log.frames import Chain, Fault, follow
-from mmsb.streams.log.segments import Segment, corrupt, log_path, opened
+from mmsb.streams.log.segments import Segment, corrupt, list_bases, log_path, opened
 from mmsb.streams.past.growing import BlockPlace, GrowingIndex, Place, Standing
 
 F = TypeVar("F", bound=Fold)
@@ -57,6 +57,20 @@ def extend(
             records, chain = _read(file, folder, index, until)
             _note(folder, index, fold, records, chain)
             tell(chain.end)
+
+
+def replay(files: Files, folder: Path, fold: Fold, until: int) -> None:
+    """Go on with a fold up to a TLog offset, which the log reaches, without any index."""
+    bases = [base for base in list_bases(files, folder) if base < until]
+    for base, following in zip(bases, [*bases[1:], until], strict=True):
+        if following > fold.next:
+            place = GrowingIndex(base, Standing())
+            with opened(files, log_path(folder, base)) as file:
+                while place.end < following:
+                    records, chain = _read(file, folder, place, following)
+                    for at in range(max(fold.next - records.first, 0), min(len(records), until - records.first)):
+                        fold.read(fold.next, records.key(at), records.value(at))
+                    place.end, place.size = records.last + 1, place.size + chain.end
 
 
 def _read(file: File, folder: Path, index: GrowingIndex, until: int) -> tuple[Records, Chain]:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
 from mmsb.streams.door import Door
 from mmsb.streams.serving import reads
-from mmsb.streams.serving.changes import decode_events_wanted, encode_change
+from mmsb.streams.serving.changes import decode_events_wanted, encode_change, encode_history
 from mmsb.streams.serving.figures import encode_stats
 from mmsb.streams.serving.frames import Kind
 from mmsb.streams.serving.reads import CREDIT_MAX, PART_BYTES, parts_of
@@ -57,11 +57,11 @@ def _check_partition(door: Door, partition: int) -> None:
 
 
 def _get(body: bytes) -> Answer:
-    partition, credit, pages = reads.decode_get(body)
+    partition, credit, pages, at = reads.decode_get(body)
 
     async def parts(door: Door) -> AsyncGenerator[bytes]:
         _check_partition(door, partition)
-        found = await door.get(partition, pages)
+        found = await door.get(partition, pages, at)
         for part in parts_of(map(reads.encode_found, found)):
             yield part
 
@@ -69,11 +69,11 @@ def _get(body: bytes) -> Answer:
 
 
 def _scan(body: bytes) -> Answer:
-    partition, credit, type_id = reads.decode_scan(body)
+    partition, credit, type_id, at = reads.decode_scan(body)
 
     async def parts(door: Door) -> AsyncGenerator[bytes]:
         _check_partition(door, partition)
-        async with closed(door.scan(partition, type_id)) as found:
+        async with closed(door.scan(partition, type_id, at)) as found:
             async for pages in found:
                 for part in parts_of(map(reads.encode_stored, pages)):
                     yield part
@@ -86,7 +86,7 @@ def _history(body: bytes) -> Answer:
 
     async def parts(door: Door) -> AsyncGenerator[bytes]:
         _check_partition(door, partition)
-        for part in parts_of(map(encode_change, await door.history(partition, page, limit))):
+        for part in parts_of(encode_history(await door.history(partition, page, limit))):
             yield part
 
     return Answer(parts, credit)

@@ -4,6 +4,7 @@ Events travel as docs/formats.md, section 12, has them; a change is an event and
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
@@ -16,12 +17,13 @@ from mmsb.schemas.sources import SOURCE_BYTES, unpack_source
 from mmsb.schemas.tlog.claims import BUNDLE_BYTES
 from mmsb.schemas.types import I64_MAX
 from mmsb.streams.door import EventFilter, Position
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.serving.bodies import Body, padded
 from mmsb.streams.serving.reads import encode_stream, read_credit
 
 _EVENT: Final = struct.Struct("<80xHHI")  # the sizes in an event's head, in words
 _CHANGE: Final = struct.Struct(f"<BBHIqqQQqqqqIIHHI{BUNDLE_BYTES}s")
+_TRIMMED: Final = struct.Struct("<q")
 _WANTED: Final = struct.Struct("<IIqqQ")  # which parts are given, field count, offset, ordinal, page type
 _KEY: Final = struct.Struct("<II")
 
@@ -40,6 +42,20 @@ def encode_change(change: Change) -> bytes:
         len(change.body), len(change.key), len(change.mask), 0, change.bundle,
     )  # fmt: skip
     return b"".join((fixed, change.key, change.mask, change.body, id, source, metadata))
+
+
+def encode_history(history: History[Change]) -> Iterator[bytes]:
+    """What may be missing, then each change."""
+    yield _TRIMMED.pack(history.trimmed or 0)
+    yield from map(encode_change, history)
+
+
+def decode_history(body: bytes) -> History[Change]:
+    """All parts of an answer, joined."""
+    reader = Body("history", body)
+    (trimmed,) = reader.fixed(_TRIMMED)
+    reader.check(trimmed >= 0, "an intent offset, or 0 for none", trimmed)
+    return History(decode_changes(body[_TRIMMED.size :]), trimmed or None)
 
 
 def decode_changes(body: bytes) -> list[Change]:

@@ -14,11 +14,11 @@ from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError, Outc
 from mmsb.schemas.events import Event
 from mmsb.state.pages import PageId
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.serving import address, reads
 from mmsb.streams.serving.answers import closed
 from mmsb.streams.serving.calls import CREDIT, Calls, Question, Submission
-from mmsb.streams.serving.changes import decode_changes, decode_events, encode_events_wanted
+from mmsb.streams.serving.changes import decode_changes, decode_events, decode_history, encode_events_wanted
 from mmsb.streams.serving.figures import decode_stats
 from mmsb.streams.serving.frames import Kind
 from mmsb.streams.serving.limits import QUESTIONS_MAX
@@ -173,19 +173,22 @@ class Connection:
 
     # Reading
 
-    async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
-        found = await self._all(Kind.GET, reads.encode_get(partition, CREDIT, pages), reads.decode_found)
+    async def get(
+        self, partition: int, pages: Sequence[PageId], at: int | None = None
+    ) -> list[tuple[int, bytes] | None]:
+        found = await self._all(Kind.GET, reads.encode_get(partition, CREDIT, pages, at), reads.decode_found)
         if len(found) != len(pages):
             raise EnvironmentFailed(f"the owner answered {len(found)} pages for {len(pages)}; report this")
         return found
 
-    async def scan(self, partition: int, type_id: int) -> AsyncGenerator[list[StoredPage]]:
-        async with closed(self._parts(Kind.SCAN, reads.encode_scan(partition, CREDIT, type_id))) as parts:
+    async def scan(self, partition: int, type_id: int, at: int | None = None) -> AsyncGenerator[list[StoredPage]]:
+        async with closed(self._parts(Kind.SCAN, reads.encode_scan(partition, CREDIT, type_id, at))) as parts:
             async for part in parts:
                 yield reads.decode_stored(part)
 
-    async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
-        return await self._all(Kind.HISTORY, reads.encode_history(partition, CREDIT, page, limit), decode_changes)
+    async def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
+        async with closed(self._parts(Kind.HISTORY, reads.encode_history(partition, CREDIT, page, limit))) as parts:
+            return decode_history(b"".join([part async for part in parts]))
 
     async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
         found = await self._all(Kind.BLAME, reads.encode_blame(partition, CREDIT, page, field), decode_changes)

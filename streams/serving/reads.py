@@ -21,12 +21,14 @@ LIMIT_MAX: Final = 2**32 - 1
 
 _STREAM: Final = struct.Struct("<II")  # partition, credit: what all questions with answers in parts begin with
 _COUNT: Final = struct.Struct("<Q")
+_MOMENT: Final = struct.Struct("<q")
 _PAGE: Final = struct.Struct("<QII")  # type, size of the key, zero
 _SCAN: Final = struct.Struct("<Q")
 _FIELD: Final = struct.Struct("<II")  # field, zero
 _FOUND: Final = struct.Struct("<qII")  # epoch, size of the body, zero
 _STORED: Final = struct.Struct("<qII")  # epoch, size of the key, size of the body
 _CREDIT: Final = struct.Struct("<II")
+_NOW: Final = -2
 _NO_FIELD: Final = 2**32 - 1
 
 Found = tuple[int, bytes] | None
@@ -89,11 +91,24 @@ def _read_page(reader: Body) -> PageId:
     return type_id, reader.key(size)
 
 
+def _moment(at: int | None) -> bytes:
+    """Now, or right after an intent offset has settled; -1 is before the first."""
+    if at is not None and not -1 <= at <= I64_MAX:
+        raise InvalidValue(f"at: expected an intent offset, or -1 for before the first, found {at}")
+    return _MOMENT.pack(_NOW if at is None else at)
+
+
+def _read_moment(reader: Body) -> int | None:
+    (at,) = reader.fixed(_MOMENT)
+    reader.check(at >= _NOW, "an intent offset, -1 or -2", at)
+    return None if at == _NOW else int(at)
+
+
 # Pages by their keys
 
 
-def encode_get(partition: int, credit: int, pages: Sequence[PageId]) -> bytes:
-    body = b"".join((encode_stream(partition, credit), _COUNT.pack(len(pages)), *map(_page, pages)))
+def encode_get(partition: int, credit: int, pages: Sequence[PageId], at: int | None = None) -> bytes:
+    body = b"".join((encode_stream(partition, credit), _moment(at), _COUNT.pack(len(pages)), *map(_page, pages)))
     if len(body) > FRAME_BYTES_MAX:
         raise InvalidValue(
             f"{len(pages)} pages at once: their names take {len(body)} bytes, more than FRAME_BYTES_MAX = "
@@ -102,15 +117,16 @@ def encode_get(partition: int, credit: int, pages: Sequence[PageId]) -> bytes:
     return body
 
 
-def decode_get(body: bytes) -> tuple[int, int, list[PageId]]:
-    """Partition, credit, pages."""
+def decode_get(body: bytes) -> tuple[int, int, list[PageId], int | None]:
+    """Partition, credit, pages, moment."""
     reader = Body("get", body)
     partition, credit = read_credit(reader)
+    at = _read_moment(reader)
     (count,) = reader.fixed(_COUNT)
     reader.check(count <= len(body) // (_PAGE.size + 8), "a count of pages that are there", count)
     pages = [_read_page(reader) for _ in range(count)]
     reader.end()
-    return partition, credit, pages
+    return partition, credit, pages, at
 
 
 def encode_found(found: Found) -> bytes:
@@ -131,17 +147,18 @@ def decode_found(body: bytes) -> list[Found]:
 # All pages of a type
 
 
-def encode_scan(partition: int, credit: int, type_id: int) -> bytes:
-    return encode_stream(partition, credit) + _SCAN.pack(type_id)
+def encode_scan(partition: int, credit: int, type_id: int, at: int | None = None) -> bytes:
+    return encode_stream(partition, credit) + _moment(at) + _SCAN.pack(type_id)
 
 
-def decode_scan(body: bytes) -> tuple[int, int, int]:
-    """Partition, credit, type."""
+def decode_scan(body: bytes) -> tuple[int, int, int, int | None]:
+    """Partition, credit, type, moment."""
     reader = Body("scan", body)
     partition, credit = read_credit(reader)
+    at = _read_moment(reader)
     (type_id,) = reader.fixed(_SCAN)
     reader.end()
-    return partition, credit, type_id
+    return partition, credit, type_id, at
 
 
 def encode_stored(stored: StoredPage) -> bytes:

@@ -10,6 +10,7 @@ from mmsb.schemas.rejections import Code, Rejection
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.door import About
+from mmsb.streams.past.changes import History
 from mmsb.streams.serving import changes, columns, faults, figures, hello, reads, submissions
 from mmsb.streams.serving.frames import HEAD, Kind, Splitter, encode_frame
 from mmsb.streams.tickets import Receipt
@@ -46,7 +47,7 @@ FILES = {
     ),
     "scan_part.bin": lambda: encode_frame(Kind.SCAN, 5, 2 * reads.encode_stored((KEY, 42, bytes(40))), last=False),
     "history_part.bin": lambda: encode_frame(
-        Kind.HISTORY, 6, b"".join(changes.encode_change(change(n)) for n in range(1, 7))
+        Kind.HISTORY, 6, b"".join(changes.encode_history(History((change(n) for n in range(1, 7)), 2**33)))
     ),
     "events_part.bin": lambda: encode_frame(
         Kind.EVENTS, 8, b"".join(event.pack() for event in (CREATED, CHANGED, DELETED)), last=False
@@ -65,7 +66,7 @@ AGAIN: dict[Kind, Callable[[bytes], bytes]] = {
     Kind.SUBMIT_MANY: lambda body: columns.encode_receipts(columns.decode_receipts(body)),
     Kind.GET: lambda body: b"".join(map(reads.encode_found, reads.decode_found(body))),
     Kind.SCAN: lambda body: b"".join(map(reads.encode_stored, reads.decode_stored(body))),
-    Kind.HISTORY: lambda body: b"".join(map(changes.encode_change, changes.decode_changes(body))),
+    Kind.HISTORY: lambda body: b"".join(changes.encode_history(changes.decode_history(body))),
     Kind.EVENTS: lambda body: b"".join(event.pack() for event in changes.decode_events(body)),
     Kind.STATS: lambda body: figures.encode_stats(figures.decode_stats(body)),
     Kind.FAULT: lambda body: faults.encode_fault(faults.decode_fault(body)),

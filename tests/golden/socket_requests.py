@@ -25,6 +25,8 @@ FILES = {
     "submit_logged.bin": lambda: encode_frame(Kind.SUBMIT_LOGGED, 2**40, b""),
     "submit_many.bin": lambda: encode_frame(Kind.SUBMIT_MANY, 3, columns.encode_intents(INTENTS)),
     "get.bin": lambda: encode_frame(Kind.GET, 4, reads.encode_get(1, 8, [PAGE, PAGE])),
+    "get_at.bin": lambda: encode_frame(Kind.GET, 4, reads.encode_get(1, 8, [PAGE], 2**40)),
+    "scan_at.bin": lambda: encode_frame(Kind.SCAN, 5, reads.encode_scan(0, 64, PAGE[0], -1)),
     "scan.bin": lambda: encode_frame(Kind.SCAN, 5, reads.encode_scan(0, 64, PAGE[0])),
     "history.bin": lambda: encode_frame(Kind.HISTORY, 6, reads.encode_history(0, 1, PAGE, 100)),
     "blame.bin": lambda: encode_frame(Kind.BLAME, 7, reads.encode_blame(0, 1, PAGE, 2)),

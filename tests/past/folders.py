@@ -11,6 +11,8 @@ from mmsb.streams.files import Files
 from mmsb.streams.folder import INTENTS, MARK, TLOG
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.opening import make_folders
+from mmsb.streams.past.bases import NoBases
+from mmsb.streams.past.catalog import Indexer
 
 PARTITION = Path("/data/0")
 SEGMENT_BYTES = 3_000
@@ -31,6 +33,15 @@ def append(log: Log, records: Iterable[tuple[bytes | None, bytes | None]], rng: 
         data = encode_batch(log.end, [Record(key, value, 1_700_000_000_000) for key, value in batch])
         log.append(data, log.end, len(batch))
     log.sync()
+
+
+def write_missing(files: Files, folder: Path, upto: int) -> None:
+    """As an owner does that has just started."""
+    indexer = Indexer(files, folder, NoBases())
+    try:
+        indexer.write_missing(upto)
+    finally:
+        indexer.close()
 
 
 def write_partition(

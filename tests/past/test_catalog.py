@@ -10,11 +10,10 @@ from mmsb.processors.writer import Entry
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed
 from mmsb.streams.folder import TLOG
 from mmsb.streams.log.segments import list_bases
-from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.growing import GrowingIndex
 from mmsb.streams.past.index_file import StoredIndex, pages_path
 from mmsb.streams.past.past import Past
-from tests.past.folders import PARTITION, append, open_log, write_partition
+from tests.past.folders import PARTITION, append, open_log, write_missing, write_partition
 from tests.past.history import Happened, history_of
 from tests.processors.tlogs import BOB, EVE, FIRST, GENESIS, THIRD, TO_WIDE, Node, Tlog, pay
 from tests.proof.agreement import loaded, make_case

@@ -6,10 +6,9 @@ import pytest
 
 from mmsb.schemas.events import EventKind, field_mask
 from mmsb.streams.folder import TLOG
-from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.outcomes import read_metadata
 from mmsb.streams.past.past import Past
-from tests.past.folders import PARTITION, write_partition
+from tests.past.folders import PARTITION, write_missing, write_partition
 from tests.past.history import History, history_of
 from tests.proof.agreement import Case, loaded, make_case
 from tests.proof.test_folding import entries_of

@@ -3,10 +3,9 @@
 from random import Random
 
 from mmsb.streams.folder import INTENTS, TLOG
-from mmsb.streams.past.catalog import write_missing
 from mmsb.streams.past.problems import Problem
 from mmsb.streams.past.verifying import Summary, verify
-from tests.past.folders import PARTITION, write_partition
+from tests.past.folders import PARTITION, write_missing, write_partition
 from tests.proof.agreement import loaded, make_case
 from tests.proof.test_folding import entries_of
 from tests.simulation.disk import VirtualFiles

@@ -21,7 +21,7 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.door import About, Door, EventFilter, Position, StoredPage
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.serving.client import Connection, connect
 from mmsb.streams.serving.server import Server
 from mmsb.streams.stats import PartitionStats, Stats
@@ -138,10 +138,14 @@ class FakeDoor:
         )
         return Receipts(offsets, statuses, np.full(len(intents), -1), rejected)
 
-    async def get(self, partition: int, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+    async def get(
+        self, partition: int, pages: Sequence[PageId], at: int | None = None
+    ) -> list[tuple[int, bytes] | None]:
+        self.asked.append((partition, at))
         return [self.pages.get(page) for page in pages]
 
-    async def scan(self, partition: int, type_id: int) -> AsyncIterator[list[StoredPage]]:
+    async def scan(self, partition: int, type_id: int, at: int | None = None) -> AsyncIterator[list[StoredPage]]:
+        self.asked.append((partition, type_id, at))
         self.streams += 1
         try:
             for start in range(0, self.total, self.part):
@@ -150,9 +154,9 @@ class FakeDoor:
         finally:
             self.streams -= 1
 
-    async def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+    async def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
         self.asked.append((partition, page, limit))
-        return [change(offset) for offset in range(limit, 0, -1)]
+        return History((change(offset) for offset in range(limit, 0, -1)), trimmed=None if limit > 100 else 7)
 
     async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
         self.asked.append((partition, page, field))

@@ -122,11 +122,18 @@ def test_reads_of_every_kind_arrive(tmp_path):
             door.pages = {(PAGE, key_of(n)): (n + 1, bytes([n % 256]) * 1000) for n in range(3_000)}
             found = await bank.get(0, [(PAGE, key_of(n)) for n in range(3_001)])
             assert found == [*door.pages.values(), None]
-            assert await bank.get(1, []) == []
+            assert await bank.get(1, [], 2**40) == []
+            assert door.asked == [(0, None), (1, 2**40)]
+            _ = [pages async for pages in bank.scan(1, PAGE, -1)]
+            assert door.asked.pop() == (1, PAGE, -1)
+            with pytest.raises(InvalidValue, match="at: expected an intent offset, or -1"):
+                await bank.get(0, [], -2)
             stored = [page async for pages in bank.scan(1, PAGE) for page in pages]
             assert stored == [(key_of(n), n + 1, bytes(40)) for n in range(1_000)]
-            assert await bank.history(1, (PAGE, key_of(1)), 2_000) == [change(n) for n in range(2_000, 0, -1)]
-            assert door.asked.pop() == (1, (PAGE, key_of(1)), 2_000)
+            found = await bank.history(1, (PAGE, key_of(1)), 2_000)
+            assert (found, found.trimmed) == ([change(n) for n in range(2_000, 0, -1)], None)
+            assert (await bank.history(1, (PAGE, key_of(1)), 1)).trimmed == 7
+            assert door.asked.pop() == (1, (PAGE, key_of(1)), 1)
             assert await bank.blame(1, (PAGE, key_of(1)), 5) == change(5)
             assert await bank.blame(1, (PAGE, key_of(1)), None) == change(1)
             assert await bank.blame(1, (PAGE, key_of(1)), 1_000) is None

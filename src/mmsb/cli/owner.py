@@ -13,9 +13,9 @@ from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import EnvironmentFailed, MalformedBytes, OutcomeUnknown
 from mmsb.state.pages import PageId
 from mmsb.streams.door import About, StoredPage
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.serving import address, reads
-from mmsb.streams.serving.changes import decode_changes
+from mmsb.streams.serving.changes import decode_changes, decode_history
 from mmsb.streams.serving.faults import decode_fault
 from mmsb.streams.serving.figures import decode_stats
 from mmsb.streams.serving.frames import Frame, Kind, Splitter, encode_frame
@@ -67,18 +67,20 @@ class Owner:
             advice = "it may be logged or not; submit it again with the same --id to learn it"
             raise OutcomeUnknown(f"{error}; {advice}") from error
 
-    def get(self, partition: int, pages: list[PageId]) -> list[tuple[int, bytes] | None]:
-        asked = reads.encode_get(partition, CREDIT_MAX, pages)
+    def get(self, partition: int, pages: list[PageId], at: int | None = None) -> list[tuple[int, bytes] | None]:
+        asked = reads.encode_get(partition, CREDIT_MAX, pages, at)
         return [found for part in self._parts(Kind.GET, asked, ANSWER_SECONDS) for found in reads.decode_found(part)]
 
-    def scan(self, partition: int, type_id: int) -> Iterator[StoredPage]:
-        """All pages of a type, as of one moment."""
-        asked = reads.encode_scan(partition, CREDIT_MAX, type_id)
-        return (page for part in self._parts(Kind.SCAN, asked, ANSWER_SECONDS) for page in reads.decode_stored(part))
+    def scan(self, partition: int, type_id: int, at: int | None = None) -> Iterator[StoredPage]:
+        """All pages of a type, as of one moment, which is replayed if it is in the past."""
+        asked = reads.encode_scan(partition, CREDIT_MAX, type_id, at)
+        seconds = ANSWER_SECONDS if at is None else None
+        return (page for part in self._parts(Kind.SCAN, asked, seconds) for page in reads.decode_stored(part))
 
-    def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
-        asked = reads.encode_history(partition, CREDIT_MAX, page, limit)
-        return [change for part in self._parts(Kind.HISTORY, asked, ANSWER_SECONDS) for change in decode_changes(part)]
+    def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
+        return decode_history(
+            self._answer(Kind.HISTORY, reads.encode_history(partition, CREDIT_MAX, page, limit), ANSWER_SECONDS)
+        )
 
     def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
         asked = reads.encode_blame(partition, CREDIT_MAX, page, field)

@@ -20,33 +20,46 @@ def get(asked: Namespace, screen: Screen) -> int:
     with source_of(asked.data) as source:
         layout: PageLayout = named(source.descriptor.pages, asked.page, "page")
         keys = [parse_key(layout, text) for text in asked.keys]
-        found = [_page_json(source, layout, key) for key in keys]
+        found = [_page_json(source, layout, key, asked.at) for key in keys]
     if screen.machine:
         for page in found:
             screen.record(page)
     else:
-        _show_pages(screen, layout, keys, found)
+        _show_pages(screen, layout, keys, found, asked.at)
     return Exit.DONE if all(page["epoch"] for page in found) else Exit.NO_PAGE
 
 
-def _page_json(source: Source, layout: PageLayout, key: bytes) -> dict[str, Any]:
+def _page_json(source: Source, layout: PageLayout, key: bytes, at: int | None) -> dict[str, Any]:
     partition = partition_for(source, layout, key)
-    stored = source.get(partition, [(layout.type_id, key)])[0]
+    return page_json(layout, partition, key, source.get(partition, [(layout.type_id, key)], at)[0])
+
+
+def page_json(layout: PageLayout, partition: int, key: bytes, stored: tuple[int, bytes] | None) -> dict[str, Any]:
     epoch, fields = (0, None) if stored is None else (stored[0], fields_json(layout, stored[1]))
     return {"page": layout.name, "key": json_key(layout, key), "partition": partition, "epoch": epoch, "fields": fields}
 
 
-def _show_pages(screen: Screen, layout: PageLayout, keys: list[bytes], found: list[dict[str, Any]]) -> None:
+def _show_pages(
+    screen: Screen, layout: PageLayout, keys: list[bytes], found: list[dict[str, Any]], at: int | None
+) -> None:
     there = [(key, page) for key, page in zip(keys, found, strict=True) if page["epoch"]]
     if there:
-        rows = [
-            (shown_key(layout, key), page["epoch"], *(shown(page["fields"][field.name]) for field in layout.fields))
-            for key, page in there
-        ]
-        screen.table((layout.name, "epoch", *(field.name for field in layout.fields)), rows)
+        screen.table(page_head(layout), [page_row(layout, key, page) for key, page in there])
     for key, page in zip(keys, found, strict=True):
         if not page["epoch"]:
-            screen.note(f"mmsb: {_absent(layout, key)}")
+            never = (
+                f"{layout.name} {shown_key(layout, key)} did not exist after offset {at}; its history says when it did"
+            )
+            screen.note(f"mmsb: {_absent(layout, key) if at is None else never}")
+
+
+def page_head(layout: PageLayout) -> tuple[str, ...]:
+    return layout.name, "epoch", *(field.name for field in layout.fields)
+
+
+def page_row(layout: PageLayout, key: bytes, page: dict[str, Any]) -> tuple[object, ...]:
+    """A page for people."""
+    return shown_key(layout, key), page["epoch"], *(shown(page["fields"][field.name]) for field in layout.fields)
 
 
 def _absent(layout: PageLayout, key: bytes) -> str:
@@ -59,15 +72,19 @@ def history(asked: Namespace, screen: Screen) -> int:
         layout: PageLayout = named(descriptor.pages, asked.page, "page")
         key = parse_key(layout, asked.key)
         changes = source.history(partition_for(source, layout, key), (layout.type_id, key), asked.limit)
-    if not changes:
+    if not changes and changes.trimmed is None:
         raise PageNotFound(f"{_absent(layout, key)}, and nothing ever happened to it")
     found = [change_json(layout, descriptor.layouts_by_type, change) for change in changes]
     if screen.machine:
         for change in found:
             screen.record(change)
+        if changes.trimmed is not None:
+            screen.record({"trimmed": changes.trimmed})
     else:
         screen.table(CHANGE_HEAD, map(change_row, found))
-        if len(found) == asked.limit:
+        if changes.trimmed is not None:
+            screen.line(f"changes before intent offset {changes.trimmed} were trimmed")
+        elif len(found) == asked.limit:
             screen.note(f"the newest {asked.limit}; --limit shows more")
     return Exit.DONE
 
@@ -117,13 +134,20 @@ def _add_get(parser: ArgumentParser) -> None:
     parser.add_argument(
         "keys", metavar="KEY", nargs="+", help="a number or a text; a tuple as a,b; a blob as hexadecimal digits"
     )
+    add_at(parser)
     add_json(parser, "an object for each page; epoch 0 and no fields if there is none")
+
+
+def add_at(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--at", type=int, metavar="OFFSET", help="as it was right after this intent offset of its partition had settled"
+    )
 
 
 def _add_history(parser: ArgumentParser) -> None:
     _add_key(parser)
     parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N", help=f"so many changes ({LIMIT})")
-    add_json(parser, "an object for each change, the newest first")
+    add_json(parser, "an object for each change, the newest first; then one with `trimmed` if older ones were")
 
 
 def _add_blame(parser: ArgumentParser) -> None:
@@ -134,11 +158,16 @@ def _add_blame(parser: ArgumentParser) -> None:
 
 GET = Command(
     "get",
-    "DATA PAGE KEY [KEY …]",
-    "show pages by their keys",
+    "DATA PAGE KEY [KEY …] [--at OFFSET]",
+    "show pages by their keys, as they are or were",
     "Settled state only: nothing is shown that a crash could take back. It asks whoever runs the folder, or reads the "
-    "folder itself.",
-    ("mmsb get ./data/bank Account 1", "mmsb get ./data/bank Account 1 2 3 --json"),
+    "folder itself. With --at it shows what the log says that the pages were at that moment, in the fields that they "
+    "have now.",
+    (
+        "mmsb get ./data/bank Account 1",
+        "mmsb get ./data/bank Account 1 2 3 --json",
+        "mmsb get ./data/bank Account 1 --at 1041",
+    ),
     _add_get,
     get,
 )
@@ -147,7 +176,7 @@ HISTORY = Command(
     "DATA PAGE KEY [--limit N]",
     "show what happened to a page, the newest first",
     "Each line is one change: which intent made it, who asked and why, and what the fields became. Deletions and "
-    "earlier lives of the page are there, too.",
+    "earlier lives of the page are there, too. Where the log was trimmed behind a checkpoint, the last line says so.",
     ("mmsb history ./data/bank Account 1", "mmsb history ./data/bank Account 1 --limit 1000 --json"),
     _add_history,
     history,

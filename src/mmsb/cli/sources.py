@@ -1,6 +1,6 @@
 """Who answers: the owner of the folder if there is one, else the folder itself."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,8 @@ from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.partitions import partition_of
 from mmsb.state.pages import PageId
-from mmsb.streams.past.changes import Change
+from mmsb.streams.door import StoredPage
+from mmsb.streams.past.changes import Change, History
 
 
 class Source(Protocol):
@@ -20,9 +21,11 @@ class Source(Protocol):
     @property
     def descriptor(self) -> Descriptor: ...
 
-    def get(self, partition: int, pages: list[PageId]) -> list[tuple[int, bytes] | None]: ...
+    def get(self, partition: int, pages: list[PageId], at: int | None = None) -> list[tuple[int, bytes] | None]: ...
 
-    def history(self, partition: int, page: PageId, limit: int) -> list[Change]: ...
+    def scan(self, partition: int, type_id: int, at: int | None = None) -> Iterator[StoredPage]: ...
+
+    def history(self, partition: int, page: PageId, limit: int) -> History[Change]: ...
 
     def blame(self, partition: int, page: PageId, field: int | None) -> Change | None: ...
 

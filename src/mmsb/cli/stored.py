@@ -8,18 +8,19 @@ from typing import Any, cast
 
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.schemas.events import EventKind
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.pages import PageId
+from mmsb.streams.door import StoredPage
 from mmsb.streams.files import Files, RealFiles
 from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader
 from mmsb.streams.log.segments import list_bases, log_path
 from mmsb.streams.past import forward
-from mmsb.streams.past.changes import Change
+from mmsb.streams.past.changes import Change, History
 from mmsb.streams.past.entries import Entry
 from mmsb.streams.past.folding import fold_partition, list_partitions, read_mark
+from mmsb.streams.past.moments import SCAN_PAGES
 from mmsb.streams.past.outline import Outline
 from mmsb.streams.past.past import Past
 
@@ -59,11 +60,21 @@ class Stored:
             self._pasts[partition] = past
         return self._pasts[partition]
 
-    def get(self, partition: int, pages: list[PageId]) -> list[tuple[int, bytes] | None]:
-        """What the last change of each has left: there is no need to fold all the others."""
-        return [_left(self.history(partition, page, 1)) for page in pages]
+    def get(self, partition: int, pages: list[PageId], at: int | None = None) -> list[tuple[int, bytes] | None]:
+        """From what happened to each: there is no need to fold all the others."""
+        past = self.past(partition)
+        return past.get_many(pages, past.outline.settled if at is None else at)
 
-    def history(self, partition: int, page: PageId, limit: int) -> list[Change]:
+    def scan(self, partition: int, type_id: int, at: int | None = None) -> Iterator[StoredPage]:
+        """All pages of a type, as of a moment, which is replayed."""
+        past = self.past(partition)
+        moment = past.moment(type_id, past.outline.settled if at is None else at)
+        pages = None if moment is None else moment.pages()
+        for start in range(0, 0 if pages is None else len(pages), SCAN_PAGES):
+            assert pages is not None, "there are some"
+            yield from pages.pages(start, start + SCAN_PAGES)
+
+    def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
         return forward.history(self.past(partition), page, limit)
 
     def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
@@ -124,8 +135,3 @@ class Stored:
         if not mark.read().tlog:
             raise EnvironmentFailed(f"{folder}: nothing durable is in it yet; start it with `mmsb run`")
         return lambda: mark.read().tlog
-
-
-def _left(changes: list[Change]) -> tuple[int, bytes] | None:
-    last = changes[0] if changes else None
-    return None if last is None or last.kind == EventKind.DELETED else (last.epoch, last.body)
