@@ -118,6 +118,8 @@ def test_a_change_in_what_is_imported_changes_it(old, new):
         ("half + TOP + helpers", "(half) + ( TOP\n        ) + helpers"),
         ("def unrelated(x):\n    return x + 1\n", ""),
         ("half = halved(self.amount)", "half: i64 = halved(x=self.amount)"),
+        ("owner: str = mmsb.text(8)", 'owner: str = mmsb.text(8, was="name")'),
+        ("partition_by=0", 'partition_by=0, dropped="limit"'),
     ],
 )
 def test_a_change_of_form_does_not(old, new):

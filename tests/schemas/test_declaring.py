@@ -217,6 +217,10 @@ def test_annotations_kept_as_text_and_classes_inside_functions():
         ("a: f64 = float('inf')", ["finite"]),
         ("a: Color = 3", ["expected one of RED"]),
         ("a: bool = 1", ["True or False"]),
+        ("a: i64 = mmsb.field(was='a')", ["was= takes another name that the field had", "found 'a'"]),
+        ("a: str = mmsb.text(2, was=5)", ["as text, found 5"]),
+        ("a: bytes = mmsb.blob(2, was='not a name')", ["found 'not a name'"]),
+        ("a: list[i64] = mmsb.array(2, was=['b'])", ["found ['b']"]),
     ],
 )
 def test_a_field_that_cannot_work_is_refused_on_its_line(line, words):
@@ -251,10 +255,40 @@ def test_a_field_that_cannot_work_is_refused_on_its_line(line, words):
         ("key=u64, partition_by='a'", ["by index"]),
         ("key=u64, partition_by=[0]", ["by index"]),
         ("key=None", ["found None"]),
+        ("key=mmsb.text(3, was='b')", ["integer type, mmsb.text(n)"]),
     ],
 )
 def test_a_key_that_cannot_work_is_refused(decorator, words):
     refused(*words, source=f"{HEAD}@app.page({decorator})\nclass P(mmsb.Page):  # here\n    z: i64\n", at="P")
+
+
+@pytest.mark.parametrize(
+    ("dropped", "fields", "at", "words"),
+    [
+        ("5", "a: i64  # here", "P", ["dropped= takes names of fields, as text, found 5"]),
+        ("('b', 'c d')", "a: i64  # here", "P", ["found 'c d'"]),
+        ("['b']", "a: i64  # here", "P", ["found ['b']"]),
+        ("'a'", "a: i64  # here", "P.a", ["'a' is dropped, and a field of the class"]),
+        ("'b'", "a: i64 = mmsb.field(was='b')  # here", "P.a", ["it says was='b', and 'b' is dropped"]),
+        ("()", "a: i64 = mmsb.field(was='c')  # here\n    b: i64 = mmsb.field(was=('d', 'c'))", "P.a", ["two fields say"]),
+    ],
+)
+def test_what_is_said_of_earlier_fields_agrees_with_itself(dropped, fields, at, words):
+    head = f"{HEAD}@app.page(key=u64, dropped={dropped})\nclass P(mmsb.Page):"
+    if at == "P":
+        head, fields = f"{head}  # here", fields.replace("  # here", "")
+    refused(*words, source=f"{head}\n    {fields}\n", at=at)
+
+
+def test_what_a_field_was_is_for_pages_alone():
+    source = f"{HEAD}{P}@app.intent\nclass Go(mmsb.Intent):\n    a: i64 = mmsb.field(was='b')  # here\n{INTENT}"
+    refused("was= is for pages", "another intent", source=source, at="Go.a")
+
+
+def test_a_class_may_say_several_names_of_the_past():
+    source = f"{HEAD}@app.page(key=u64, dropped=('x', 'y'))\nclass P(mmsb.Page):\n    a: i64 = mmsb.field(was=('b', 'c'))\n"
+    origins = app_of(load(source)).bundle().origins["P"]
+    assert (origins.was, origins.dropped) == ({"a": ("b", "c")}, ("x", "y"))
 
 
 P = "@app.page(key=u64)\nclass P(mmsb.Page):\n    z: i64\n\n\n"

@@ -34,11 +34,11 @@ class Transfer(mmsb.Intent):
         dst.moves += 1
 
 
-@app.page(key=(u64, mmsb.text(3)), partition_by=0)
+@app.page(key=(u64, mmsb.text(3)), partition_by=0, dropped="limit")
 class Wallet(mmsb.Page):
-    levels: list[i64] = mmsb.array(4)
+    levels: list[i64] = mmsb.array(4, was=("steps", "stages"))
     rate: mmsb.f64
-    tag: bytes = mmsb.blob(16)
+    tag: bytes = mmsb.blob(16, was="label")
 
 
 @app.intent(on_rejected="Transfer")
