@@ -270,7 +270,12 @@ def test_a_key_that_cannot_work_is_refused(decorator, words):
         ("['b']", "a: i64  # here", "P", ["found ['b']"]),
         ("'a'", "a: i64  # here", "P.a", ["'a' is dropped, and a field of the class"]),
         ("'b'", "a: i64 = mmsb.field(was='b')  # here", "P.a", ["it says was='b', and 'b' is dropped"]),
-        ("()", "a: i64 = mmsb.field(was='c')  # here\n    b: i64 = mmsb.field(was=('d', 'c'))", "P.a", ["two fields say"]),
+        (
+            "()",
+            "a: i64 = mmsb.field(was='c')  # here\n    b: i64 = mmsb.field(was=('d', 'c'))",
+            "P.a",
+            ["two fields say"],
+        ),
     ],
 )
 def test_what_is_said_of_earlier_fields_agrees_with_itself(dropped, fields, at, words):
@@ -286,7 +291,9 @@ def test_what_a_field_was_is_for_pages_alone():
 
 
 def test_a_class_may_say_several_names_of_the_past():
-    source = f"{HEAD}@app.page(key=u64, dropped=('x', 'y'))\nclass P(mmsb.Page):\n    a: i64 = mmsb.field(was=('b', 'c'))\n"
+    source = (
+        f"{HEAD}@app.page(key=u64, dropped=('x', 'y'))\nclass P(mmsb.Page):\n    a: i64 = mmsb.field(was=('b', 'c'))\n"
+    )
     origins = app_of(load(source)).bundle().origins["P"]
     assert (origins.was, origins.dropped) == ({"a": ("b", "c")}, ("x", "y"))
 
