@@ -180,7 +180,9 @@ class ArrayState(PartitionState):
     """A partition's state that compiled code can step and fold."""
 
     def __init__(self, genesis: Genesis) -> None:
-        salt = np.uint64(page_index.salt_of(*words_in(genesis.log_id)))  # a kernel gives a plain int, and takes one for i64
+        salt = np.uint64(
+            page_index.salt_of(*words_in(genesis.log_id))
+        )  # a kernel gives a plain int, and takes one for i64
         self.array_pages = ArrayPages(salt)
         self.array_ids = ArrayIds(genesis.window, salt)
         self.array_marks = ArrayMarks(salt)

@@ -12,10 +12,11 @@ from mmsb.state.array_pages import ArrayPageType
 class PageCopy:
     """Pages in the order of their keys: numbers as numbers, texts and bytes as bytes, component after component."""
 
-    def __init__(self, layout: PageLayout, pages: ArrayPageType) -> None:
+    def __init__(self, layout: PageLayout, pages: ArrayPageType, absent: ArrayPageType | None = None) -> None:
+        """`absent` are those that are not in memory."""
         self._split = 1 + pages.key_words
-        slots = pages.arena[: pages.used * pages.stride].reshape(-1, pages.stride)
-        self._slots: Any = slots[slots[:, 0] != 0]
+        parts = [_slots_of(some) for some in (pages, absent) if some is not None]
+        self._slots: Any = parts[0] if len(parts) == 1 else np.concatenate(parts)
         self._layout = layout
         self._sorted = False
 
@@ -43,3 +44,8 @@ class PageCopy:
             else:
                 columns += list(words.byteswap().T)
         return columns
+
+
+def _slots_of(pages: ArrayPageType) -> Any:
+    slots = pages.arena[: pages.used * pages.stride].reshape(-1, pages.stride)
+    return slots[slots[:, 0] != 0]

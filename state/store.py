@@ -69,6 +69,19 @@ class Snapshot(Protocol):
     def close(self) -> None: ...
 
 
+class NoRows:
+    """A Snapshot of nothing."""
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [None] * len(keys)
+
+    def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
+        return iter(())
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
 def chunk_key(kind: bytes, number: int) -> bytes:
     """Of a chunk of IDS or MARKS."""
     return _CHUNK.pack(kind, number)

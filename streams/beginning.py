@@ -90,8 +90,8 @@ def begin(logs: Logs, wanted: Wanted, nonce: bytes, store: Store, meta: Meta | N
     if meta is not None:
         wanted.check(meta.contents.genesis)
         _check_stands(logs, meta.standing)
-        fold, home = restore(store, meta, budget)
-        return Begun(fold, home, store, list(meta.standing.follow_up_blocks))
+        restored, home = restore(store, meta, budget)
+        return Begun(restored, home, store, list(meta.standing.follow_up_blocks))
     fold = _begin_log(logs, wanted, nonce)
     assert isinstance(fold.state, ArrayState), "an array fold has one"
     return Begun(fold, Home(fold.state, store, budget), store)

@@ -12,7 +12,6 @@ from typing import Final
 
 from mmsb.state.home.home import Cut
 from mmsb.state.home.meta import Standing
-from mmsb.streams.folder import DIRTY_PARTS
 from mmsb.streams.opening import Opened
 from mmsb.streams.world import Worker, World, finish
 
@@ -46,7 +45,7 @@ class Flushing:
         self._cut_at = -1
         self._accepted: asyncio.Future[Standing] | None = None
         self._flushed_size = opened.tlog.size
-        self._flushed: Standing | None = None
+        self._flushed: Standing | None = opened.stored
         self._cut_short = False  # a copy was made, and not written: what it had, no later one has
         self.count = 0
         self.written_bytes = 0
@@ -65,14 +64,13 @@ class Flushing:
             await self.flush()
 
     @property
-    def _is_crowded(self) -> bool:
-        """Whether so much is changed and not written that room for other pages gets scarce."""
-        home = self._opened.home
-        return home.dirty_bytes > home.budget // DIRTY_PARTS
+    def flushed(self) -> int:
+        """The last intent whose effects are in the store; -1 if there is none."""
+        return -1 if self._flushed is None else self._flushed.settled
 
     async def room(self) -> None:
         """Before a step: wait as long as too much is changed."""
-        if self._is_crowded:
+        if self._opened.home.is_crowded:
             self._due.set()
             await self.flush()
 

@@ -13,8 +13,7 @@ INTENTS: Final = "intents"
 TLOG: Final = "tlog"
 MARK: Final = "mark"
 HOME: Final = "home"
-MEMORY_MIN: Final = 1 << 20  # bytes that the pages of a partition and their indexes may always take
-DIRTY_PARTS: Final = 4  # of a partition's memory, one may be changed and not written
+MEMORY_MIN: Final = 4 << 20  # bytes that the pages of a partition and their indexes may always take
 FOLD_BYTES: Final = 8 << 20  # of TLog read at once
 
 Progress = Callable[[int, int], None]

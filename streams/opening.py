@@ -24,12 +24,13 @@ from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.fold import Fold
 from mmsb.state.home.folding import converting, fold_at_home
 from mmsb.state.home.home import Home
+from mmsb.state.home.meta import Standing
 from mmsb.state.home.restoring import read_meta
 from mmsb.state.planning import Plan, make_plans
 from mmsb.state.store import Store
 from mmsb.streams.beginning import Begun, Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files
-from mmsb.streams.folder import DIRTY_PARTS, FOLD_BYTES, HOME, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
+from mmsb.streams.folder import FOLD_BYTES, HOME, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
 
@@ -44,6 +45,8 @@ class Opened:
     writer: Writer
     home: Home
     store: Store
+    stored: Standing | None
+    """Where the store stands; None if it is empty."""
     follow_up_blocks: list[int]
     """TLog offsets of the blocks that count and have follow-ups."""
 
@@ -86,7 +89,8 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         writer = claim(begun, code, world.nonce(), tlog, world.time_ms())
         mark.write(Durable(intents.durable, tlog.durable))
         opened.pop_all()
-    return Opened(intents, tlog, mark, writer, begun.home, store, begun.follow_up_blocks)
+    stored = None if meta is None else meta.standing
+    return Opened(intents, tlog, mark, writer, begun.home, store, stored, begun.follow_up_blocks)
 
 
 def make_folders(files: Files, folder: Path) -> None:
@@ -128,7 +132,7 @@ def fold_rest(begun: Begun, tlog: Log, intents: Log, tell: Progress) -> None:
 def _write_early(begun: Begun, tlog: Log) -> None:
     """So much may change behind a store that memory would not hold it. What is not durable has to wait."""
     home, fold = begun.home, begun.fold
-    if home.dirty_bytes > home.budget // DIRTY_PARTS and fold.next <= tlog.durable:
+    if home.is_crowded and fold.next <= tlog.durable:
         cut = home.cut(fold.settled)
         begun.store.ingest(cut.rows(fold.standing(begun.follow_up_blocks)))
         home.written()

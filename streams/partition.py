@@ -139,7 +139,9 @@ class Partition:
             first = await self._step_batch(batch, first)
         while True:
             for raw in await self._groups.get():
-                await self._step_batch(raw.data, raw.first)
+                first = raw.first
+                while first < raw.first + raw.count:
+                    first = await self._step_batch(raw.data, first)
 
     async def _step_batch(self, batch: bytes | memoryview, first: int) -> int:
         """Step the records from an offset on; gives the offset after the last."""
@@ -154,12 +156,15 @@ class Partition:
         return last.last + 1
 
     def _step(self, batch: bytes | memoryview, first: int) -> list[Stepped]:
-        """Blocks: more than one if outcomes do not fit into one, or if pages have to come first."""
+        """Blocks: more than one if outcomes do not fit into one, or if pages have to come first.
+
+        It ends early where so much is changed that it has to be written before others find room.
+        """
         records, home = read_batches(batch), self.opened.home
         at = first - records.first
         stepped: list[Stepped] = []
-        while at < len(records):
-            stop = len(records) if home.is_whole else min(at + BROUGHT_AT_ONCE, len(records))
+        while at < len(records) and not (stepped and home.is_crowded):
+            stop = len(records) if home.is_whole else at + home.room_for(min(BROUGHT_AT_ONCE, len(records) - at))
             some = records.slice(at, stop)
             if not home.is_whole:
                 home.bring_hashes(self.opened.writer.machine.hashes_needed(some))
@@ -273,6 +278,13 @@ class Partition:
             in_flight_bytes=self.inbox.in_flight,
             intents_bytes=opened.intents.size,
             tlog_bytes=opened.tlog.size,
+            flushed=self.flushing.flushed,
+            flushes=self.flushing.count,
+            flushed_bytes=self.flushing.written_bytes,
+            page_bytes=counted.page_bytes,
+            page_hits=opened.home.use.hits,
+            page_misses=opened.home.use.misses,
+            page_evictions=opened.home.use.evictions,
             emitted=counted.emitted,
             relayed={target: number for target, number in relay.handed.items() if number},
         )

@@ -11,10 +11,12 @@ from typing import Final, cast
 
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.arrays import ArrayState
+from mmsb.state.home.home import Home
 from mmsb.state.page_copy import PageCopy
 from mmsb.state.page_fold import PageFold
 from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
+from mmsb.state.store import NoRows, Snapshot
 from mmsb.streams.door import StoredPage
 from mmsb.streams.events.source import Cut
 from mmsb.streams.opening import Opened
@@ -22,6 +24,7 @@ from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import Worker
 
 SCAN_PAGES: Final = 1_000  # that a scan gives at a time
+FOLLOWER_PARTS: Final = 8  # of a partition's memory, whoever makes events may have one for pages that did not change
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Counted:
 
     clock: int
     pages: dict[str, int]  # how many there are of each type
+    page_bytes: int  # in memory
     emitted: dict[int, int]  # follow-ups, by target
 
 
@@ -94,8 +98,7 @@ class Reads:
         layout = self._state.layout_of(type_id)
         if layout is None:
             return None
-        self._opened.home.bring_type(type_id)
-        return PageCopy(layout, self._state.array_pages.of(layout))
+        return PageCopy(layout, self._state.array_pages.of(layout), self._opened.home.copy_absent(type_id))
 
     async def count(self) -> Counted:
         async with self._machine:
@@ -105,7 +108,7 @@ class Reads:
                 layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
                 for layout in state.layouts.values()
             }
-            counted = Counted(state.clock, pages, sent(state))
+            counted = Counted(state.clock, pages, self._opened.home.memory_bytes, sent(state))
         await self._settled.reach(boundary)
         return counted
 
@@ -128,5 +131,12 @@ class Reads:
         async with self._machine:
             settled = self._boundary()
             fold = PageFold.beside(self._opened.writer.fold)
-            await self._stepper.run(fold.own_pages)
-        return Cut(fold, settled)
+            home = await self._stepper.run(self._part, fold)
+        return Cut(fold, home, settled)
+
+    def _part(self, fold: PageFold) -> Home:
+        """Give a fold pages of its own: copies of those in memory, and a moment of the store for the others."""
+        fold.own_pages()
+        opened = self._opened
+        store: Snapshot = NoRows() if opened.home.is_whole else opened.store.snapshot()
+        return Home(fold.pages, store, opened.home.budget // FOLLOWER_PARTS)

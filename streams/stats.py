@@ -22,6 +22,13 @@ class PartitionStats:
     in_flight_bytes: int
     intents_bytes: int  # on disk
     tlog_bytes: int
+    flushed: int  # the last intent whose effects are in the store
+    flushes: int  # since this start
+    flushed_bytes: int  # since this start
+    page_bytes: int  # of pages in memory, and of their indexes
+    page_hits: int  # since this start, how often pages were in memory that were asked for, while not all were
+    page_misses: int
+    page_evictions: int
     emitted: dict[int, int]  # by target partition: follow-ups, ever
     relayed: dict[int, int]  # those of them that the target has been handed
 

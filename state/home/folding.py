@@ -12,17 +12,27 @@ from mmsb.state.home.home import Home
 
 def fold_at_home(fold: Fold, home: Home, key: bytes | None, value: bytes | None) -> Verdict:
     """Fold the next record."""
+    verdict = read_at_home(fold, home, key, value)
+    if verdict.value is not None:
+        note_changed(home, verdict.value)
+    return verdict
+
+
+def read_at_home(fold: Fold, home: Home, key: bytes | None, value: bytes | None) -> Verdict:
+    """Let the fold read the next record; what a block changed is not noted yet."""
     if value is not None and not home.is_whole:
         _bring(fold, home, value)
-    if fold.pending:
-        with converting(fold, home):
-            return fold.read(fold.next, key, value)
-    verdict = fold.read(fold.next, key, value)
-    if verdict.value is not None:
-        header = unpack_block_header(verdict.value)
-        assert header is not None, "a block that counts has a header"
-        home.changed(memoryview(verdict.value)[FIXED.size :], header.last - header.first + 1)
-    return verdict
+    if not fold.pending:
+        return fold.read(fold.next, key, value)
+    with converting(fold, home):
+        return fold.read(fold.next, key, value)
+
+
+def note_changed(home: Home, value: bytes) -> None:
+    """The state has the effects of a block that counts."""
+    header = unpack_block_header(value)
+    assert header is not None, "a block that counts has a header"
+    home.changed(memoryview(value)[FIXED.size :], header.last - header.first + 1)
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from mmsb.state.pages import PageId
 from mmsb.state.store import META, Row, Snapshot, bucket_key, bucket_range
 
 ROWS_AT_ONCE: Final = 4_096  # that are asked of a store together
+DIRTY_PARTS: Final = 4  # of the budget, one may be changed and not written
+PAGES_EACH: Final = 2  # that a record names, about
 SLACK: Final = 16  # a sixteenth of the budget is made free at once, so that not every batch looks for cold pages
 
 
@@ -113,6 +115,17 @@ class Home:
         return sum(pages.buckets.dirty * _bucket_bytes(pages) for pages in self._types.values())
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether so much is changed and not written that room for other pages gets scarce."""
+        return self.dirty_bytes > self.budget // DIRTY_PARTS
+
+    def room_for(self, records: int) -> int:
+        """So many of the next records can have their pages brought together; at least one."""
+        pages = [each for each in self._types.values() if each.buckets.absent]
+        largest = max(map(_bucket_bytes, pages), default=1)
+        return max(min(records, self.budget // DIRTY_PARTS // (PAGES_EACH * largest)), 1)
+
+    @property
     def _types(self) -> dict[int, ArrayPageType]:
         return self.state.array_pages.types
 
@@ -163,16 +176,30 @@ class Home:
             self._fetch(pages, type_id, still)
 
     def _fetch(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
-        buckets = pages.buckets
-        places = buckets.rows_of(absent)
+        there = self._read(pages, type_id, absent)
+        places = [place for place, _ in there]
+        counts = take_rows(pages, type_id, rows_of([value for _, value in there]), places)
+        for place, count in zip(places, counts, strict=True):
+            pages.buckets.came(*place, count)
+        pages.buckets.are_empty(absent)
+
+    def _read(self, pages: ArrayPageType, type_id: int, absent: Any) -> list[tuple[tuple[int, int], bytes]]:
+        """Depth, number and content of the rows that some buckets are in."""
+        places = pages.buckets.rows_of(absent)
         values = self._store.read([bucket_key(type_id, *place) for place in places])
-        there = [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
-        if there:
-            places = [place for place, _ in there]
-            counts = take_rows(pages, type_id, rows_of([value for _, value in there]), places)
-            for place, count in zip(places, counts, strict=True):
-                buckets.came(*place, count)
-        buckets.are_empty(absent)
+        return [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
+
+    def copy_absent(self, type_id: int) -> ArrayPageType | None:
+        """The pages of a type that are not in memory, by themselves; None if there are none."""
+        pages = self._types.get(type_id)
+        if pages is None or not pages.buckets.absent:
+            return None
+        copy = ArrayPageType(pages.key_words, pages.body_words, self.state.array_pages.salt)
+        absent = pages.buckets.absent_of(np.arange(len(pages.buckets)))
+        for start in range(0, len(absent), ROWS_AT_ONCE):
+            there = self._read(pages, type_id, absent[start : start + ROWS_AT_ONCE])
+            take_rows(copy, type_id, rows_of([value for _, value in there]), [place for place, _ in there])
+        return copy
 
     # Going
 
@@ -221,6 +248,10 @@ class Home:
         """A migration made another type of it."""
         replaced = [(key, b"") for key, _ in self._store.rows(*bucket_range(type_id))]
         return TypeCut(replaced, 0, [], rows_of([]), [])
+
+    def close(self) -> None:
+        """Nothing will be asked of the store any more."""
+        self._store.close()
 
     def written(self) -> None:
         """The last cut is in the store."""

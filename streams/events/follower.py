@@ -7,12 +7,16 @@ only what comes. For what was, it folds pages from the log's first record on, an
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
+from weakref import finalize
 
 from mmsb.processors.intake import read_batches
 from mmsb.processors.packed_events import PackedEvents, last_place_of
 from mmsb.processors.projector import Projector
 from mmsb.schemas.tlog.blocks import unpack_block_header
+from mmsb.state.home.folding import note_changed, read_at_home
+from mmsb.state.home.home import Home
 from mmsb.state.page_fold import PageFold
+from mmsb.state.store import NoRows
 from mmsb.streams.events.source import Cut, Source
 
 READ_BYTES: Final = 1 << 20
@@ -27,18 +31,20 @@ class Start:
     """Where a follower begins."""
 
     fold: PageFold
+    home: Home
     has: int  # the last intent whose effects the pages have already
     floor: int  # nothing is said of events up to this place
 
 
 def start_of_cut(cut: Cut) -> Start:
-    return Start(cut.fold, cut.settled, last_place_of(cut.settled))
+    return Start(cut.fold, cut.home, cut.settled, last_place_of(cut.settled))
 
 
 def start_of_log(source: Source, floor: int) -> Start:
     """From the first record on; events are wanted behind the floor."""
     records = read_batches(source.read(0, 1))
-    return Start(PageFold(records.value(0), records.key(0)), -1, floor)
+    fold = PageFold(records.value(0), records.key(0))
+    return Start(fold, Home(fold.pages, NoRows(), 0), -1, floor)
 
 
 class Follower:
@@ -47,6 +53,8 @@ class Follower:
     def __init__(self, source: Source, start: Start) -> None:
         self._source = source
         self._fold = start.fold
+        self._home = start.home
+        finalize(self, start.home.close)
         self._has = start.has
         self._floor = start.floor
         self._projector = Projector(start.fold.pages)
@@ -76,7 +84,7 @@ class Follower:
             records = read_batches(self._source.read(fold.next, READ_BYTES))
             for index in range(fold.next - records.first, len(records)):
                 value = records.value(index)
-                verdict = fold.read(fold.next, records.key(index), value)
+                verdict = read_at_home(fold, self._home, records.key(index), value)
                 if verdict.value is not None:
                     yield from self._block(verdict.value)
                 self.next = fold.next
@@ -91,3 +99,5 @@ class Follower:
             self._projector.follow(self._fold.claim, header, value)
         else:
             yield from self._projector.project(self._fold.claim, header, value)
+        if not self._home.is_whole:
+            note_changed(self._home, value)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from mmsb.state.home.home import Home
 from mmsb.state.page_fold import PageFold
 
 
@@ -11,6 +12,7 @@ class Cut:
     """Pages at a boundary between steps, which may be ahead of what is accepted, and a fold that is not."""
 
     fold: PageFold  # the next record that it reads is the first that was not accepted, or an earlier one
+    home: Home  # of its pages
     settled: int  # the last intent whose effects the pages have
 
 

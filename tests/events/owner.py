@@ -16,7 +16,9 @@ from mmsb.schemas.records import Record, Records
 from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.array_fold import ArrayFold
+from mmsb.state.home.home import Home
 from mmsb.state.page_fold import PageFold
+from mmsb.state.store import NoRows
 from mmsb.streams.events.source import Cut
 from tests.events.apps import Close, Deposit, Open, Transfer, Write, app
 
@@ -124,4 +126,4 @@ class Owner:
         self.cuts += 1
         fold = PageFold.beside(self.fold)
         fold.own_pages()
-        return Cut(fold, self.writer.machine.settled)
+        return Cut(fold, Home(fold.pages, NoRows(), 0), self.writer.machine.settled)
