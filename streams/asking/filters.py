@@ -30,6 +30,11 @@ class Filter:
     since: int | None = None
     until: int | None = None
 
+    def positions(self, genesis: Genesis) -> list[int]:
+        """The offsets of a partition that wanted ids stand for."""
+        found = (offset_of(genesis, id) for id in self.ids or ())
+        return [offset for offset in found if offset is not None]
+
 
 def types_named(outline: Outline, name: str) -> frozenset[int]:
     """The type ids of an intent's class: one for each layout that it ever had."""

@@ -15,7 +15,6 @@ from mmsb.schemas.tlog.blocks import HAS_ID, HAS_METADATA, ID_BYTES, NO_TYPE
 from mmsb.streams.asking.filters import Filter
 from mmsb.streams.past.columns import BlockColumns, Words
 from mmsb.streams.past.outcomes import RISES, OutcomeColumns
-from mmsb.streams.past.past import Found
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[np.int64]
@@ -25,10 +24,11 @@ _ENTRIES_MAX: Final = 5  # of a metadata block: one of each kind
 _FEW: Final = 8  # entries, for each of which bytes are searched
 
 
-def matching(found: Found, wanted: Filter, positions: Collection[int] = ()) -> Rows:
-    """Rows of a block that fit, in order. `positions` are the offsets that wanted ids stand for."""
-    place, block, outcomes = found
-    start, stop = _stretch(block, place.clock, wanted)
+def matching(
+    block: BlockColumns, outcomes: OutcomeColumns, clock: int, wanted: Filter, positions: Collection[int] = ()
+) -> Rows:
+    """Rows of a block that fit, in order; `clock` is that before it, `positions` the offsets that ids stand for."""
+    start, stop = _stretch(block, clock, wanted)
     mask = np.zeros(block.count, np.bool_)
     mask[start:stop] = True
     if wanted.statuses is not None:

@@ -5,7 +5,7 @@ Only blocks between the wanted offsets and times are read, and of these only wha
 
 from collections.abc import Callable, Iterator
 
-from mmsb.streams.asking.filters import Filter, offset_of
+from mmsb.streams.asking.filters import Filter
 from mmsb.streams.asking.matching import matching
 from mmsb.streams.past.entries import Entry
 from mmsb.streams.past.past import Found, Past
@@ -18,12 +18,11 @@ def search(
     past: Past, wanted: Filter, *, newest_first: bool = False, tell: Tell = lambda _, __: None
 ) -> Iterator[Entry]:
     """Entries of one partition that fit, in the order of their offsets, or against it."""
-    genesis = past.outline.genesis
-    positions = [offset for id in wanted.ids or () if (offset := offset_of(genesis, id)) is not None]
-    for found in walk(past, wanted, newest_first=newest_first, tell=tell):
-        rows: list[int] = matching(found, wanted, positions).tolist()
+    positions = wanted.positions(past.outline.genesis)
+    for place, block, outcomes in walk(past, wanted, newest_first=newest_first, tell=tell):
+        rows: list[int] = matching(block, outcomes, place.clock, wanted, positions).tolist()
         for row in reversed(rows) if newest_first else rows:
-            entry = past.outcome_at(found[1].header.first + row)
+            entry = past.outcome_at(block.header.first + row)
             assert entry is not None, "its block is there"
             yield entry
 
