@@ -246,7 +246,8 @@ class Engine:
 
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
         self.check()
-        return self._partitions[partition].events.subscribe(after, wanted)
+        part = self._partitions[partition]
+        return part.events.subscribe(after, wanted, part.past.conversions)
 
     async def until_ended(self) -> None:
         assert self._running is not None, "it was entered"

@@ -12,6 +12,7 @@ from mmsb.streams.events.follower import Start, start_of_cut, start_of_log
 from mmsb.streams.events.reader import End, Joined, Joining, Reader
 from mmsb.streams.events.source import Source
 from mmsb.streams.events.tail import has_seen_all
+from mmsb.streams.events.view import Conversions, View
 from mmsb.streams.world import Worker, World, finish
 
 T = TypeVar("T")
@@ -36,17 +37,21 @@ class Events:
         self._joining: set[Joining] = set()
         self._end: End | None = None
 
-    def subscribe(self, after: Position | None, wanted: EventFilter) -> Reader:
-        """Events behind a position; None is from now on: of all that is submitted after this call."""
+    def subscribe(self, after: Position | None, wanted: EventFilter, ask: Conversions | None = None) -> Reader:
+        """Events behind a position; None is from now on: of all that is submitted after this call.
+
+        `ask` tells of migrations, behind which events of a page type are those of another.
+        """
         end = self._end = self._end or asyncio.get_running_loop().create_future()
         self._worker = self._worker or self._world.worker(self._name)
         now = last_place_of(self._source.accepted)
         place = now if after is None else place_of(after.offset, after.ordinal)
         # A task, because a cut has to be asked for before anything that the caller does next.
-        joining = asyncio.create_task(self._join_now(place) if after is None else self.join(place))
+        view = View(wanted)
+        joining = asyncio.create_task(self._join_now(place) if after is None else self._join_behind(place, view, ask))
         self._joining.add(joining)
         joining.add_done_callback(self._joining.discard)
-        return Reader(self, place, wanted, joining, end)
+        return Reader(self, place, view, joining, end)
 
     async def close(self, failure: BaseException | None = None) -> None:
         """End all readers: as a loop ends that has come to its end, or with what made the engine fail.
@@ -87,6 +92,12 @@ class Events:
                 return self._make(start_of_cut(cut)), last_place_of(cut.settled)
         found = self._find(place)
         return self._keep(found) if found else self._make(await self._run(start_of_log, self._source, place)), place
+
+    async def _join_behind(self, place: int, view: View, ask: Conversions | None) -> Joined:
+        """For a reader that may be far behind."""
+        if ask is not None:
+            await view.learn(ask)
+        return await self.join(place)
 
     async def _join_now(self, place: int) -> Joined:
         """For a reader that has seen nothing: a feed that may leave out what was on its way when it was asked for."""

@@ -6,8 +6,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 from mmsb.processors.packed_events import PackedEvents
 from mmsb.schemas.events import Event
-from mmsb.streams.door import EventFilter
 from mmsb.streams.events.feed import Feed
+from mmsb.streams.events.view import View
 
 LIST_MAX: Final = 128
 """Events in one list: their objects take the event loop a millisecond, and then others have their turn."""
@@ -36,13 +36,11 @@ class Feeds(Protocol):
 class Reader(AsyncIterator[list[Event]]):
     """Gives lists of events, none of them empty, until it is closed or the engine is."""
 
-    def __init__(
-        self, feeds: Feeds, place: int, wanted: EventFilter, joining: "asyncio.Task[Joined]", end: End
-    ) -> None:
+    def __init__(self, feeds: Feeds, place: int, view: View, joining: "asyncio.Task[Joined]", end: End) -> None:
         """All events behind a place are to come; `joining` finds the first feed."""
         self._feeds = feeds
         self._place = place  # all up to here has been looked at
-        self._wanted = wanted
+        self._view = view
         self._joining: Joining | None = joining
         self._feed: Feed | None = None
         self._number = 0  # of the next piece
@@ -55,12 +53,15 @@ class Reader(AsyncIterator[list[Event]]):
         return self
 
     async def __anext__(self) -> list[Event]:
-        while not self._found:
-            if self._closed:
-                raise StopAsyncIteration
-            await self._look()
-        await asyncio.sleep(0)  # whoever always finds something lets others have their turn, too
-        return self._give()
+        given: list[Event] = []
+        while not given:
+            while not self._found:
+                if self._closed:
+                    raise StopAsyncIteration
+                await self._look()
+            await asyncio.sleep(0)  # whoever always finds something lets others have their turn, too
+            given = self._give()
+        return given
 
     async def aclose(self) -> None:
         """Nothing more is wanted."""
@@ -75,7 +76,7 @@ class Reader(AsyncIterator[list[Event]]):
     def _give(self) -> list[Event]:
         assert self._piece is not None, "something was found in it"
         given, self._found = self._found[:LIST_MAX], self._found[LIST_MAX:]
-        return self._piece.events(given)
+        return self._view.events(self._piece, given)
 
     async def _look(self) -> None:
         """Look at one more piece, or do what brings one."""
@@ -116,9 +117,8 @@ class Reader(AsyncIterator[list[Event]]):
         self._number = feed.number_behind(self._place)
 
     def _search(self, piece: PackedEvents) -> None:
-        wanted = self._wanted
         self._piece = piece
-        self._found = piece.find(self._place, wanted.page_type, wanted.key, wanted.fields).tolist()
+        self._found = self._view.find(piece, self._place)
         self._place = max(self._place, piece.last_place)
 
     async def _wait_for_more(self, feed: Feed) -> None:

@@ -4,18 +4,18 @@ Who asks by a page's type knows the fields of that type only. A field that is ne
 that is gone is not: whoever wants it asks the past for the layout of its time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
-from mmsb.schemas.events import EventKind
-from mmsb.schemas.layouts import PageLayout
-from mmsb.state.fields import Column
+from mmsb.schemas.events import Event, EventKind
 from mmsb.state.migrations import convert
 from mmsb.state.pages import PageId
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.past.outline import Conversion
 from mmsb.streams.past.past import Past
+
+T = TypeVar("T", Change, Event)
 
 MASK_BITS: Final = 64  # a mask is whole words (docs/formats.md, section 12)
 
@@ -39,19 +39,28 @@ def brought_forward(change: Change, type_id: int, conversions: Sequence[Conversi
         if change.page_type == type_id:
             return change
         if conversion.tlog > change.tlog and conversion.old.type_id == change.page_type:
-            change = _converted(change, conversion)
+            change = _converted(change, conversion, _altered(change, conversion))
     return change
 
 
-def _converted(change: Change, conversion: Conversion) -> Change:
-    new, columns = conversion.new, conversion.columns
-    body = convert(change.body, new, dict(columns)) if change.body else b""
-    mask = _altered(change, conversion.old, new, columns).to_bytes(8 * -(-len(new.fields) // MASK_BITS), "little")
-    return replace(change, page_type=new.type_id, body=body, mask=mask)
+def converted(event: Event, conversion: Conversion) -> Event | None:
+    """An event of a page before a migration, told behind it; None if all that changed is gone."""
+    altered = _altered(event, conversion)
+    if event.kind == EventKind.CHANGED and not altered:
+        return None
+    return _converted(event, conversion, altered)
 
 
-def _altered(change: Change, old: PageLayout, new: PageLayout, columns: Mapping[str, Column]) -> int:
+def _converted(told: T, conversion: Conversion, altered: int) -> T:
+    new = conversion.new
+    body = convert(told.body, new, dict(conversion.columns)) if told.body else b""
+    mask = altered.to_bytes(8 * -(-len(new.fields) // MASK_BITS), "little")
+    return replace(told, page_type=new.type_id, body=body, mask=mask)
+
+
+def _altered(change: Change | Event, conversion: Conversion) -> int:
     """The bits of the new fields that hold what a change altered; a creation alters all there are."""
+    old, new, columns = conversion.old, conversion.new, conversion.columns
     if change.kind == EventKind.CREATED:
         return (1 << len(new.fields)) - 1
     bits = int.from_bytes(change.mask, "little")

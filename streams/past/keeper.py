@@ -15,6 +15,7 @@ from mmsb.streams.past.bases import Bases
 from mmsb.streams.past.catalog import Indexer
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.past.moments import SCAN_PAGES
+from mmsb.streams.past.outline import Conversion
 from mmsb.streams.past.past import Past
 from mmsb.streams.world import World, finish
 
@@ -55,6 +56,10 @@ class Keeper:
         if pages is not None:
             for start in range(0, len(pages), SCAN_PAGES):
                 yield await self._replayer.run(pages.pages, start, start + SCAN_PAGES)
+
+    async def conversions(self) -> Sequence[Conversion]:
+        """All migrations, in order."""
+        return (await self._asker.run(lambda: self._past.outline)).conversions
 
     async def keep_index(self) -> None:
         while True:

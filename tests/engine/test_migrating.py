@@ -16,7 +16,7 @@ from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.home import home
 from mmsb.streams import opening
 from mmsb.streams.files import RealFiles
-from mmsb.streams.folder import HOME, INTENTS, TLOG
+from mmsb.streams.folder import HOME, INTENTS, MEMORY_MIN, TLOG
 from mmsb.streams.log import Reader
 from mmsb.streams.past.folding import fold_partition, read_mark
 from mmsb.streams.past.verifying import Summary, verify
@@ -107,6 +107,80 @@ def test_history_and_blame_speak_of_the_fields_that_there_are_now(tmp_path: Path
             assert (await shop.blame(shop_3.Item, 5, "stock")).actor == "ann"
             gone, _ = await shop.history(shop_3.Item, 4)
             assert (gone.page, gone.kind) == (None, mmsb.EventKind.DELETED)
+
+    run(main())
+
+
+async def take(events: Any, count: int) -> list[Any]:
+    found = [await anext(events) for _ in range(count)]
+    await events.aclose()
+    return found
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_consumers_that_are_behind_get_events_in_the_fields_that_there_are_now(tmp_path: Path, elsewhere: bool) -> None:
+    async def main() -> None:
+        await fill(tmp_path)
+        async with shop_2.app.run(data=tmp_path, interpreted=True) as shop:
+            await shop.submit(shop_2.Put(3, 5, "renamed"))
+        async with shop_3.app.run(data=tmp_path, interpreted=True) as shop:
+            if elsewhere:
+                async with mmsb.connect(tmp_path, shop_3.app) as client:
+                    await consume(client)
+            else:
+                await consume(shop)
+
+    async def consume(shop: mmsb.Bus) -> None:
+        item = shop_3.Item
+        every = await take(shop.events(item, after=mmsb.FROM_THE_START), 14)
+        assert [event.key for event in every[:11]] == [*range(10), 3]
+        stocks = {event.key: event.page and event.page.stock for event in every}
+        assert (stocks[3], stocks[4], stocks[9], stocks[12]) == (20, None, 90, 15)
+        assert repr(every[3].page) == repr(item(title="item 3", stock=30, tags=[0, -1, 0]))
+        assert every[3].fields == ("title", "stock", "limit", "price", "tags")
+        assert every[10].fields == ("stock",)
+        behind = await take(shop.events(item, after={0: every[9].position}), 4)
+        assert behind == every[10:]
+        assert await take(shop.events(item, key=3, after=mmsb.FROM_THE_START), 3) == [every[3], every[10], every[13]]
+        titled = shop.events(item, fields=["title"], after=mmsb.FROM_THE_START)
+        assert [event.key for event in await take(titled, 12)] == [*range(10), 12, 3]
+
+    run(main())
+
+
+def test_a_change_of_what_is_gone_is_no_event_any_more(tmp_path: Path) -> None:
+    old, new = mmsb.App("scraps", generation=1), mmsb.App("scraps", generation=2)
+
+    class Item(mmsb.Page):
+        count: i64
+        scrap: i64
+
+    old.page(key=u64)(Item)
+
+    @old.intent
+    class Set(mmsb.Intent):
+        count: i64
+        scrap: i64
+
+        def query(self):
+            return Item[1]
+
+        def delta(self, item: Item) -> None:
+            item.count = self.count
+            item.scrap = self.scrap
+
+    newer: Any = type("Item", (mmsb.Page,), {"__annotations__": {"count": i64}, "__module__": __name__})
+    new.page(key=u64, dropped="scrap")(newer)
+
+    async def main() -> None:
+        async with old.run(data=tmp_path, interpreted=True) as bus:
+            for count, scrap in ((0, 1), (0, 2), (5, 2)):
+                await bus.submit(Set(count, scrap))
+        async with new.run(data=tmp_path, interpreted=True) as bus:
+            events = await take(bus.events(newer, after=mmsb.FROM_THE_START), 2)
+            assert [(event.offset, event.page.count) for event in events] == [(0, 0), (2, 5)]
+            found = await bus.history(newer, 1)
+            assert [(change.offset, change.fields) for change in found] == [(2, ("count",)), (1, ()), (0, ("count",))]
 
     run(main())
 
@@ -264,22 +338,22 @@ def test_a_key_and_what_decides_the_partition_stay(tmp_path: Path) -> None:
 def test_pages_beyond_memory_are_all_converted(tmp_path: Path, waiting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """By whoever writes the migrate record, and by whoever finds it; a few come at a time, and others go."""
     monkeypatch.setattr(home, "ROWS_AT_ONCE", 63)
-    first, count, memory = 26_214, 26_300, 1 << 20  # with one more there are twice as many buckets, in rows of two
+    first, count = 104_857, 104_950  # with one more there are twice as many buckets, in rows of two
 
     async def main() -> None:
-        async with shop_1.app.run(data=tmp_path, memory=memory) as shop:
+        async with shop_1.app.run(data=tmp_path, memory=MEMORY_MIN) as shop:
             await shop.submit_many(shop_1.Put, {"item": np.arange(first), "count": np.arange(first)})
-        async with shop_1.app.run(data=tmp_path, memory=memory) as shop:
+        async with shop_1.app.run(data=tmp_path, memory=MEMORY_MIN) as shop:
             more = np.arange(first, count)
             await shop.submit_many(shop_1.Put, {"item": more, "count": more})
         if waiting:
             shutil.copytree(tmp_path / "0" / HOME, tmp_path / "home")
-        async with shop_2.app.run(data=tmp_path, memory=memory) as shop:
+        async with shop_2.app.run(data=tmp_path, memory=MEMORY_MIN) as shop:
             assert (await shop.get(shop_2.Item, 777)).stock == 777
         if waiting:
             shutil.rmtree(tmp_path / "0" / HOME)
             (tmp_path / "home").rename(tmp_path / "0" / HOME)
-        async with shop_2.app.run(data=tmp_path, memory=memory) as shop:
+        async with shop_2.app.run(data=tmp_path, memory=MEMORY_MIN) as shop:
             stats = await shop.stats()
             found = {key: item.stock async for key, item in shop.scan(shop_2.Item)}
         assert found == {item: item for item in range(count)}
