@@ -40,6 +40,7 @@ from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World, finish
 
 GROUPS_AHEAD: Final = 4  # groups that may be durable and not stepped
+FEW_BYTES: Final = 4_096  # of intents that are stepped on the event loop
 BROUGHT_AT_ONCE: Final = 1_024  # intents whose pages are brought from the store before they are stepped
 BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they become so together
 
@@ -148,12 +149,18 @@ class Partition:
         await self.flushing.room()
         async with self._machine:
             self.reads.at_boundary = False
-            stepped = await self._stepper.run(self._step, batch, first)
+            stepped = await self._on_stepper(batch, first)
             self.reads.at_boundary = True
         for block in stepped:
             await self._blocks.put(block)
         _, last, _ = stepped[-1]
         return last.last + 1
+
+    async def _on_stepper(self, batch: bytes | memoryview, first: int) -> list[Stepped]:
+        """A few intents are stepped in the time that handing them to a thread would take."""
+        if len(batch) <= FEW_BYTES and self.opened.home.is_whole:
+            return self._step(batch, first)
+        return await self._stepper.run(self._step, batch, first)
 
     def _step(self, batch: bytes | memoryview, first: int) -> list[Stepped]:
         """Blocks: more than one if outcomes do not fit into one, or if pages have to come first.
