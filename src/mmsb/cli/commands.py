@@ -7,10 +7,14 @@ from mmsb.cli.inspecting import INSPECT
 from mmsb.cli.logs import LOG
 from mmsb.cli.migrating import MIGRATE
 from mmsb.cli.pages import BLAME, GET, HISTORY
+from mmsb.cli.rehearsing import REHEARSE
 from mmsb.cli.replaying import REPLAY, VERIFY
 from mmsb.cli.scanning import SCAN
 from mmsb.cli.serve import RUN
 from mmsb.cli.submit import SUBMIT
 from mmsb.cli.why import WHY
 
-COMMANDS = (RUN, SUBMIT, GET, SCAN, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, MIGRATE, INSPECT, COMPLETION)
+COMMANDS = (
+    RUN, SUBMIT, GET, SCAN, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, REHEARSE, MIGRATE, INSPECT,
+    COMPLETION,
+)  # fmt: skip

@@ -106,7 +106,8 @@ def _diff_partition(screen: Screen, progress: Progress, partition: int, a: Side,
             if screen.machine:
                 screen.record(found)
             else:
-                rows += _rows(found, told.page)
+                writer = f"{found['intent']} at {found['offset']}"
+                rows += page_rows(found, told.page, writer, found["actor"], found["reason"])
     if rows:
         screen.table(("page", "field", a.name, b.name, "last written by", "actor", "reason"), rows)
     return count
@@ -133,13 +134,7 @@ def _difference_json(partition: int, told: Told) -> dict[str, Any]:
     each, writer = told.page, told.writer
     layouts = told.side.past(partition).descriptor_at(writer.tlog).layouts_by_type if writer else {}
     return {
-        "page": each.layout.name,
-        "key": json_key(each.layout, each.key),
-        "partition": partition,
-        "epochs": [each.epoch_a, each.epoch_b],
-        "fields": {
-            field.name: [_value(each, field.name, value) for value in (field.a, field.b)] for field in each.fields
-        },
+        **page_json(partition, each),
         "offset": told.offset,
         "written_in": told.newer,
         "intent": writer and type_name(layouts, writer.intent_type),
@@ -148,14 +143,27 @@ def _difference_json(partition: int, told: Told) -> dict[str, Any]:
     }
 
 
+def page_json(partition: int, each: "Difference") -> dict[str, Any]:
+    """What a page has on both sides."""
+    return {
+        "page": each.layout.name,
+        "key": json_key(each.layout, each.key),
+        "partition": partition,
+        "epochs": [each.epoch_a, each.epoch_b],
+        "fields": {
+            field.name: [_value(each, field.name, value) for value in (field.a, field.b)] for field in each.fields
+        },
+    }
+
+
 def _value(each: "Difference", name: str, value: Value | None) -> Any:
     index = each.layout.index_of.get(name)
     return value if value is None or index is None else json_value(each.layout.fields[index].type, value)
 
 
-def _rows(found: dict[str, Any], each: "Difference") -> list[tuple[object, ...]]:
+def page_rows(found: dict[str, Any], each: "Difference", *who: object) -> list[tuple[object, ...]]:
+    """A row for each field, and behind it who wrote it."""
     page = f"{found['page']} {shown_key(each.layout, each.key)}"
-    who = (f"{found['intent']} at {found['offset']}", found["actor"], found["reason"])
     fields = cast("dict[str, list[Any]]", found["fields"] or {"(epoch)": found["epochs"]})
     absent = [None if epoch else "no page" for epoch in found["epochs"]]
     return [
