@@ -4,7 +4,7 @@ Slots stay where they are, so the index of their keys stays as it is. mmsb.state
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,12 +13,10 @@ from mmsb.kernels.memory import Words
 from mmsb.kernels.tables import page_index
 from mmsb.schemas.layouts import Field, PageLayout
 from mmsb.schemas.types import Array, FieldType, Float, Integer
+from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
 from mmsb.state.fields import Column
 from mmsb.state.terms import add_terms
-
-if TYPE_CHECKING:
-    from mmsb.state.array_pages import ArrayPageType
 
 ROWS_AT_ONCE: Final = 1 << 12  # their words stay in the cache between one field and the next
 
@@ -42,20 +40,20 @@ def convert_type(state: ArrayState, old: PageLayout, new: PageLayout, columns: M
     )
 
 
-def _exchange(types: "dict[int, ArrayPageType]", gone: int, come: int, pages: "ArrayPageType") -> None:
+def _exchange(types: dict[int, ArrayPageType], gone: int, come: int, pages: ArrayPageType) -> None:
     del types[gone]
     types[come] = pages
 
 
-def _empty_twin(pages: "ArrayPageType", new: PageLayout) -> "ArrayPageType":
+def _empty_twin(pages: ArrayPageType, new: PageLayout) -> ArrayPageType:
     """Room for the same keys in the same slots."""
-    twin = type(pages)(pages.key_words, new.word_count, pages.index[page_index.SALT])
+    twin = ArrayPageType(pages.key_words, new.word_count, pages.index[page_index.SALT])
     twin.reserve(pages.used)
     twin.index = pages.index.copy()
     return twin
 
 
-def _rows(pages: "ArrayPageType", start: int) -> Words:
+def _rows(pages: ArrayPageType, start: int) -> Words:
     stop = min(start + ROWS_AT_ONCE, pages.used)
     return pages.arena[start * pages.stride : stop * pages.stride].reshape(stop - start, pages.stride)
 
