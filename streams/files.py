@@ -69,6 +69,8 @@ class Files(Protocol):
 
     def exists(self, path: Path) -> bool: ...
 
+    def is_folder(self, path: Path) -> bool: ...
+
     def names(self, folder: Path) -> list[str]:
         """The names of all that is in a folder, sorted."""
         ...
@@ -169,6 +171,9 @@ class RealFiles:
 
     def exists(self, path: Path) -> bool:
         return os.path.lexists(path)
+
+    def is_folder(self, path: Path) -> bool:
+        return path.is_dir() and not path.is_symlink()
 
     def names(self, folder: Path) -> list[str]:
         with _explained(folder, "list it"):

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from mmsb.schemas.errors import CorruptState
 from mmsb.state.store import Store
+from mmsb.streams.checkpoints.facts import read_facts
 from mmsb.streams.checkpoints.folder import (
     CHECKPOINTS,
     MAKING,
     MANIFEST,
     ROWS,
-    checkpoint_name,
     make_folders,
     read_manifest,
     remove_checkpoint,
     remove_tree,
 )
-from mmsb.streams.checkpoints.manifest import Cause, Manifest, encode_manifest
+from mmsb.streams.checkpoints.manifest import Cause, Manifest, encode_manifest, name_of
 from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files
 from mmsb.streams.files import Files
 from mmsb.streams.world import World
@@ -28,8 +28,13 @@ from mmsb.streams.world import World
 _DRAFT = "next" + MAKING
 
 
-def create_checkpoint(world: World, partition: Path, store: Store, cause: Cause, read_facts: ReadFacts) -> Path:
+def create_checkpoint(world: World, partition: Path, store: Store, cause: Cause, read: ReadFacts = read_facts) -> Path:
     """The folder of a checkpoint of the store's rows; if there is one of the same state already, that one's."""
+    return seal_checkpoint(world, partition, link_checkpoint(world, partition, store), cause, read)
+
+
+def link_checkpoint(world: World, partition: Path, store: Store) -> Path:
+    """The first and short half: the rows as they are now, in a folder that is not listed."""
     files, folder = world.files, partition / CHECKPOINTS
     make_folders(files, folder)
     draft = folder / _DRAFT
@@ -37,8 +42,14 @@ def create_checkpoint(world: World, partition: Path, store: Store, cause: Cause,
         remove_tree(files, draft)  # of an attempt that failed in this process
     files.make_folder(draft)
     store.checkpoint(draft / ROWS)
-    facts = facts_of(world, draft, read_facts)
-    target = folder / checkpoint_name(facts)
+    return draft
+
+
+def seal_checkpoint(world: World, partition: Path, draft: Path, cause: Cause, read: ReadFacts = read_facts) -> Path:
+    """The second half, which looks at nothing but the draft: rows are verified, and get the name that counts."""
+    files = world.files
+    facts = facts_of(world, draft, read)
+    target = draft.parent / name_of(facts)
     if files.exists(target):
         if _reads_well(files, target):
             remove_tree(files, draft)
@@ -65,7 +76,7 @@ def publish(files: Files, draft: Path, manifest: Manifest) -> None:
         file.close()
     for folder in (draft / ROWS, draft):
         files.sync_folder(folder)
-    files.replace(draft, draft.parent / checkpoint_name(manifest.facts))
+    files.replace(draft, draft.parent / name_of(manifest.facts))
     files.sync_folder(draft.parent)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsb.schemas.errors import CorruptState
-from mmsb.streams.checkpoints.manifest import MANIFEST_BYTES_MAX, Facts, Manifest, decode_manifest
+from mmsb.streams.checkpoints.manifest import MANIFEST_BYTES_MAX, Manifest, decode_manifest, name_of
 from mmsb.streams.files import Files
 
 CHECKPOINTS: Final = "checkpoints"
@@ -25,10 +25,6 @@ MAKING: Final = ".making"
 REMOVING: Final = ".removing"
 
 _NAME: Final = re.compile(r"\d{20}-\d{20}")
-
-
-def checkpoint_name(facts: Facts) -> str:
-    return f"{facts.settled + 1:020}-{facts.accepted_at:020}"
 
 
 def list_names(files: Files, partition: Path) -> list[str]:
@@ -52,8 +48,8 @@ def read_manifest(files: Files, folder: Path) -> Manifest:
         manifest = decode_manifest(data)
     except CorruptState as error:
         raise CorruptState(f"{path}: {error}; use another checkpoint") from error
-    if checkpoint_name(manifest.facts) != folder.name.removesuffix(MAKING):
-        found = checkpoint_name(manifest.facts)
+    if name_of(manifest.facts) != folder.name.removesuffix(MAKING):
+        found = name_of(manifest.facts)
         raise CorruptState(f"{path}: expected the manifest of {folder.name}, found that of {found}; use another")
     return manifest
 
@@ -77,9 +73,9 @@ def remove_checkpoint(files: Files, partition: Path, name: str) -> None:
 
 
 def remove_tree(files: Files, folder: Path) -> None:
-    """A folder of ours: a file or folder in it, or the like within that."""
+    """A folder and all that is in it."""
     for name in files.names(folder):
-        if name in (ROWS, CHECKPOINTS) or name.endswith(MAKING):
+        if files.is_folder(folder / name):
             remove_tree(files, folder / name)
         else:
             files.remove(folder / name)

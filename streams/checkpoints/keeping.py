@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from mmsb.schemas.errors import InvalidValue
-from mmsb.streams.checkpoints.folder import checkpoint_name, remove_checkpoint
+from mmsb.streams.checkpoints.folder import remove_checkpoint
 from mmsb.streams.checkpoints.listing import list_checkpoints, verified
-from mmsb.streams.checkpoints.manifest import Manifest
+from mmsb.streams.checkpoints.manifest import Manifest, name_of
 from mmsb.streams.files import Files
 from mmsb.streams.log import NOTHING, Durable
 
@@ -40,7 +40,7 @@ def surplus(newest: Sequence[Manifest], keep: int = KEPT) -> list[str]:
     """The names of verified checkpoints that are not among the newest `keep`; what cannot be read is not counted."""
     if keep < KEPT_LEAST:
         raise InvalidValue(f"keep: expected {KEPT_LEAST} or more, since logs are trimmed by two; found {keep}")
-    return [checkpoint_name(manifest.facts) for manifest in newest[keep:]]
+    return [name_of(manifest.facts) for manifest in newest[keep:]]
 
 
 def remove_surplus(files: Files, partition: Path, keep: int = KEPT) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmsb.schemas.errors import MmsbError
+from mmsb.streams.checkpoints.facts import read_facts
 from mmsb.streams.checkpoints.folder import CHECKPOINTS, list_names, read_manifest
 from mmsb.streams.checkpoints.manifest import Manifest
 from mmsb.streams.checkpoints.verifying import ReadFacts, verify_checkpoint
@@ -46,14 +47,14 @@ def verified(listed: Iterator[Listed]) -> list[Manifest]:
 
 
 def newest_sound(
-    world: World, partition: Path, read_facts: ReadFacts, tell: Progress = lambda _, __: None
+    world: World, partition: Path, tell: Progress = lambda _, __: None, read: ReadFacts = read_facts
 ) -> tuple[Listed | None, list[Skipped]]:
     """The newest checkpoint that is sound now, every byte read; and those that are newer and not, with the reason."""
     skipped: list[Skipped] = []
     for name in list_names(world.files, partition):
         folder = partition / CHECKPOINTS / name
         try:
-            return Listed(folder, verify_checkpoint(world, folder, read_facts, tell)), skipped
+            return Listed(folder, verify_checkpoint(world, folder, tell, read)), skipped
         except MmsbError as error:
             skipped.append(Skipped(name, str(error)))
     return None, skipped

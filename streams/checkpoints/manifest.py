@@ -16,7 +16,7 @@ from mmsb.schemas.canonical import canonical, parse_canonical
 from mmsb.schemas.descriptors import unpack_descriptor
 from mmsb.schemas.errors import InvalidValue, MalformedBytes, NewerFormat
 from mmsb.schemas.json_text import JsonValue
-from mmsb.schemas.types import I64_MAX
+from mmsb.schemas.types import I64_MAX, U64_MAX
 
 MANIFEST_BYTES_MAX: Final = 16 << 20
 """A manifest has an entry for each file and each layout; more than this is none."""
@@ -89,6 +89,27 @@ class Manifest:
         return sum(file.size for file in self.files)
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What whoever asked for a checkpoint is told: `name` finds it again, `settled` is the last intent that it has."""
+
+    partition: int
+    name: str
+    settled: int
+    digest: str
+    bytes: int
+
+
+def name_of(facts: Facts) -> str:
+    """Together they name one state for ever, and sort as states follow each other."""
+    return f"{facts.settled + 1:020}-{facts.accepted_at:020}"
+
+
+def checkpoint_of(manifest: Manifest) -> Checkpoint:
+    facts = manifest.facts
+    return Checkpoint(facts.partition, name_of(facts), facts.settled, facts.digest.hex(), manifest.size)
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     text = canonical(_values(manifest))
     if len(text) > MANIFEST_BYTES_MAX:
@@ -113,6 +134,16 @@ def decode_manifest(data: bytes) -> Manifest:
     if again != data:
         raise _malformed("the bytes that an encoder writes", "others", HEADER_BYTES)
     return manifest
+
+
+def decode_manifests(data: bytes) -> list[Manifest]:
+    """Several, one after another."""
+    found: list[Manifest] = []
+    while data:
+        size = manifest_size(data)
+        found.append(decode_manifest(data[:size]))
+        data = data[size:]
+    return found
 
 
 def manifest_size(start: bytes) -> int:
@@ -173,7 +204,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
             partition=_number(values["partition"]),
             partition_count=_number(values["partition_count"]),
             window=_number(values["window"]),
-            generation=_number(values["generation"]),
+            generation=_number(values["generation"], most=U64_MAX),
             bundle=_bytes(values["bundle"], 32),
             layouts=layouts,
             settled=_number(values["settled"], -1),
@@ -190,9 +221,9 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     )
 
 
-def _number(value: object, least: int = 0) -> int:
-    if type(value) is not int or not least <= value <= I64_MAX:
-        raise InvalidValue(f"expected a number from {least}, found {value!r}")
+def _number(value: object, least: int = 0, most: int = I64_MAX) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise InvalidValue(f"expected a number from {least} to {most}, found {value!r}")
     return value
 
 

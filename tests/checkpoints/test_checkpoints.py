@@ -32,14 +32,14 @@ def names_of(place):
 
 
 def newest(place):
-    found, skipped = newest_sound(place.world, place.partition, read_facts)
+    found, skipped = newest_sound(place.world, place.partition, read=read_facts)
     manifest = None if found is None else found.manifest
     return None if manifest is None else manifest.facts.settled, skipped
 
 
 def test_a_checkpoint_says_what_it_holds_and_is_sound(place):
     folder = place.checkpoint(99, 40, Cause("intent", 98))
-    manifest = verify_checkpoint(place.world, folder, read_facts)
+    manifest = verify_checkpoint(place.world, folder, read=read_facts)
     assert (manifest.facts.settled, manifest.facts.accepted_at, manifest.facts.next) == (99, 40, 41)
     assert manifest.facts.pages == {"Account": 200}
     assert manifest.cause == Cause("intent", 98)
@@ -109,7 +109,7 @@ def test_what_does_not_belong_to_a_checkpoint_is_named(real):
     folder = real.checkpoint(9, 4)
     (folder / ROWS / "more").touch()
     with pytest.raises(CorruptState, match="more: expected no such file, found one"):
-        verify_checkpoint(real.world, folder, read_facts)
+        verify_checkpoint(real.world, folder, read=read_facts)
 
 
 def test_a_checkpoint_without_a_manifest_or_with_anothers_is_named_and_kept(real):
@@ -127,7 +127,7 @@ def test_rows_that_say_something_else_than_the_manifest_are_named(real):
     folder = real.checkpoint(9, 4)
 
     with pytest.raises(CorruptState, match="expected rows whose digest is"):
-        verify_checkpoint(real.world, folder, lambda rows: replace(read_facts(rows), digest=bytes(16)))
+        verify_checkpoint(real.world, folder, read=lambda rows: replace(read_facts(rows), digest=bytes(16)))
 
 
 def test_rows_that_cannot_be_read_are_no_checkpoint(place):
@@ -157,7 +157,7 @@ def test_a_store_and_its_checkpoints_do_not_disturb_each_other(place):
     second = place.checkpoint(19, 9)
     remove_checkpoint(place.world.files, place.partition, first.name)
     place.flush(29, 14)
-    verify_checkpoint(place.world, second, read_facts)
+    verify_checkpoint(place.world, second, read=read_facts)
     assert read_facts(place.store).settled == 29
 
 

@@ -159,6 +159,9 @@ class VirtualFiles:
     def exists(self, path: Path) -> bool:
         return path in self._names or path in self._folders
 
+    def is_folder(self, path: Path) -> bool:
+        return path in self._folders
+
     def names(self, folder: Path) -> list[str]:
         self.operate(folder, "names")
         self._need_folder(folder)
