@@ -20,6 +20,7 @@ from mmsb.schemas.partitions import partition_of
 from mmsb.schemas.rejections import Rejection
 from mmsb.schemas.sentences import sentence
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.manifest import Checkpoint, checkpoint_of
 from mmsb.streams.door import Door, EventFilter, Position
 from mmsb.streams.merging import merged
 from mmsb.streams.page_values import PageChange, PageEvent, page_change, page_event
@@ -273,6 +274,14 @@ class Bus:
     async def stats(self) -> Stats:
         """What the owner of the folder says of itself."""
         return await self.door.stats()
+
+    async def checkpoint(self) -> list[Checkpoint]:
+        """Make a checkpoint of each partition, of all that has been stepped by now.
+
+        Each is read again and verified before this returns. Nobody waits for that but the caller: intents are settled
+        meanwhile. `mmsb checkpoint` lists, verifies, exports and imports them.
+        """
+        return [checkpoint_of(manifest) for manifest in await self.door.checkpoint()]
 
 
 async def _page_events(

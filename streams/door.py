@@ -12,6 +12,7 @@ from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.manifest import Manifest
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.stats import Stats
 from mmsb.streams.tickets import Receipt, Until
@@ -97,6 +98,10 @@ class Door(Protocol):
         ...
 
     async def stats(self) -> Stats: ...
+
+    async def checkpoint(self) -> list[Manifest]:
+        """Make one of each partition, of all that was submitted before and has been stepped; they are verified."""
+        ...
 
     async def until_ended(self) -> None:
         """Return once it is closed; raise what stopped it, if something else did."""

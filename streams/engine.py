@@ -27,6 +27,8 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.building import build, build_folding
+from mmsb.streams.checkpointing import KEEP_ALL, Keeping
+from mmsb.streams.checkpoints.manifest import Cause, Manifest
 from mmsb.streams.completing import complete
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.folder import MEMORY_MIN, Progress
@@ -50,6 +52,7 @@ class Settings:
     window: int | None = None
     interpreted: bool = False
     dev: bool = False
+    keeping: Keeping = KEEP_ALL
     memory: int | None = None  # bytes that pages and their indexes may take; None: half of what the machine has
 
 
@@ -90,13 +93,16 @@ class Engine:
             part.home.budget = max(self._memory // len(opened), MEMORY_MIN)
         genesis = opened[0].writer.fold.genesis
         self._router = Router(self._bundle, self._compiled, genesis)
-        bundle, durability = opened[0].writer.machine.bundle, self._settings.durability
+        settings, bundle = self._settings, opened[0].writer.machine.bundle
+        durability = settings.durability
         self._about = About(
             tuple(part.writer.fold.genesis.log_id for part in opened),
             bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window,
         )  # fmt: skip
         self._partitions = [
-            Partition(self._world, number, self._folder / str(number), part, durability, self._make_durable)
+            Partition(
+                self._world, number, self._folder / str(number), part, durability, self._make_durable, settings.keeping
+            )
             for number, part in enumerate(opened)
         ]
         self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
@@ -243,6 +249,10 @@ class Engine:
     async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
         self.check()
         return await self._partitions[partition].past.blame(page, field)
+
+    async def checkpoint(self) -> list[Manifest]:
+        self.check()
+        return await asyncio.gather(*(partition.checkpoints.make(Cause("command")) for partition in self._partitions))
 
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
         self.check()

@@ -8,12 +8,14 @@ first. The next start folds what came after the last one.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from mmsb.state.home.home import Cut
 from mmsb.state.home.meta import Standing
 from mmsb.streams.opening import Opened
 from mmsb.streams.world import Worker, World, finish
+
+T = TypeVar("T")
 
 FLUSH_SECONDS: Final = 5.0
 """A flush is due so long after the one before, if anything changed."""
@@ -82,22 +84,30 @@ class Flushing:
         if self._opened.tlog.size - self._flushed_size > FLUSH_LOG_BYTES:
             self._due.set()
 
-    async def flush(self) -> Standing:
-        """Write all that changed up to now; gives where the store stands afterwards."""
+    async def flush(self) -> None:
+        """Write all that changed up to now."""
         async with self._one:
-            self._due.clear()
-            if self._flushed is not None and self._is_clean(self._flushed):
-                return self._flushed
-            self._flushed_size = self._opened.tlog.size
-            self._cut_short = True
-            cut, standing = await self._cut()
-            await self._make_durable()
-            self.written_bytes += await self._writer.run(self._ingest, cut, standing)
-            async with self._machine:
-                self._opened.home.written()
-            self._cut_short = False
-            self._flushed, self.count = standing, self.count + 1
-            return standing
+            await self._flush()
+
+    async def flush_and(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The same, and call a function before anything else is written; gives what that gives."""
+        async with self._one:
+            await self._flush()
+            return await self._writer.run(function, *arguments)
+
+    async def _flush(self) -> None:
+        self._due.clear()
+        if self._flushed is not None and self._is_clean(self._flushed):
+            return
+        self._flushed_size = self._opened.tlog.size
+        self._cut_short = True
+        cut, standing = await self._cut()
+        await self._make_durable()
+        self.written_bytes += await self._writer.run(self._ingest, cut, standing)
+        async with self._machine:
+            self._opened.home.written()
+        self._cut_short = False
+        self._flushed, self.count = standing, self.count + 1
 
     async def rest(self) -> None:
         """Wait until none is under way."""
@@ -105,8 +115,12 @@ class Flushing:
             pass
 
     async def flush_last(self) -> None:
-        """When nothing is stepped any more: spare the next start the folding, if that can be."""
-        if not self._cut_short:
+        """When nothing is stepped any more: spare the next start the folding, if that can be.
+
+        It cannot if something was stepped that nobody appends any more.
+        """
+        writer = self._opened.writer
+        if not self._cut_short and writer.machine.settled == writer.fold.settled:
             await self.flush()
 
     def _is_clean(self, flushed: Standing) -> bool:

@@ -24,6 +24,7 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
+from mmsb.streams.checkpointing import Checkpointing, Keeping
 from mmsb.streams.events.events import Events
 from mmsb.streams.flushing import Flushing
 from mmsb.streams.grouping import batches_of
@@ -58,6 +59,7 @@ class Partition:
         opened: Opened,
         durability: Durability,
         make_durable: Callable[[], Awaitable[None]],
+        keeping: Keeping,
     ) -> None:
         """`make_durable` has what all partitions accepted on disk."""
         self.number = number
@@ -86,6 +88,7 @@ class Partition:
         names = ("intents", "step", "tlog", "read")
         self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
         self.flushing = Flushing(world, number, opened, self._machine, self._stepper, make_durable)
+        self.checkpoints = Checkpointing(world, number, folder, opened, self.flushing, keeping)
         self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog)
         self.events = Events(self.reads, world, f"events-{number}")
         self.past = Keeper(world, number, folder, self.reads)
@@ -94,7 +97,7 @@ class Partition:
     def stages(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until it is cancelled, or one of it fails."""
         stages = [self._log_intents(), self._step_groups(), self._append_blocks()]
-        return [*stages, self.flushing.run(), self.past.keep_index()]
+        return [*stages, self.flushing.run(), self.checkpoints.run(), self.past.keep_index()]
 
     @property
     def idle(self) -> bool:
@@ -324,6 +327,7 @@ class Partition:
         if self._failure is None:
             self.fail(EnvironmentFailed("it was closed"))
         await self.past.close()
+        await self.checkpoints.close()
         await self.flushing.close()
         for worker in (self._logger, self._stepper, self._appender, self._reader):
             await finish(worker)

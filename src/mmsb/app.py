@@ -141,6 +141,8 @@ class App:
         partitions: int | None = None,
         window: int | None = None,
         memory: int | None = None,
+        checkpoint_seconds: float | None = None,
+        trim: bool = False,
         interpreted: bool = False,
         dev: bool = False,
     ) -> "Bus":
@@ -149,11 +151,14 @@ class App:
         `durability` is what a receipt promises: "fsync", that it survives a loss of power, or "process", that it
         survives the death of the process. `partitions` (1 unless said otherwise) and `window`, which is how many
         offsets back an id is known, are fixed when the folder is made. `memory` is how many bytes pages and their
-        indexes may take (half of what the machine has): cold pages beyond that stay on disk. `interpreted` runs
-        user code as plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next
-        generation by itself.
+        indexes may take (half of what the machine has): cold pages beyond that stay on disk. A checkpoint is made
+        every `checkpoint_seconds`, if that is given; with `trim`, log that lies before the older of the two newest
+        checkpoints is removed then, and nobody can ask about that time any more. `interpreted` runs user code as
+        plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next generation by
+        itself.
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
+        from mmsb.streams.checkpointing import Keeping
         from mmsb.streams.engine import Engine, Settings
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
@@ -164,7 +169,10 @@ class App:
         _check_count("partitions", partitions, PARTITIONS_MAX)
         _check_count("window", window, WINDOW_MAX)
         _check_memory(memory, partitions or 1)
-        settings = Settings(_durability(durability), partitions, window, interpreted, dev, memory)
+        if checkpoint_seconds is not None and not checkpoint_seconds > 0:
+            raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
+        keeping = Keeping(checkpoint_seconds, trim)
+        settings = Settings(_durability(durability), partitions, window, interpreted, dev, keeping, memory)
         engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
         return Bus(Served(engine, Path(data)), self.name)
 

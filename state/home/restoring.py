@@ -23,10 +23,20 @@ class RestoredFold(ArrayFold):
 
 def restore(store: Snapshot, meta: Meta, budget: int) -> tuple[RestoredFold, Home]:
     """The fold as of the last flush, over a state whose pages are still in the store."""
-    state = ArrayState(meta.contents.genesis)
-    _fill(state, meta.contents)
+    state = _state_of(meta)
     home = Home(state, store, budget, meta)
     return RestoredFold.resumed(state, meta.standing), home
+
+
+def restore_pages(store: Snapshot, meta: Meta, budget: int) -> Home:
+    """Pages alone, for who only looks at some: ids and marks are not read."""
+    return Home(_state_of(meta), store, budget)
+
+
+def _state_of(meta: Meta) -> ArrayState:
+    state = ArrayState(meta.contents.genesis)
+    _fill(state, meta.contents)
+    return state
 
 
 def _fill(state: ArrayState, contents: Contents) -> None:

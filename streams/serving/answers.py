@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from mmsb.schemas.errors import InvalidValue, MalformedBytes
+from mmsb.streams.checkpoints.manifest import encode_manifest
 from mmsb.streams.door import Door
 from mmsb.streams.serving import reads
 from mmsb.streams.serving.changes import decode_events_wanted, encode_change, encode_history
@@ -128,6 +129,17 @@ def _stats(body: bytes) -> Answer:
     return Answer(parts, credit)
 
 
+def _checkpoint(body: bytes) -> Answer:
+    _, credit = reads.decode_stream(body)
+
+    async def parts(door: Door) -> AsyncGenerator[bytes]:
+        made = b"".join(map(encode_manifest, await door.checkpoint()))
+        for start in range(0, len(made), PART_BYTES):
+            yield made[start : start + PART_BYTES]
+
+    return Answer(parts, credit)
+
+
 READERS: Final[dict[Kind, Callable[[bytes], Answer]]] = {
     Kind.GET: _get,
     Kind.SCAN: _scan,
@@ -135,4 +147,5 @@ READERS: Final[dict[Kind, Callable[[bytes], Answer]]] = {
     Kind.BLAME: _blame,
     Kind.EVENTS: _events,
     Kind.STATS: _stats,
+    Kind.CHECKPOINT: _checkpoint,
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError, OutcomeUnknown
 from mmsb.schemas.events import Event
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.manifest import Manifest, decode_manifests
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.serving import address, reads
@@ -208,6 +209,10 @@ class Connection:
     async def stats(self) -> Stats:
         async with closed(self._parts(Kind.STATS, reads.encode_stream(0, CREDIT))) as parts:
             return decode_stats(b"".join([part async for part in parts]))
+
+    async def checkpoint(self) -> list[Manifest]:
+        async with closed(self._parts(Kind.CHECKPOINT, reads.encode_stream(0, CREDIT))) as parts:
+            return decode_manifests(b"".join([part async for part in parts]))
 
     async def _all(self, kind: Kind, body: bytes, decode: Callable[[bytes], list[T]]) -> list[T]:
         found: list[T] = []

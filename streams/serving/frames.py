@@ -32,6 +32,7 @@ class Kind(enum.IntEnum):
     CREDIT = 11  # never answered
     CANCEL = 12  # never answered: the request that it names is
     FAULT = 13  # the owner's alone
+    CHECKPOINT = 14
 
 
 _KINDS: Final = frozenset(Kind)

@@ -12,14 +12,17 @@ from examples.bank import Account, app
 from mmsb.processors.batching import Intents
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.classes import layout_of
+from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import Overloaded
 from mmsb.schemas.events import Event, EventKind
+from mmsb.schemas.limits import HOPS_MAX
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.rejections import ROW_BYTES, Code, Rejection
 from mmsb.schemas.sources import OUTSIDE, Source
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.manifest import Cause, Facts, Manifest, StoredFile
 from mmsb.streams.door import About, Door, EventFilter, Position, StoredPage
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.serving.client import Connection, connect
@@ -46,6 +49,16 @@ STATS = Stats(
             page_evictions=1, emitted={1: 5}, relayed={1: 4},
         ),
     ),
+)  # fmt: skip
+
+
+MANIFEST = Manifest(
+    Facts(
+        "bank", b"one log's id 16b", 0, 1, 1 << 20, 3, BUNDLE.hash,
+        Descriptor("bank", HOPS_MAX, BUNDLE.descriptor.pages, (), ()).pack(), 40, 30, 11, 12, bytes(32), bytes(16),
+        {"Account": 7},
+    ),
+    Cause("command"), 1_700_000_000_000, (StoredFile("000008.sst", 4_096, bytes(32)),),
 )  # fmt: skip
 
 
@@ -178,6 +191,9 @@ class FakeDoor:
 
     async def stats(self) -> Stats:
         return STATS
+
+    async def checkpoint(self) -> list[Manifest]:
+        return [MANIFEST]
 
 
 def _settle(future: "asyncio.Future[Receipt]", receipt: Receipt) -> None:

@@ -28,6 +28,7 @@ from tests.serving.fake import (
     ABOUT,
     BROKEN,
     DUPLICATE,
+    MANIFEST,
     NEVER,
     PAGE,
     REJECTED,
@@ -139,6 +140,7 @@ def test_reads_of_every_kind_arrive(tmp_path):
             assert await bank.blame(1, (PAGE, key_of(1)), 1_000) is None
             assert door.asked.pop() == (1, (PAGE, key_of(1)), 1_000)
             assert await bank.stats() == STATS
+            assert await bank.checkpoint() == [MANIFEST]
             with pytest.raises(InvalidValue, match="partition: expected 0 to 1, found 2"):
                 await bank.get(2, [])
 
