@@ -13,6 +13,7 @@ from mmsb.kernels.past.sections import (
     DELTAS,
     DELTAS_N,
     END,
+    FIRST,
     METADATA,
     PAGE_TAG,
     PAYLOAD,
@@ -57,9 +58,9 @@ def note_deltas(value8: Bytes, at: Int, clock: Int, hashes: Words, notes: Words,
             if not follow_outcome(value8, plan, index, seen):
                 return -1
             said = outcome_seed(value8, plan, index, seen)
-        hashed = seed_with(PAGE_TAG, load_u64(value8, plan[TYPES] + 8 * kind))
-        hashes[row] = seed_bytes(hashed, value8, place, key >> 3)
-        check = delta_check(value8, plan, row, kind, place, (key + size) >> 3) << _U32
+        type_id = load_u64(value8, plan[TYPES] + 8 * kind)
+        hashes[row] = seed_bytes(seed_with(PAGE_TAG, type_id), value8, place, key >> 3)
+        check = delta_check(value8, plan[FIRST], type_id, entry, place, (key + size) >> 3) << _U32
         check |= outcome_check(said, row - begin) << _U48
         notes[row] = (np.uint64(row) << _PLACE_BITS) | np.uint64((place - at) >> 3) | check
         place += key + size

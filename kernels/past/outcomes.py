@@ -48,7 +48,7 @@ STATUS: Final = 0  # what became of reading it
 FLAGS: Final = 1
 INTENT: Final = 2  # the intent's type id as an i64; meaningful if FLAGS has KNOWN
 TIME: Final = 3
-ID: Final = 4  # places in the segment
+ID: Final = 4  # places in the segment; 0 if there is none
 SOURCE: Final = 5
 META: Final = 6
 META_BYTES: Final = 7
@@ -190,5 +190,7 @@ def _tell(value8: Bytes, plan: Plan, index: Int, row: Int, check: Word, seen: An
     out[STATUS, each], out[ORDINAL, each] = READ, row - first
     out[FLAGS, each] = flags if kind == NO_TYPE else flags | KNOWN
     out[INTENT, each] = 0 if kind == NO_TYPE else number(value8, plan[TYPES] + 8 * kind)
-    out[TIME, each], out[ID, each], out[SOURCE, each] = seen[CLOCK], seen[ID_AT], seen[SOURCE_AT]
-    out[META, each], out[META_BYTES, each] = seen[META_AT], size
+    out[TIME, each] = seen[CLOCK]
+    out[ID, each] = seen[ID_AT] if flags & HAS_ID else 0
+    out[SOURCE, each] = seen[SOURCE_AT] if flags & HAS_SOURCE else 0
+    out[META, each], out[META_BYTES, each] = seen[META_AT] if size else 0, size

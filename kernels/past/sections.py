@@ -115,8 +115,7 @@ def seed_bytes(start: Word, value8: Bytes, at: Int, words: Int) -> Word:
 
 
 @inlined
-def delta_check(value8: Bytes, plan: Plan, row: Int, kind: Int, start: Int, words: Int) -> Word:
-    """16 bits by which a delta is known again: its block's first offset, its row, type, key and payload."""
-    at = plan[DELTAS] + DELTA_BYTES * row
-    mixed = seed_with(seed_with(DELTA_TAG, np.uint64(plan[FIRST])), load_u64(value8, plan[TYPES] + 8 * kind))
-    return seed_bytes(seed_bytes(mixed, value8, at, DELTA_BYTES // 8), value8, start, words) >> _U48
+def delta_check(value8: Bytes, first: Int, type_id: Word, row: Int, start: Int, words: Int) -> Word:
+    """16 bits by which a delta is known again: its block's first offset, its type, its row, its key and payload."""
+    mixed = seed_with(seed_with(DELTA_TAG, np.uint64(first)), type_id)
+    return seed_bytes(seed_bytes(mixed, value8, row, DELTA_BYTES // 8), value8, start, words) >> _U48

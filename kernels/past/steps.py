@@ -5,15 +5,14 @@ from typing import Any, Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, kernel
-from mmsb.kernels.memory import Bytes, Flag, Int, Words, load_u32, load_u64
+from mmsb.kernels.memory import Bytes, Flag, Int, Word, Words, load_u32, load_u64
 from mmsb.kernels.past.entries import PLACE_BITS
 from mmsb.kernels.past.sections import (
-    COUNT,
     DELTA_BYTES,
     DELTAS,
     DELTAS_N,
+    END,
     FIRST,
-    PAYLOAD,
     TYPES,
     TYPES_N,
     Plan,
@@ -46,41 +45,70 @@ _PLACE: Final = np.uint64(2**PLACE_BITS - 1)
 _ROW: Final = np.uint64(2 ** (32 - PLACE_BITS) - 1)
 _U16: Final = np.uint64(16)
 _U32: Final = np.uint64(32)
+_U48: Final = np.uint64(48)
 _CHECK: Final = np.uint64(0xFFFF)
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _ZERO: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 
 
+# Rows of what is known of each delta's block: an i64 array, as mmsb.streams.past.growing.BlockPlace has them.
+BLOCK_LAST: Final = 0
+BLOCK_SIZE: Final = 4  # of its batch
+BLOCK_OFFSETS: Final = 6
+BLOCK_DELTAS: Final = 7
+
+
 @kernel
-def read_deltas(value8: Bytes, blocks: Any, notes: Words, page: Words, plan: Plan, steps: Any) -> None:
-    """What the deltas say that entries name, by their blocks' places; `page` is type id and key."""
-    for each in range(blocks.shape[0]):
-        steps[STATUS, each] = DAMAGED
-        row, word = np.int64((notes[each] >> _PLACE_BITS) & _ROW), np.int64(notes[each] & _PLACE)
-        if find_sections(value8, blocks[each], plan) and row < plan[DELTAS_N]:
-            _read_delta(value8, blocks[each] + 8 * word, row, (notes[each] >> _U32) & _CHECK, page, plan, steps, each)
+def read_deltas(value8: Bytes, starts: Any, blocks: Any, notes: Words, page: Words, plan: Plan, steps: Any) -> None:
+    """What the deltas say that entries name, by where their blocks start; `page` is type id and key.
+
+    A block's head is looked at only where a delta is not of that page: it lies far from the delta, and so costs a
+    fault of its own in memory that nobody has looked at yet.
+    """
+    for each in range(starts.shape[0]):
+        place, row = np.int64(notes[each] & _PLACE), np.int64((notes[each] >> _PLACE_BITS) & _ROW)
+        at = starts[each] + blocks[BLOCK_DELTAS, each] + DELTA_BYTES * row
+        stop = min(value8.shape[0], starts[each] + blocks[BLOCK_SIZE, each])
+        first = blocks[BLOCK_LAST, each] - blocks[BLOCK_OFFSETS, each] + 1
+        check = (notes[each] >> _U32) & _CHECK
+        steps[STATUS, each] = _read_delta(value8, at, starts[each] + 8 * place, stop, first, check, page, steps, each)
+        if steps[STATUS, each] != READ and _is_other(value8, starts[each], row, 8 * place, check, plan):
+            steps[STATUS, each] = OTHER
 
 
 @inlined
 def _read_delta(
-    value8: Bytes, start: Int, row: Int, check: Any, page: Words, plan: Plan, steps: Any, each: Int
-) -> None:
-    at = plan[DELTAS] + DELTA_BYTES * row
-    first, sizes = load_u64(value8, at), load_u64(value8, at + 16)
+    value8: Bytes, at: Int, start: Int, stop: Int, first: Int, check: Word, page: Words, steps: Any, each: Int
+) -> Int:
+    """The delta whose row is at a place and whose key and payload start at another, if it is of the page."""
+    if at < 0 or at + DELTA_BYTES > stop or start > stop:
+        return DAMAGED
+    said, sizes = load_u64(value8, at), load_u64(value8, at + 16)
     key, size = np.int64(sizes & _LOW), np.int64(sizes >> _U32)
-    index, kind = np.int64(first & _LOW), np.int64((first >> _U32) & _CHECK)
-    if (key | size) & 7 or start < plan[PAYLOAD] or start + key + size > plan[PAYLOAD + 1]:
-        return
-    if kind >= plan[TYPES_N] or index >= plan[COUNT]:
-        return
-    if delta_check(value8, plan, row, kind, start, (key + size) >> 3) != check:
-        return
-    same = key == 8 * (page.shape[0] - 1) and load_u64(value8, plan[TYPES] + 8 * kind) == page[0]
-    steps[STATUS, each] = READ if same and _is_key(value8, start, page) else OTHER
-    steps[OFFSET, each], steps[BASE, each] = plan[FIRST] + index, number(value8, at + 8)
-    steps[KIND, each] = np.int64((first >> np.uint64(48)) & np.uint64(255))
+    if (key | size) & 7 or start + key + size > stop or key != 8 * (page.shape[0] - 1):
+        return DAMAGED
+    if delta_check(value8, first, page[0], at, start, (key + size) >> 3) != check or not _is_key(value8, start, page):
+        return DAMAGED
+    steps[OFFSET, each], steps[BASE, each] = first + np.int64(said & _LOW), number(value8, at + 8)
+    steps[KIND, each] = np.int64((said >> _U48) & np.uint64(255))
     steps[AT, each], steps[SIZE, each] = start + key, size >> 3
+    return READ
+
+
+@inlined
+def _is_other(value8: Bytes, start: Int, row: Int, place: Int, check: Word, plan: Plan) -> Flag:
+    """Whether there is a delta as its entry says, of whatever page."""
+    if not find_sections(value8, start, plan) or row >= plan[DELTAS_N]:
+        return False
+    at = plan[DELTAS] + DELTA_BYTES * row
+    said, sizes = load_u64(value8, at), load_u64(value8, at + 16)
+    key, size = np.int64(sizes & _LOW), np.int64(sizes >> _U32)
+    kind = np.int64((said >> _U32) & _CHECK)
+    if (key | size) & 7 or start + place + key + size > plan[END] or kind >= plan[TYPES_N]:
+        return False
+    type_id = load_u64(value8, plan[TYPES] + 8 * kind)
+    return delta_check(value8, plan[FIRST], type_id, at, start + place, (key + size) >> 3) == check
 
 
 @inlined

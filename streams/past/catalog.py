@@ -117,6 +117,11 @@ class Catalog:
         elif self.floor is not None and self.end < self.floor.next:
             self._outline, self.end = self.floor.outline(), self.floor.next
 
+    def base_before(self, offset: int) -> Base | None:
+        """The newest that has settled no intent above an offset, or else where the log begins; None: the genesis."""
+        base = self._bases.newest_before(offset)
+        return self.floor if self.floor and (base is None or base.settled < self.floor.settled) else base
+
     def find(self, part: Part, offset: int) -> int:
         return self._ask(part, lambda index: index.find(offset))
 
@@ -130,13 +135,15 @@ class Catalog:
     def block_count(self, part: Part) -> int:
         return part.index.block_count
 
-    def count(self, part: Part, page_hash: int, stop: int) -> int:
-        """How many deltas may change a page, in blocks with a number below one."""
-        return self._ask(part, lambda index: len(index.deltas_of(page_hash, stop)))
+    def count(self, part: Part, page_hash: int, blocks: range) -> int:
+        """How many deltas may change a page, in some blocks."""
+        return self._ask(part, lambda index: len(index.deltas_of(page_hash, blocks.start, blocks.stop)))
 
-    def entries(self, part: Part, page_hash: int, stop: int, start: int, end: int) -> Words:
-        """Some of these."""
-        return self._ask(part, lambda index: index.deltas_of(page_hash, stop).rows(start, end))
+    def entries(self, part: Part, page_hash: int, blocks: range, some: slice) -> Words:
+        """Those, as far as they are asked for."""
+        return self._ask(
+            part, lambda index: index.deltas_of(page_hash, blocks.start, blocks.stop).rows(some.start, some.stop)
+        )
 
     def _ask(self, part: Part, question: Callable[[PageIndex], T]) -> T:
         """What an index says; if its file is damaged, what one says that is made in its place."""

@@ -31,6 +31,8 @@ class BlockPlace(NamedTuple):
     position: int
     size: int
     value: int  # where in the batch the block begins
+    offsets: int  # how many it settles
+    deltas: int  # where in the block the rows of deltas begin
     metadata: int  # the size of each of its metadata blocks; 0 if there is none, or they are of several sizes
 
 
@@ -67,8 +69,8 @@ class PageIndex(Protocol):
         """The number of the first block that settles an intent offset or a higher one."""
         ...
 
-    def deltas_of(self, page_hash: int, stop: int) -> "Entries":
-        """Those that may change a page, in blocks with a number below one: another page may have the same hash."""
+    def deltas_of(self, page_hash: int, start: int, stop: int) -> "Entries":
+        """Those that may change a page, in blocks with some numbers: another page may have the same hash."""
         ...
 
 
@@ -129,8 +131,8 @@ class GrowingIndex:
     def blocks(self, numbers: Any) -> Any:
         return np.stack([np.frombuffer(column, np.int64)[numbers] for column in self._columns])
 
-    def deltas_of(self, page_hash: int, stop: int) -> Entries:
-        lowest, highest = np.uint64(word_of(page_hash, 0)), np.uint64(word_of(page_hash, stop))
+    def deltas_of(self, page_hash: int, start: int, stop: int) -> Entries:
+        lowest, highest = np.uint64(word_of(page_hash, start)), np.uint64(word_of(page_hash, stop))
         found = [run[slice(*np.searchsorted(run[:, 0], (lowest, highest)).tolist())] for run in self._runs]
         return ReadyEntries(_sorted(found))
 

@@ -23,8 +23,8 @@ SHEET_BYTES: Final = 4096
 
 BLOCKS: Final = np.dtype(
     {
-        "names": ["last", "clock", "tlog", "position", "size", "value", "metadata", "zero"],
-        "formats": ["<i8", "<i8", "<u4", "<u4", "<u4", "<u4", "<u4", "<u4"],
+        "names": ["last", "clock", "tlog", "position", "size", "value", "offsets", "deltas", "metadata", "zero"],
+        "formats": ["<i8", "<i8", "<u4", "<u4", "<u4", "<u4", "<u4", "<u4", "<u4", "<u4"],
     }
 )
 ENTRIES: Final = np.dtype([("page", "<u8"), ("note", "<u8")])
@@ -36,7 +36,7 @@ _HASH_BYTES: Final = 8
 HEADER_BYTES: Final = _HEADER.size + _HASH_BYTES
 _FENCES: Final = np.dtype([("first", "<u8"), ("hash", f"V{_HASH_BYTES}")])
 
-assert (HEADER_BYTES, BLOCKS.itemsize, ENTRIES.itemsize, _FENCES.itemsize) == (152, 40, 16, 16)
+assert (HEADER_BYTES, BLOCKS.itemsize, ENTRIES.itemsize, _FENCES.itemsize) == (152, 48, 16, 16)
 
 
 def pages_path(folder: Path, base: int) -> Path:
@@ -193,8 +193,8 @@ class StoredIndex:
 
     def block(self, number: int) -> BlockPlace:
         row = self._blocks.sheet(number // self._blocks.per_sheet)[number % self._blocks.per_sheet]
-        last, clock, tlog, position, size, value, metadata, _ = row.tolist()
-        return BlockPlace(last, clock, self.summary.base + tlog, position, size, value, metadata)
+        last, clock, tlog, *rest, _ = row.tolist()
+        return BlockPlace(last, clock, self.summary.base + tlog, *rest)
 
     def blocks(self, numbers: Any) -> Any:
         rows = self._blocks.take(numbers)
@@ -205,9 +205,8 @@ class StoredIndex:
     def find(self, offset: int) -> int:
         return self._blocks.place(max(offset, 0))
 
-    def deltas_of(self, page_hash: int, stop: int) -> Entries:
-        start, end = (self._entries.place(word_of(page_hash, number)) for number in (0, stop))
-        return _StoredEntries(self._entries, start, end)
+    def deltas_of(self, page_hash: int, start: int, stop: int) -> Entries:
+        return _StoredEntries(self._entries, *(self._entries.place(word_of(page_hash, each)) for each in (start, stop)))
 
     def content(self) -> tuple[Any, Any]:
         """All blocks and entries."""

@@ -16,7 +16,7 @@ from mmsb.kernels.past import steps
 from mmsb.schemas.deltas import DeltaKind
 from mmsb.schemas.errors import CorruptState
 from mmsb.state.migrations import convert
-from mmsb.streams.past.bases import Base, Bases
+from mmsb.streams.past.bases import Base
 from mmsb.streams.past.catalog import Catalog
 from mmsb.streams.past.walking import FEW, Line, Steps, Stretch, walk
 
@@ -119,34 +119,28 @@ class Life:
 
 def life_since(catalog: Catalog, line: Line, base: Base, below: int) -> Life:
     """From a base on, over all deltas of intent offsets below one."""
-    runs: list[Steps] = []
-    for found in walk(catalog, line, below):
-        cut = int(np.searchsorted(found.offsets, base.settled, side="right"))
-        if cut < len(found):
-            runs.append(found.take(slice(cut, None)))
-        if cut:
-            break
-    return _from_base(catalog, line, base, runs)
+    return _from_base(catalog, line, base, list(walk(catalog, line, base.settled, below)))
 
 
-def newest_life(catalog: Catalog, bases: Bases, line: Line, below: int, count: int) -> Life:
+def newest_life(catalog: Catalog, line: Line, below: int, count: int) -> Life:
     """The newest deltas of intent offsets below one, as many as wanted, and before them what their bodies follow from.
 
     That begins with the newest creation or base that none of them is older than.
     """
-    walked, runs, left = walk(catalog, line, below, max(count, FEW)), list[Steps](), count
-    for found in walked:
+    above, left, runs = -1 if catalog.floor is None else catalog.floor.settled, count, list[Steps]()
+    for found in walk(catalog, line, above, below, max(count, FEW)):
         runs.append(found)
         left -= len(found)
         if left <= 0:
             break
     if not runs:
         return Life(catalog, None, None, [])
-    oldest = int(runs[-1].offsets[max(-left, 0)])
-    base = bases.newest_before(oldest - 1) or catalog.floor
+    oldest, walked = int(runs[-1].offsets[max(-left, 0)]), int(runs[-1].offsets[0])
+    base = catalog.base_before(oldest - 1)
+    above = -1 if base is None else base.settled
     kept: list[Steps] = []
-    for found in chain(runs, walked):
-        start = _start(found, oldest, base)
+    for found in chain(runs, walk(catalog, line, above, walked)):
+        start = _start(found, oldest, above)
         if start < len(found):
             kept.append(found if start <= 0 else found.take(slice(start, None)))
         if start >= 0:
@@ -156,9 +150,9 @@ def newest_life(catalog: Catalog, bases: Bases, line: Line, below: int, count: i
     return _from_base(catalog, line, base, kept)
 
 
-def _start(found: Steps, oldest: int, base: Base | None) -> int:
+def _start(found: Steps, oldest: int, above: int) -> int:
     """From which delta on a page can be followed; -1: from none of these."""
-    low = 0 if base is None else int(np.searchsorted(found.offsets, base.settled, side="right"))
+    low = int(np.searchsorted(found.offsets, above, side="right"))
     created = np.flatnonzero((found.bases[low:] == 0) & (found.offsets[low:] <= oldest))
     return low + int(created[-1]) if len(created) else low or -1
 

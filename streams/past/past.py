@@ -16,7 +16,7 @@ from mmsb.schemas.types import I64_MAX
 from mmsb.state.pages import PageId
 from mmsb.streams.files import Files
 from mmsb.streams.folder import TLOG
-from mmsb.streams.past.bases import Base, Bases, NoBases
+from mmsb.streams.past.bases import Base, Bases
 from mmsb.streams.past.blaming import last_alteration, slots_of
 from mmsb.streams.past.catalog import Catalog
 from mmsb.streams.past.changes import Change, History
@@ -38,10 +38,9 @@ class Past:
 
     def __init__(self, files: Files, folder: Path, upto: Callable[[], int], bases: Bases | None = None) -> None:
         """Of a partition's folder. `upto` gives the first TLog offset that may not be read."""
-        self._bases: Bases = bases or NoBases()
         self._files = files
         self._folder = folder / TLOG
-        self._catalog = Catalog(files, self._folder, upto, self._bases)
+        self._catalog = Catalog(files, self._folder, upto, bases)
         self._last: Found | None = None  # the block that was looked into last
 
     def close(self) -> None:
@@ -64,7 +63,7 @@ class Past:
             raise InvalidValue(f"limit: expected 1 or more changes, found {limit}")
         self._follow()
         line = Line.of(self._catalog, page, self._catalog.end)
-        life = newest_life(self._catalog, self._bases, line, I64_MAX if before is None else before, limit)
+        life = newest_life(self._catalog, line, I64_MAX if before is None else before, limit)
         floor = self._catalog.floor
         trimmed = floor.settled + 1 if floor is not None and len(life) < limit else None
         return History(self._newest(page[1], life, limit), trimmed)
@@ -81,7 +80,7 @@ class Past:
     def moment(self, type_id: int, at: int) -> Moment | None:
         """All pages of a type right after an intent had settled; None before the first."""
         self.check_moment(at)
-        base, found = self._bases.newest_before(at), self.block_at(at)
+        base, found = self._catalog.base_before(at), self.block_at(at)
         if found is None:
             return None
         place, block, _ = found
@@ -90,11 +89,7 @@ class Past:
 
     def _get(self, page: PageId, at: int) -> tuple[int, bytes] | None:
         line = Line.of(self._catalog, page, self._catalog.end)
-        base = self._bases.newest_before(at)
-        if base is None:
-            life = newest_life(self._catalog, self._bases, line, at + 1, 1)
-        else:
-            life = life_since(self._catalog, line, base, at + 1)
+        life = self._life(line, self._catalog.base_before(at), at + 1)
         life.run(len(life))
         if not life.epoch:
             return None
@@ -109,19 +104,17 @@ class Past:
         self._follow()
         line = Line.of(self._catalog, page, self._catalog.end)
         slots = slots_of(line.stretches, field) if line.stretches and field is not None else {}
-        base, below, told = self._base_before(I64_MAX), I64_MAX, None
+        below, base = I64_MAX, self._catalog.base_before(I64_MAX)
+        life = self._life(line, base, below)
+        told = last_alteration(life, slots)
+        if not life.epoch:
+            return None
         while told is None:
-            if base is None:
-                life = newest_life(self._catalog, self._bases, line, below, 1)
-            else:
-                life = life_since(self._catalog, line, base, below)
-            told = last_alteration(life, slots)
-            if not life.epoch and below == I64_MAX:
-                return None
-            if told is None and (base is None or base is self._catalog.floor):
-                raise self._forgotten(0 if base is None else base.settled + 1)
-            if told is None and base is not None:
-                below, base = base.settled + 1, self._base_before(base.settled - 1)
+            assert base is not None, "every page was created"
+            if self._catalog.floor is not None and base.settled <= self._catalog.floor.settled:
+                raise InvalidValue(f"it was altered before intent offset {base.settled + 1}, and that was trimmed")
+            below, base = base.settled + 1, self._catalog.base_before(base.settled - 1)
+            told = last_alteration(self._life(line, base, below), slots)
         return changes_of(self._catalog, page[1], told)[0]
 
     # Of an intent
@@ -136,7 +129,7 @@ class Past:
         for row in block.rows_at(offset - block.header.first):
             page = block.page(row)
             line = Line.of(self._catalog, page, place.tlog + 1)
-            changes += self._newest(page[1], newest_life(self._catalog, self._bases, line, offset + 1, 1), 1)
+            changes += self._newest(page[1], newest_life(self._catalog, line, offset + 1, 1), 1)
         return changes
 
     def outcome_at(self, offset: int) -> Entry | None:
@@ -204,8 +197,10 @@ class Past:
         life.run(max(len(life) - count, 0))
         return [change for told in life.tell() for change in changes_of(self._catalog, key, told)][::-1]
 
-    def _base_before(self, offset: int) -> Base | None:
-        return self._bases.newest_before(offset) or self._catalog.floor
+    def _life(self, line: Line, base: Base | None, below: int) -> Life:
+        """A page since a base, or since its last creation."""
+        catalog = self._catalog
+        return newest_life(catalog, line, below, 1) if base is None else life_since(catalog, line, base, below)
 
     def check_moment(self, at: int) -> None:
         """Raise if nobody can say what was right after an intent had settled: it has not, or the log begins later."""
@@ -215,9 +210,6 @@ class Past:
         if not floor <= at <= newest:
             older = f": what is older than {floor} was trimmed" if floor >= 0 else ""
             raise InvalidValue(f"at: expected an intent offset from {floor} to {newest}, found {at}{older}")
-
-    def _forgotten(self, offset: int) -> InvalidValue:
-        return InvalidValue(f"it was altered before intent offset {offset}, and what is older was trimmed")
 
     @property
     def _partition(self) -> int:

@@ -5,7 +5,7 @@ A fold judges the records: an outline where only the index is wanted, a whole on
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -123,19 +123,33 @@ def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain
 def _note_verdict(index: GrowingIndex, verdict: Verdict, clock: int, batch: tuple[int, int], value: int) -> None:
     """`batch` is its place and size, and `value` where in it the value begins."""
     if verdict.value is not None:
-        last, hashes, notes, metadata = note_block(verdict.value, clock)
-        index.add(BlockPlace(last, clock, verdict.offset, *batch, value, metadata), hashes, notes)
+        noted = note_block(verdict.value, clock)
+        place = BlockPlace(
+            noted.last, clock, verdict.offset, *batch, value, noted.offsets, noted.deltas, noted.metadata
+        )
+        index.add(place, noted.hashes, noted.notes)
     elif verdict.accepted and verdict.kind in (TlogKind.CLAIM, TlogKind.MIGRATE):
         index.marks.append(Place(verdict.offset, *batch))
 
 
-def note_block(value: bytes, clock: int) -> tuple[int, Words, Words, int]:
-    """Of a block that counts: its last offset, each delta's page's hash and place, and the size of metadata blocks."""
+class Noted(NamedTuple):
+    """What an index says of a block: as in BlockPlace, and each delta's page's hash and its entry's second word."""
+
+    last: int
+    offsets: int
+    deltas: int
+    metadata: int
+    hashes: Words
+    notes: Words
+
+
+def note_block(value: bytes, clock: int) -> Noted:
+    """Of a block that counts; the partition clock is that before it."""
     size = COUNTS.unpack_from(value, FIXED.size)[_DELTAS]
     hashes, notes = np.empty(size, np.uint64), np.empty(size, np.uint64)
     plan, seen = np.empty(sections.WORDS, np.int64), np.empty(outcomes.SEEN, np.int64)
     count = entries.note_deltas(np.frombuffer(value, np.uint8), 0, clock, hashes, notes, plan, seen)
     if count != size:
         raise malformed("outcomes and deltas that fit into it", "others", HEADER_BYTES)
-    last = int(plan[sections.FIRST] + plan[sections.COUNT]) - 1
-    return last, hashes, notes, max(int(seen[outcomes.META_SIZE]), 0)
+    first, settled, deltas = plan[[sections.FIRST, sections.COUNT, sections.DELTAS]].tolist()
+    return Noted(first + settled - 1, settled, deltas, max(int(seen[outcomes.META_SIZE]), 0), hashes, notes)

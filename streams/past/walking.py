@@ -29,6 +29,12 @@ _TLOG: Final = BlockPlace._fields.index("tlog")
 _POSITION: Final = BlockPlace._fields.index("position")
 _VALUE: Final = BlockPlace._fields.index("value")
 
+assert (BlockPlace._fields.index("last"), BlockPlace._fields.index("offsets")) == (
+    steps.BLOCK_LAST,
+    steps.BLOCK_OFFSETS,
+)
+assert (BlockPlace._fields.index("size"), BlockPlace._fields.index("deltas")) == (steps.BLOCK_SIZE, steps.BLOCK_DELTAS)
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -112,25 +118,30 @@ class Steps:
         return Steps(self.stretch, self.part, columns, self.blocks[:, which], self.notes[which])
 
 
-def walk(catalog: Catalog, line: Line, below: int, few: int = FEW) -> Iterator[Steps]:
-    """Deltas of intent offsets below one: the newest first, more and more at a time."""
+def walk(catalog: Catalog, line: Line, above: int, below: int, few: int = FEW) -> Iterator[Steps]:
+    """Deltas of intent offsets between two: the newest first, more and more at a time."""
     for stretch in line.stretches:
         if len(line.key) == stretch.layout.key_size:
             for part in reversed(catalog.parts):
+                if part.settled <= above:
+                    break
                 if part.base < stretch.high:
-                    yield from _in_part(catalog, stretch, part, line.key, below, few)
+                    yield from _in_part(catalog, stretch, part, line.key, (above, below), few)
                 if part.base <= stretch.low:
                     break
 
 
-def _in_part(catalog: Catalog, stretch: Stretch, part: Part, key: bytes, below: int, few: int) -> Iterator[Steps]:
-    hashed = hash_page(stretch.layout.type_id, key)
+def _in_part(
+    catalog: Catalog, stretch: Stretch, part: Part, key: bytes, between: tuple[int, int], few: int
+) -> Iterator[Steps]:
+    hashed, (above, below) = hash_page(stretch.layout.type_id, key), between
     stop = catalog.find(part, below - 1) + 1 if below < I64_MAX else catalog.block_count(part)
-    count, size = catalog.count(part, hashed, stop), few
+    blocks = range(catalog.find(part, above + 1), stop)
+    count, size = catalog.count(part, hashed, blocks), few
     while count:
         begin = max(count - size, 0)
-        found = _read(catalog, stretch, part, key, catalog.entries(part, hashed, stop, begin, count))
-        fits = (found.columns[steps.STATUS] == steps.READ) & (found.offsets < below)
+        found = _read(catalog, stretch, part, key, catalog.entries(part, hashed, blocks, slice(begin, count)))
+        fits = (found.columns[steps.STATUS] == steps.READ) & (found.offsets > above) & (found.offsets < below)
         fits &= (found.blocks[_TLOG] > stretch.low) & (found.blocks[_TLOG] < stretch.high)
         if not fits.all():
             found = found.take(fits)
@@ -158,5 +169,5 @@ def _try(catalog: Catalog, stretch: Stretch, part: Part, key: bytes, entries: Wo
     found = Steps(stretch, part, np.empty((steps.ROWS, len(notes)), np.int64), blocks, notes)
     page: Words = np.frombuffer(stretch.layout.type_id.to_bytes(8, "little") + key, np.uint64)
     plan: Any = np.empty(sections.WORDS, np.int64)
-    steps.read_deltas(catalog.memory(part), found.starts, notes, page, plan, found.columns)
+    steps.read_deltas(catalog.memory(part), found.starts, blocks, notes, page, plan, found.columns)
     return found

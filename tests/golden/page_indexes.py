@@ -32,7 +32,7 @@ def _make(base: int, blocks: int, pages: int) -> bytes:
     index.marks.append(Place(base + 1, 150, 700))
     for number in range(blocks):
         last = before.settled + 10 * (number + 1)
-        place = BlockPlace(last, before.clock + number, base + 2 + number, 850 + 400 * number, 400, 70 + number % 2, 32)
+        place = BlockPlace(last, before.clock + number, base + 2 + number, 850 + 400 * number, 400, 70, 10, 256, 32)
         hashes = _hashes(number, pages)
         index.add(place, hashes, _notes(len(hashes)))
     index.end, index.size = base + 2 + blocks, 850 + 400 * blocks
