@@ -7,7 +7,7 @@ from mmsb.schemas import errors
 
 class Exit(enum.IntEnum):
     DONE = 0
-    FOUND = 1  # verify, replay and diff: a problem or a difference, as of diff(1)
+    FOUND = 1  # verify, replay, diff and rehearse: a problem or a difference, as of diff(1)
     CALLER = 2
     REJECTED = 3
     NO_PAGE = 4
@@ -23,7 +23,7 @@ class Exit(enum.IntEnum):
 
 MEANINGS: dict[Exit, str] = {
     Exit.DONE: "done",
-    Exit.FOUND: "`verify` or `replay` found a problem, `diff` a difference",
+    Exit.FOUND: "`verify` or `replay` found a problem, `diff` or `rehearse` a difference",
     Exit.CALLER: "the command line, a value in it, or the application's code is wrong",
     Exit.REJECTED: "`submit`: an intent settled as rejected; it is recorded, with its reason",
     Exit.NO_PAGE: "there is no such page",
