@@ -44,6 +44,8 @@ class Bases(Protocol):
         """The oldest that reflects all TLog records below an offset: a log that was trimmed there begins with it."""
         ...
 
+    def close(self) -> None: ...
+
 
 class NoBases:
     """Of a partition that keeps none: its TLog tells all, from the genesis on."""
@@ -53,3 +55,6 @@ class NoBases:
 
     def oldest_from(self, tlog: int) -> Base | None:
         return None
+
+    def close(self) -> None:
+        """There is nothing open."""

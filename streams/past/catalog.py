@@ -63,8 +63,8 @@ class Catalog:
     """For one thread."""
 
     def __init__(self, files: Files, folder: Path, upto: Callable[[], int], bases: Bases | None = None) -> None:
-        """`upto` gives the first TLog offset that may not be read."""
-        self._bases: Bases = bases or NoBases()
+        """`upto` gives the first TLog offset that may not be read. Bases are closed with it."""
+        self.bases: Bases = bases or NoBases()
         self.floor: Base | None = None  # of a trimmed log: where it begins to be known
         self._files = files
         self._folder = folder
@@ -106,7 +106,7 @@ class Catalog:
         while self.parts and self.parts[0].base < first:
             self.parts.pop(0).close()
         if first:
-            self.floor = self._bases.oldest_from(first)
+            self.floor = self.bases.oldest_from(first)
             if self.floor is None:
                 raise CorruptState(
                     f"{self._folder}: expected a log from TLog offset 0 on, or a checkpoint from which one that begins "
@@ -119,7 +119,7 @@ class Catalog:
 
     def base_before(self, offset: int) -> Base | None:
         """The newest that has settled no intent above an offset, or else where the log begins; None: the genesis."""
-        base = self._bases.newest_before(offset)
+        base = self.bases.newest_before(offset)
         return self.floor if self.floor and (base is None or base.settled < self.floor.settled) else base
 
     def find(self, part: Part, offset: int) -> int:
@@ -186,6 +186,7 @@ class Catalog:
     def close(self) -> None:
         for part in self.parts:
             part.close()
+        self.bases.close()
 
     def _follow_segment(self, base: int, following: int | None, end: int) -> None:
         until = end if following is None else min(following, end)

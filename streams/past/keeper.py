@@ -1,7 +1,7 @@
 """The past of a partition that runs: questions are answered on threads, and sealed segments get their page index."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -11,7 +11,7 @@ from mmsb.state.pages import PageId
 from mmsb.streams.door import StoredPage
 from mmsb.streams.folder import TLOG
 from mmsb.streams.past import forward
-from mmsb.streams.past.bases import Bases
+from mmsb.streams.past.bases import Bases, NoBases
 from mmsb.streams.past.catalog import Indexer
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.past.moments import SCAN_PAGES
@@ -29,10 +29,14 @@ class Owner(Protocol):
 class Keeper:
     """`keep_index` runs beside the stages of the partition."""
 
-    def __init__(self, world: World, number: int, folder: Path, owner: Owner, bases: Bases | None = None) -> None:
+    def __init__(
+        self, world: World, number: int, folder: Path, owner: Owner, make_bases: Callable[[], Bases] = NoBases
+    ) -> None:
+        """Each thread has bases of its own."""
         self._owner = owner
-        self._past = Past(world.files, folder, owner.accepted_tlog, bases)
-        self._index = Indexer(world.files, folder / TLOG, bases)
+        self._past = Past(world.files, folder, owner.accepted_tlog, make_bases())
+        self._index = Indexer(world.files, folder / TLOG, make_bases())
+        self._bases = make_bases()
         self._asker = world.worker(f"past-{number}")
         self._indexer = world.worker(f"index-{number}")
         self._replayer = world.worker(f"moments-{number}")
@@ -52,7 +56,7 @@ class Keeper:
     async def scan(self, type_id: int, at: int) -> AsyncIterator[list[StoredPage]]:
         """All pages of a type right after an intent had settled, in the order of their keys."""
         moment = await self._asker.run(self._past.moment, type_id, at)
-        pages = None if moment is None else await self._replayer.run(moment.pages)
+        pages = None if moment is None else await self._replayer.run(moment.pages, self._bases)
         if pages is not None:
             for start in range(0, len(pages), SCAN_PAGES):
                 yield await self._replayer.run(pages.pages, start, start + SCAN_PAGES)
@@ -71,5 +75,6 @@ class Keeper:
     async def close(self) -> None:
         await self._asker.run(self._past.close)
         await self._indexer.run(self._index.close)
+        await self._replayer.run(self._bases.close)
         for worker in (self._asker, self._indexer, self._replayer):
             await finish(worker)

@@ -47,6 +47,10 @@ class Past:
         self._catalog.close()
 
     @property
+    def bases(self) -> Bases:
+        return self._catalog.bases
+
+    @property
     def outline(self) -> Outline:
         """Who reigned, and which layouts there were; of a TLog that has a record."""
         self._follow()
@@ -80,12 +84,12 @@ class Past:
     def moment(self, type_id: int, at: int) -> Moment | None:
         """All pages of a type right after an intent had settled; None before the first."""
         self.check_moment(at)
-        base, found = self._catalog.base_before(at), self.block_at(at)
+        found = self.block_at(at)
         if found is None:
             return None
         place, block, _ = found
         stretches = stretches_of(self._catalog, type_id, self._catalog.end)
-        return Moment(self._files, self._folder, base, at, place.tlog, block.value, block.header.last, stretches)
+        return Moment(self._files, self._folder, at, place.tlog, block.value, block.header.last, stretches)
 
     def _get(self, page: PageId, at: int) -> tuple[int, bytes] | None:
         line = Line.of(self._catalog, page, self._catalog.end)

@@ -53,3 +53,6 @@ class MemoryBases:
 
     def oldest_from(self, tlog: int) -> Base | None:
         return next((base for base in self.all if base.next >= tlog), None)
+
+    def close(self) -> None:
+        """There is nothing open."""

@@ -58,7 +58,7 @@ def check_moment(past: Past, history: History, types: list[int], at: int) -> Non
     assert past.get_many(pages, at) == [then.get(page) for page in pages]
     for type_id in types:
         moment = past.moment(type_id, at)
-        copied = moment.pages() if moment else None
+        copied = moment.pages(past.bases) if moment else None
         found = copied.pages(0, MANY) if copied else []
         assert {(type_id, key): (epoch, body) for key, epoch, body in found} == {
             page: what for page, what in then.items() if page[0] == type_id
@@ -233,7 +233,7 @@ def test_pages_of_before_a_migration_are_told_in_the_fields_of_today() -> None:
         for at in range(3):
             moment = past.moment(new.type_id, at)
             assert moment is not None
-            pages = moment.pages()
+            pages = moment.pages(past.bases)
             assert pages is not None
             assert pages.pages(0, MANY) == [(page[1], *(past.get(page, at) or ()))]
         assert past.get((old.type_id, page[1]), 0) is not None

@@ -69,7 +69,7 @@ class Stored:
         """All pages of a type, as of a moment, which is replayed."""
         past = self.past(partition)
         moment = past.moment(type_id, past.outline.settled if at is None else at)
-        pages = None if moment is None else moment.pages()
+        pages = None if moment is None else moment.pages(past.bases)
         for start in range(0, 0 if pages is None else len(pages), SCAN_PAGES):
             assert pages is not None, "there are some"
             yield from pages.pages(start, start + SCAN_PAGES)
