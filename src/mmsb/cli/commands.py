@@ -1,5 +1,6 @@
 """All commands, in the order of their help."""
 
+from mmsb.cli.checkpoints import CHECKPOINT
 from mmsb.cli.completion import COMPLETION
 from mmsb.cli.differing import DIFF
 from mmsb.cli.figures import STATS
@@ -15,6 +16,6 @@ from mmsb.cli.submit import SUBMIT
 from mmsb.cli.why import WHY
 
 COMMANDS = (
-    RUN, SUBMIT, GET, SCAN, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, REHEARSE, MIGRATE, INSPECT,
-    COMPLETION,
+    RUN, SUBMIT, GET, SCAN, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, REHEARSE, MIGRATE, CHECKPOINT,
+    INSPECT, COMPLETION,
 )  # fmt: skip

@@ -24,6 +24,7 @@ from mmsb.streams.serving.reads import CREDIT_MAX
 from mmsb.streams.stats import Stats
 
 if TYPE_CHECKING:
+    from mmsb.streams.checkpoints.manifest import Manifest
     from mmsb.streams.tickets import Receipt
 
 HELLO_SECONDS: Final = 5.0
@@ -89,6 +90,12 @@ class Owner:
 
     def stats(self) -> Stats:
         return decode_stats(self._answer(Kind.STATS, reads.encode_stream(0, CREDIT_MAX), ANSWER_SECONDS))
+
+    def checkpoint(self) -> "list[Manifest]":
+        """One of each partition, made now; returns when they are verified, however long that takes."""
+        from mmsb.streams.checkpoints.manifest import decode_manifests
+
+        return decode_manifests(self._answer(Kind.CHECKPOINT, reads.encode_stream(0, CREDIT_MAX), None))
 
     def _answer(self, kind: Kind, body: bytes, seconds: float | None) -> bytes:
         return b"".join(self._parts(kind, body, seconds))
