@@ -159,6 +159,7 @@ class Home:
         if pages is not None:
             absent = pages.buckets.absent_of(np.arange(len(pages.buckets)))
             self.use.misses += len(absent)
+            pages.reserve(pages.buckets.elsewhere)  # they come in the order of hashes: all into one end of a small index
             self._fetch_all(pages, type_id, absent)
 
     def _bring(self, pages: ArrayPageType, type_id: int, named: Any) -> None:
