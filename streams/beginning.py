@@ -16,9 +16,9 @@ from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Meta, Standing
-from mmsb.state.home.restoring import restore
 from mmsb.state.store import Store
 from mmsb.streams.folder import TLOG
+from mmsb.streams.homes import Housed
 from mmsb.streams.log import Durable, Log
 
 
@@ -85,20 +85,25 @@ def durable_of(mark: Durable, meta: Meta | None) -> Durable:
     return Durable(max(mark.intents, standing.settled + 1), max(mark.tlog, standing.next))
 
 
-def begin(logs: Logs, wanted: Wanted, nonce: bytes, store: Store, meta: Meta | None, budget: int) -> Begun:
+def begin(logs: Logs, wanted: Wanted, nonce: bytes, housed: Housed, memory: int) -> Begun:
     """Where the store stands; or else record 0 of the log, or, if there is none, the one that is to be written."""
-    if meta is not None:
+    store, meta = housed.store, housed.meta
+    if meta is not None and housed.restored is not None:
         wanted.check(meta.contents.genesis)
         _check_stands(logs, meta.standing)
-        restored, home = restore(store, meta, budget)
-        return Begun(restored, home, store, list(meta.standing.follow_up_blocks))
+        return Begun(*housed.restored, store, list(meta.standing.follow_up_blocks))
     fold = _begin_log(logs, wanted, nonce)
     assert isinstance(fold.state, ArrayState), "an array fold has one"
-    return Begun(fold, Home(fold.state, store, budget), store)
+    return Begun(fold, Home(fold.state, store, memory), store)
 
 
 def _begin_log(logs: Logs, wanted: Wanted, nonce: bytes) -> ArrayFold:
     tlog = logs.tlog
+    if tlog.first:
+        raise CorruptState(
+            f"{logs.folder}: expected a store or a sound checkpoint, since the TLog begins at offset {tlog.first}, found"
+            " none; bring a checkpoint here: mmsb checkpoint import"
+        )
     if tlog.end:
         records = read_batches(tlog.read(0, 1))
         fold = ArrayFold(records.value(0), records.key(0))
@@ -116,6 +121,8 @@ def _check_stands(logs: Logs, standing: Standing) -> None:
     """That the logs have what the store was made from."""
     for log, end in ((logs.tlog, standing.next), (logs.intents, standing.settled + 1)):
         log.require(end)
+    if standing.accepted_at < logs.tlog.first:
+        return  # a checkpoint of another machine, whose logs begin behind it
     records = read_batches(logs.tlog.read(standing.accepted_at, 1))
     index = standing.accepted_at - records.first
     value = records.value(index)

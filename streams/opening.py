@@ -25,12 +25,12 @@ from mmsb.state.fold import Fold
 from mmsb.state.home.folding import converting, fold_at_home
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Standing
-from mmsb.state.home.restoring import read_meta
 from mmsb.state.planning import Plan, make_plans
 from mmsb.state.store import Store
 from mmsb.streams.beginning import Begun, Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files
-from mmsb.streams.folder import FOLD_BYTES, HOME, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
+from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
+from mmsb.streams.homes import open_home
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
 
@@ -72,15 +72,15 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
     with ExitStack() as opened:
         mark = Mark.open(world.files, folder / MARK)
         opened.callback(mark.close)
-        store = world.store(folder / HOME)
+        housed = open_home(world, folder, code.memory)
+        store, meta = housed.store, housed.meta
         opened.callback(store.close)
-        meta = read_meta(store)
         durable = durable_of(mark.durable, meta)
         tlog = Log.open(world.files, folder / TLOG, durable.tlog)
         opened.callback(tlog.close)
         intents = Log.open(world.files, folder / INTENTS, durable.intents)
         opened.callback(intents.close)
-        begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), store, meta, code.memory)
+        begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), housed, code.memory)
         fold_rest(begun, tlog, intents, tell)
         tlog.mend()
         if tlog.end == 0:
@@ -104,11 +104,9 @@ def make_folders(files: Files, folder: Path) -> None:
 def _make_durable_folder(files: Files, folder: Path) -> None:
     """A partition's folder, new or left by a start that did not get as far as the mark, durable in the data folder."""
     if not files.exists(folder / MARK):
-        make_folders(files, folder / HOME)
+        make_folders(files, folder)
         files.sync_folder(folder.parent)
         files.sync_folder(folder.parent.parent)
-    elif not files.exists(folder / HOME):
-        make_folders(files, folder / HOME)
 
 
 def fold_rest(begun: Begun, tlog: Log, intents: Log, tell: Progress) -> None:

@@ -28,6 +28,7 @@ from mmsb.streams.checkpointing import Checkpointing, Keeping
 from mmsb.streams.events.events import Events
 from mmsb.streams.flushing import Flushing
 from mmsb.streams.grouping import batches_of
+from mmsb.streams.homes import distrust
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
 from mmsb.streams.log import Durable
 from mmsb.streams.opening import Opened, encode_entry
@@ -63,6 +64,7 @@ class Partition:
     ) -> None:
         """`make_durable` has what all partitions accepted on disk."""
         self.number = number
+        self._folder = folder
         self.inbox = Inbox()
         self.opened = opened
         self._fold = opened.writer.fold
@@ -323,6 +325,8 @@ class Partition:
 
     async def close(self) -> None:
         """Once its stages have ended: wait for the threads, and leave nothing open. Whoever comes now is too late."""
+        if self.opened.home.damage is not None:
+            distrust(self._world.files, self._folder, self.opened.home.damage)
         await self.events.close(self._failure)
         if self._failure is None:
             self.fail(EnvironmentFailed("it was closed"))

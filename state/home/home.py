@@ -15,6 +15,7 @@ import numpy as np
 
 from mmsb.kernels.memory import Words
 from mmsb.kernels.pages.buckets import DIRTY, USED
+from mmsb.schemas.errors import CorruptState
 from mmsb.state.array_pages import ArrayPageType, words_in
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.block_pages import pages_changed
@@ -89,6 +90,7 @@ class Home:
         self.state = state
         self.budget = budget
         self.use = Use()
+        self.damage: str | None = None  # what was wrong with a row, once one was
         self._store = store
         self._ids = IdRows()
         self._marks = MarkRows()
@@ -172,6 +174,13 @@ class Home:
         self._fetch_all(pages, type_id, absent)
 
     def _fetch_all(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
+        try:
+            self._fetch_some(pages, type_id, absent)
+        except CorruptState as error:
+            self.damage = str(error)
+            raise
+
+    def _fetch_some(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         for start in range(0, len(absent), ROWS_AT_ONCE):
             still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more
             self._fetch(pages, type_id, still)
