@@ -101,8 +101,8 @@ def _begin_log(logs: Logs, wanted: Wanted, nonce: bytes) -> ArrayFold:
     tlog = logs.tlog
     if tlog.first:
         raise CorruptState(
-            f"{logs.folder}: expected a store or a sound checkpoint, since the TLog begins at offset {tlog.first}, found"
-            " none; bring a checkpoint here: mmsb checkpoint import"
+            f"{logs.folder}: expected a store or a sound checkpoint, found neither, and the TLog begins only at offset "
+            f"{tlog.first}; bring a checkpoint here: mmsb checkpoint import"
         )
     if tlog.end:
         records = read_batches(tlog.read(0, 1))
