@@ -25,6 +25,7 @@ from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
 from mmsb.streams.checkpointing import Checkpointing, Keeping
+from mmsb.streams.checkpoints.bases import CheckpointBases
 from mmsb.streams.events.events import Events
 from mmsb.streams.flushing import Flushing
 from mmsb.streams.grouping import batches_of
@@ -93,7 +94,7 @@ class Partition:
         self.checkpoints = Checkpointing(world, number, folder, opened, self.flushing, keeping)
         self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog)
         self.events = Events(self.reads, world, f"events-{number}")
-        self.past = Keeper(world, number, folder, self.reads)
+        self.past = Keeper(world, number, folder, self.reads, lambda: CheckpointBases(world, folder))
 
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:

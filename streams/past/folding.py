@@ -19,6 +19,8 @@ from mmsb.state.fold import Verdict
 from mmsb.streams.files import Files
 from mmsb.streams.folder import FOLD_BYTES, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader, Reader
+from mmsb.streams.log.segments import list_bases
+from mmsb.streams.past.bases import Bases, NoBases
 
 
 def list_partitions(files: Files, data: Path) -> list[Path]:
@@ -39,15 +41,23 @@ def read_mark(files: Files, partition: Path) -> Durable:
 
 
 def fold_partition(
-    files: Files, partition: Path, tell: Progress = lambda _, __: None, to: int | None = None
+    files: Files,
+    partition: Path,
+    tell: Progress = lambda _, __: None,
+    to: int | None = None,
+    bases: Bases | None = None,
+    *,
+    short: bool = False,
 ) -> ArrayFold:
-    """All that counts of a TLog, or what came up to an intent offset. Each block's digest is held against our state."""
+    """All that counts of a TLog, or what came up to an intent offset. Each block's digest is held against our state.
+
+    It begins with the first record, or where a trimmed log begins to be known; `short` begins with the newest base.
+    """
     end = read_mark(files, partition).tlog
     if not end:
         raise EnvironmentFailed(f"{partition}: expected a TLog, found nothing durable in it yet; start its owner first")
     reader = Reader(files, partition / TLOG, lambda: end)
-    records = read_batches(reader.read(0, 1))
-    fold = FoldTo(I64_MAX if to is None else to, records.value(0), records.key(0))
+    fold = _begin(files, partition, reader, I64_MAX if to is None else to, bases or NoBases(), short)
     while fold.next < end and not fold.arrived:
         _fold_some(fold, read_batches(reader.read(fold.next, FOLD_BYTES)))
         tell(fold.next, end)
@@ -56,6 +66,23 @@ def fold_partition(
             f"{partition}: expected an offset up to {fold.settled}, the last that has settled, found {to}"
         )
     return fold
+
+
+def _begin(files: Files, partition: Path, reader: Reader, to: int, bases: Bases, short: bool) -> "FoldTo":
+    if to < 0:
+        raise InvalidValue(f"expected an offset of 0 or more, found {to}")
+    segments = list_bases(files, partition / TLOG)
+    first = segments[0] if segments else 0
+    base = bases.newest_before(to) if short else bases.oldest_from(first) if first else None
+    if base is not None and base.settled <= to:
+        return FoldTo.beside(base.fold(), to)
+    if first:
+        raise InvalidValue(
+            f"{partition / TLOG}: expected an offset that the log still has, which begins at TLog offset {first}, or a "
+            "checkpoint before that, found none: what came before was trimmed"
+        )
+    records = read_batches(reader.read(0, 1))
+    return FoldTo(to, records.value(0), records.key(0))
 
 
 def _fold_some(fold: "FoldTo", records: Records) -> None:
@@ -69,10 +96,16 @@ class FoldTo(ArrayFold):
     """Stops being right behind an intent offset: read nothing more once it has `arrived`."""
 
     def __init__(self, to: int, record: bytes | None, key: bytes | None = TlogKind.GENESIS.key) -> None:
-        if to < 0:
-            raise InvalidValue(f"expected an offset of 0 or more, found {to}")
         super().__init__(record, key)
         self._to = to
+
+    @classmethod
+    def beside(cls, fold: ArrayFold, to: int) -> "FoldTo":
+        """One that takes another over."""
+        twin = cls.__new__(cls)
+        twin.__dict__.update(vars(fold))
+        twin._to = to
+        return twin
 
     @property
     def arrived(self) -> bool:

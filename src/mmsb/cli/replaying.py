@@ -52,7 +52,8 @@ def _replay_partition(
     from mmsb.streams.past.folding import fold_partition
 
     begun = time.monotonic()
-    fold = fold_partition(stored.files, stored.partitions[partition], progress.tell, asked.to)
+    bases = stored.bases(partition)
+    fold = fold_partition(stored.files, stored.partitions[partition], progress.tell, asked.to, bases)
     progress.clear()
     row = {
         "partition": partition,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 from mmsb.cli.owner import Owner
-from mmsb.schemas.errors import Conflict, InvalidValue
+from mmsb.schemas.errors import InvalidValue, Overloaded
 
 if TYPE_CHECKING:
     from mmsb.cli.stored import Stored
@@ -41,7 +41,11 @@ class FolderSide:
         from mmsb.streams.past.differing import state_of
         from mmsb.streams.past.folding import fold_partition
 
-        return state_of(fold_partition(self._stored.files, self._stored.partitions[partition], tell, self._at))
+        stored, short = self._stored, self._at is not None
+        fold = fold_partition(
+            stored.files, stored.partitions[partition], tell, self._at, stored.bases(partition), short=short
+        )
+        return state_of(fold)
 
     def past(self, partition: int) -> "Past":
         return self._stored.past(partition)
@@ -79,7 +83,7 @@ def _look(owner: Owner, partition: int) -> "tuple[int, State]":
         after = owner.stats().partitions[partition]
         if (before.settled, before.digest) == (after.settled, after.digest):
             return before.settled, state
-    raise Conflict(
+    raise Overloaded(
         f"partition {partition}: the running process settled intents each time its pages were read; compare again when "
         "it has less to do, or its digest alone with `mmsb replay`"
     )

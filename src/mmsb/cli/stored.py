@@ -11,8 +11,9 @@ from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.bases import CheckpointBases
 from mmsb.streams.door import StoredPage
-from mmsb.streams.files import Files, RealFiles
+from mmsb.streams.files import Files
 from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader
 from mmsb.streams.log.segments import list_bases, log_path
@@ -23,6 +24,7 @@ from mmsb.streams.past.folding import fold_partition, list_partitions, read_mark
 from mmsb.streams.past.moments import SCAN_PAGES
 from mmsb.streams.past.outline import Outline
 from mmsb.streams.past.past import Past
+from mmsb.streams.world import RealWorld
 
 
 class Stored:
@@ -30,7 +32,8 @@ class Stored:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.files: Files = RealFiles()
+        self._world = RealWorld()
+        self.files: Files = self._world.files
         self.partitions = list_partitions(self.files, folder)
         self._open = ExitStack()
         self._pasts: dict[int, Past] = {}
@@ -55,7 +58,7 @@ class Stored:
 
     def past(self, partition: int) -> Past:
         if partition not in self._pasts:
-            past = Past(self.files, self._folder(partition), self._upto(partition))
+            past = Past(self.files, self._folder(partition), self._upto(partition), self.bases(partition))
             self._open.callback(past.close)
             self._pasts[partition] = past
         return self._pasts[partition]
@@ -84,8 +87,12 @@ class Stored:
         return self.past(partition).entries(first, last)
 
     def fold(self, partition: int, tell: Progress) -> ArrayFold:
-        """Its state, replayed; each block's digest is held against that of the state after it."""
-        return fold_partition(self.files, self._folder(partition), tell)
+        """Its state, from the newest checkpoint on."""
+        return fold_partition(self.files, self._folder(partition), tell, None, self.bases(partition), short=True)
+
+    def bases(self, partition: int) -> CheckpointBases:
+        """For one thread."""
+        return CheckpointBases(self._world, self._folder(partition))
 
     def partition_stats(self, partition: int, tell: Progress) -> dict[str, Any]:
         """What a running partition would say of itself, as far as the folder knows it."""
