@@ -161,7 +161,7 @@ class Home:
         if pages is not None:
             absent = pages.buckets.absent_of(np.arange(len(pages.buckets)))
             self.use.misses += len(absent)
-            pages.reserve(pages.buckets.elsewhere)  # they come in the order of hashes: all into one end of a small index
+            pages.reserve(pages.buckets.elsewhere)  # in the order of hashes all go into one end of a small index
             self._fetch_all(pages, type_id, absent)
 
     def _bring(self, pages: ArrayPageType, type_id: int, named: Any) -> None:
@@ -186,16 +186,15 @@ class Home:
             self._fetch(pages, type_id, still)
 
     def _fetch(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
-        there = self._read(pages, type_id, absent)
+        there = self._read(type_id, pages.buckets.rows_of(absent))
         places = [place for place, _ in there]
         counts = take_rows(pages, type_id, rows_of([value for _, value in there]), places)
         for place, count in zip(places, counts, strict=True):
             pages.buckets.came(*place, count)
         pages.buckets.are_empty(absent)
 
-    def _read(self, pages: ArrayPageType, type_id: int, absent: Any) -> list[tuple[tuple[int, int], bytes]]:
-        """Depth, number and content of the rows that some buckets are in."""
-        places = pages.buckets.rows_of(absent)
+    def _read(self, type_id: int, places: list[tuple[int, int]]) -> list[tuple[tuple[int, int], bytes]]:
+        """Depth, number and content of those rows that there are."""
         values = self._store.read([bucket_key(type_id, *place) for place in places])
         return [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
 
@@ -205,9 +204,10 @@ class Home:
         if pages is None or not pages.buckets.absent:
             return None
         copy = ArrayPageType(pages.key_words, pages.body_words, self.state.array_pages.salt)
-        absent = pages.buckets.absent_of(np.arange(len(pages.buckets)))
-        for start in range(0, len(absent), ROWS_AT_ONCE):
-            there = self._read(pages, type_id, absent[start : start + ROWS_AT_ONCE])
+        copy.reserve(pages.buckets.elsewhere)  # as in `bring_type`
+        rows = pages.buckets.rows_of(pages.buckets.absent_of(np.arange(len(pages.buckets))))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            there = self._read(type_id, rows[start : start + ROWS_AT_ONCE])
             take_rows(copy, type_id, rows_of([value for _, value in there]), [place for place, _ in there])
         return copy
 
