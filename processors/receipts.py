@@ -4,7 +4,7 @@ Whoever submits millions wants counts and a few rejections, not millions of rows
 well-formed, so only what this module relies on is checked again; rejections are read when somebody asks for one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -142,6 +142,20 @@ def receipts_of_block(value: bytes | memoryview) -> Receipts:
 def receipts_of(outcome: Outcome) -> Receipts:
     """The receipts in what the machine stepped; nobody may be told before its block is accepted."""
     return _read(outcome.first, outcome.last, memoryview(outcome.sections))
+
+
+def last_applied(outcome: Outcome, types: Collection[int]) -> int | None:
+    """The offset of the last intent of some types that was applied."""
+    sections, count = memoryview(outcome.sections), outcome.last - outcome.first + 1
+    types_n: int = COUNTS.unpack_from(sections)[0]
+    known = np.isin(np.ndarray(types_n, "<u8", sections, COUNTS.size), np.array(list(types), np.uint64))
+    if not known.any():
+        return None
+    statuses_at = COUNTS.size + 8 * types_n
+    statuses = np.ndarray(count, np.uint8, sections, statuses_at) & np.uint8(STATUS_BITS)
+    numbers = np.ndarray(count, "<u2", sections, statuses_at + padded(count))
+    rows = np.flatnonzero((statuses == Status.APPLIED) & np.append(known, [False])[np.minimum(numbers, types_n)])
+    return outcome.first + int(rows[-1]) if len(rows) else None
 
 
 def _read(first: int, last: int, sections: memoryview) -> Receipts:

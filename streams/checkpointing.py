@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mmsb.processors.machine import Outcome
+from mmsb.processors.receipts import last_applied
 from mmsb.streams.checkpoints.creating import link_checkpoint, seal_checkpoint
 from mmsb.streams.checkpoints.folder import read_manifest
 from mmsb.streams.checkpoints.keeping import remove_surplus
@@ -28,6 +30,8 @@ class Keeping:
     """Seconds between checkpoints by schedule; None: only when somebody asks."""
     trim: bool = False
     """Remove log that no checkpoint needs."""
+    asked_by: frozenset[int] = frozenset()
+    """The type ids of intents that ask for a checkpoint."""
 
 
 KEEP_ALL: Final = Keeping()
@@ -58,9 +62,12 @@ class Checkpointing:
                 cause = Cause("schedule")
             await self.make(cause)
 
-    def ask(self, offset: int) -> None:
-        """An intent asks for one, which has the intent's effects."""
-        self._asked.put_nowait(Cause("intent", offset))
+    def accepted(self, outcome: Outcome) -> None:
+        """One is due if an intent asked for it; it will have that intent's effects."""
+        if self._keeping.asked_by:
+            offset = last_applied(outcome, self._keeping.asked_by)
+            if offset is not None:
+                self._asked.put_nowait(Cause("intent", offset))
 
     async def make(self, cause: Cause) -> Manifest:
         """One of all that is stepped by now; it is verified and listed when this returns."""

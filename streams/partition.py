@@ -206,6 +206,7 @@ class Partition:
                     self.all_relayed.clear()
                 self._accept(outcome, receipts)
                 self.flushing.accepted()
+                self.checkpoints.accepted(outcome)
             if self.opened.tlog.sealed_count > sealed:
                 self.past.sealed.set()
 

@@ -52,6 +52,7 @@ class App:
         self.hops_max = hops_max
         self._pages: dict[type[Any], PageLayout] = {}
         self._origins: dict[str, Origins] = {}
+        self._checkpointing: set[int] = set()
         self._intents: dict[type[Any], IntentLayout] = {}
         self._programs: dict[type[Any], Program] = {}
         self._waiting: dict[type[Any], ForwardReference] = {}
@@ -91,12 +92,15 @@ class App:
     @overload
     def intent(self, cls: type[I], /) -> type[I]: ...
     @overload
-    def intent(self, /, *, on_rejected: str | None = None) -> Callable[[type[I]], type[I]]: ...
-    def intent(self, cls: Any = None, /, *, on_rejected: str | None = None) -> Any:
+    def intent(
+        self, /, *, on_rejected: str | None = None, checkpoint: bool = False
+    ) -> Callable[[type[I]], type[I]]: ...
+    def intent(self, cls: Any = None, /, *, on_rejected: str | None = None, checkpoint: bool = False) -> Any:
         """Declare an intent class: `@app.intent`, or `@app.intent(on_rejected="Refund")`.
 
         `on_rejected` names the intent that makes up for a rejection of this one when it came as a follow-up; its
-        fields take the values of the same names.
+        fields take the values of the same names. With `checkpoint` a checkpoint of the partition is made after each
+        of them that applies, as at the end of a day.
         """
         scope = _callers_names()
 
@@ -104,6 +108,8 @@ class App:
             layout = intent_layout(cls, on_rejected, scope)
             self._check_new(cls, layout.name, layout.type_id)
             self._intents[cls] = layout
+            if checkpoint:
+                self._checkpointing.add(layout.type_id)
             try:
                 self._translate(cls)
                 self._translate_waiting()
@@ -171,7 +177,7 @@ class App:
         _check_memory(memory, partitions or 1)
         if checkpoint_seconds is not None and not checkpoint_seconds > 0:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
-        keeping = Keeping(checkpoint_seconds, trim)
+        keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
         settings = Settings(_durability(durability), partitions, window, interpreted, dev, keeping, memory)
         engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
         return Bus(Served(engine, Path(data)), self.name)

@@ -8,6 +8,7 @@ One thread at a time; but a cut, once made, belongs to whoever ingests it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -174,16 +175,10 @@ class Home:
         self._fetch_all(pages, type_id, absent)
 
     def _fetch_all(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
-        try:
-            self._fetch_some(pages, type_id, absent)
-        except CorruptState as error:
-            self.damage = str(error)
-            raise
-
-    def _fetch_some(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
-        for start in range(0, len(absent), ROWS_AT_ONCE):
-            still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more
-            self._fetch(pages, type_id, still)
+        with self._noting_damage():
+            for start in range(0, len(absent), ROWS_AT_ONCE):
+                still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more
+                self._fetch(pages, type_id, still)
 
     def _fetch(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         there = self._read(type_id, pages.buckets.rows_of(absent))
@@ -206,10 +201,19 @@ class Home:
         copy = ArrayPageType(pages.key_words, pages.body_words, self.state.array_pages.salt)
         copy.reserve(pages.buckets.elsewhere)  # as in `bring_type`
         rows = pages.buckets.rows_of(pages.buckets.absent_of(np.arange(len(pages.buckets))))
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            there = self._read(type_id, rows[start : start + ROWS_AT_ONCE])
-            take_rows(copy, type_id, rows_of([value for _, value in there]), [place for place, _ in there])
+        with self._noting_damage():
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                there = self._read(type_id, rows[start : start + ROWS_AT_ONCE])
+                take_rows(copy, type_id, rows_of([value for _, value in there]), [place for place, _ in there])
         return copy
+
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except CorruptState as error:
+            self.damage = str(error)
+            raise
 
     # Going
 
@@ -264,9 +268,11 @@ class Home:
         self._store.close()
 
     def written(self) -> None:
-        """The last cut is in the store."""
+        """The last cut is in the store. What was held back for it may go; nobody needs a page just now."""
         for pages in self._types.values():
             pages.buckets.written()
+        for _ in range(2):  # the first round gives what was used lately its second chance
+            self._make_room(0)
 
     def _contents(self) -> Contents:
         state = self.state
