@@ -113,7 +113,7 @@ def test_a_schedule_makes_them_and_logs_are_trimmed_behind_the_older_of_the_two_
             assert (await bus.get(Till, 7)).total == 30
 
     asyncio.run(main())
-    assert 2 <= len(manifests(tmp_path)) <= 3
+    assert 2 <= len(manifests(tmp_path)) <= 4, "one more where the engine was left before the oldest was removed"
     segments = sorted(path.name for path in (tmp_path / "0" / "tlog").glob("*.log"))
     assert segments[0] > "0" * 20 + ".log"
     older = manifests(tmp_path)[1].facts
