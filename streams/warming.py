@@ -43,6 +43,7 @@ from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
 from mmsb.state.partition import PartitionState
 from mmsb.streams.generated import load_module
 from mmsb.streams.log.frames import walk
+from mmsb.streams.past.warming import warm_past
 
 GENESIS: Final = Genesis(bytes(range(16)), "warming", window=16)
 
@@ -138,6 +139,7 @@ def warm_folding() -> None:
     follower = ArrayState(GENESIS)
     follower.add_layout(page)
     assert [len(piece) for piece in Projector(follower).project(None, header, entry)] == [1]
+    warm_past(entry, page.type_id.to_bytes(8, "little") + bytes(page.key_size), page.word_count)
 
 
 def _warm_state(state: ArrayState) -> None:
