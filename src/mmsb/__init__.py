@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from mmsb.state.arrays import ArrayState
     from mmsb.state.fold import Discarded, Fold, Verdict
     from mmsb.state.partition import PartitionState
+    from mmsb.streams.asking.logbook import Logbook, LogEntry, TouchedPage, Why
     from mmsb.streams.building import build, build_folding
     from mmsb.streams.bus import FROM_THE_START, Bus
     from mmsb.streams.door import Position
@@ -97,6 +98,8 @@ __all__ = [
     "InvalidDefinition",
     "InvalidDelta",
     "InvalidValue",
+    "LogEntry",
+    "Logbook",
     "Machine",
     "MalformedBytes",
     "Metadata",
@@ -127,8 +130,10 @@ __all__ = [
     "Status",
     "Step",
     "Superseded",
+    "TouchedPage",
     "Upsert",
     "Verdict",
+    "Why",
     "Writer",
     "array",
     "blob",
@@ -279,6 +284,7 @@ _HOMES = {
         "Verdict",
     ),
     "mmsb.state.partition": ("PartitionState",),
+    "mmsb.streams.asking.logbook": ("LogEntry", "Logbook", "TouchedPage", "Why"),
     "mmsb.streams.building": (
         "build",
         "build_folding",

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final
 
@@ -57,3 +58,9 @@ def offset_of(genesis: Genesis, id: bytes) -> int | None:
     """Where the intent is that has no id of its own, and is known by its place; None if this is no such id here."""
     offset = int.from_bytes(id[8:], "little", signed=True)
     return offset if offset >= 0 and id == position_id(genesis.log_id, genesis.partition, offset) else None
+
+
+def microseconds(time: datetime) -> int:
+    """Since 1970, UTC."""
+    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

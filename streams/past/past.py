@@ -169,7 +169,8 @@ class Past:
             self._follow()
             parts = self._catalog.parts
             at = bisect_left(parts, offset, key=lambda part: part.settled)
-            if offset < 0 or at == len(parts):
+            floor = self._catalog.floor
+            if at == len(parts) or offset <= (-1 if floor is None else floor.settled):
                 return None
             place = self._catalog.place(parts[at], self._catalog.find(parts[at], offset))
             block = self._catalog.block(parts[at], place)

@@ -44,7 +44,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Read": (
         "What a running application answers.",
-        ("PageChange", "PageEvent", "EventKind", "Position", "FROM_THE_START", "epoch_of", "Stats", "PartitionStats"),
+        ("PageChange", "PageEvent", "EventKind", "Position", "FROM_THE_START", "epoch_of", "Logbook",
+            "LogEntry", "TouchedPage", "Why", "Stats", "PartitionStats"),
     ),
     "Core": (
         "The deterministic machine by itself, without IO, as [core.md](core.md) uses it. Bytes are described in "

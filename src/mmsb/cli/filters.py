@@ -1,7 +1,7 @@
 """The options that say which intents are meant, and the filter that they make."""
 
 from argparse import ArgumentParser, Namespace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mmsb.schemas.errors import InvalidValue
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mmsb.streams.asking.filters import Filter
     from mmsb.streams.past.outline import Outline
 
-SECOND = 1_000_000
 STATUSES = tuple(status.name.lower() for status in Status)
 
 
@@ -63,6 +62,8 @@ def has_range(asked: Namespace) -> bool:
 
 def _time(option: str, text: str | None) -> int | None:
     """Microseconds UTC; a time without a zone is in UTC."""
+    from mmsb.streams.asking.filters import microseconds
+
     if text is None:
         return None
     try:
@@ -70,5 +71,4 @@ def _time(option: str, text: str | None) -> int | None:
     except ValueError:
         expected = "expected a time as 2026-03-01, or 2026-03-01T12:30:00.5 in UTC"
         raise InvalidValue(f"{option}: {expected}, found {text!r}") from None
-    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds
+    return microseconds(time)
