@@ -45,7 +45,6 @@ CACHE_BYTES: Final = 32 << 20
 
 OPEN_FILES_MAX: Final = 256  # for each store; a process may often have 1,024 in all
 BLOCK_BYTES: Final = 16_384  # a row or a few: smaller makes indexes larger, larger reads more for one row
-BUFFER_BYTES: Final = 262_144  # written at once, while the interpreter's lock is held
 FILTER_BITS: Final = 10  # of each key: one look-up in a hundred reads a file in vain
 BACKGROUND_JOBS: Final = 2
 LOG_BYTES_MAX: Final = 1 << 20  # of RocksDB's own notes, of which two files are kept
@@ -66,9 +65,6 @@ class RocksStore:
         self._snapshots: set[RocksSnapshot] = set()
         _clear(folder)
         self._options = _options(CACHE_BYTES)
-        self._files = _options(CACHE_BYTES)
-        self._files.set_bytes_per_sync(0)  # what is written here is synced here
-        self._files.set_writable_file_max_buffer_size(BUFFER_BYTES)
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         with explained(folder, "open the store in it"):
             self._rows = Rdict(str(folder), self._options)
@@ -113,7 +109,7 @@ class RocksStore:
 
     def _ingest(self, rows: Iterable[Row]) -> int:
         path = self._folder / INGESTED
-        writer = SstFileWriter(self._files)
+        writer = SstFileWriter(self._options)
         writer.open(str(path))
         for key, value in rows:
             if value:
