@@ -26,9 +26,9 @@ class Moment:
     files: Files
     folder: Path  # of the TLog
     at: int
-    tlog: int  # of the block that settled it
-    block: bytes
-    last: int  # what this settled last
+    tlog: int  # of the block that settled it; where the log begins with a base of that moment, the first behind it
+    block: bytes  # nothing, then
+    last: int  # what the block settled last
     stretches: list[Stretch]
 
     def fold(self, bases: Bases) -> ArrayFold:

@@ -84,12 +84,15 @@ class Past:
     def moment(self, type_id: int, at: int) -> Moment | None:
         """All pages of a type right after an intent had settled; None before the first."""
         self.check_moment(at)
-        found = self.block_at(at)
-        if found is None:
+        if at < 0:
             return None
-        place, block, _ = found
+        found, floor = self.block_at(at), self._catalog.floor
         stretches = stretches_of(self._catalog, type_id, self._catalog.end)
-        return Moment(self._files, self._folder, at, place.tlog, block.value, block.header.last, stretches)
+        if found is not None:
+            place, block, _ = found
+            return Moment(self._files, self._folder, at, place.tlog, block.value, block.header.last, stretches)
+        assert floor is not None, "what has settled is in the log, or in the base that it begins with"
+        return Moment(self._files, self._folder, at, floor.next, b"", -1, stretches)
 
     def _get(self, page: PageId, at: int) -> tuple[int, bytes] | None:
         line = Line.of(self._catalog, page, self._catalog.end)
