@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mmsb.kernels.pages.buckets import DIRTY, RESIDENT, USED, WRITING, touch
+from mmsb.kernels.pages.buckets import DIRTY, PINNED, RESIDENT, USED, WRITING, touch
 
 BUCKET_BYTES: Final = 2048
 """How much of a type's pages a bucket may hold on average before there are twice as many buckets."""
@@ -21,7 +21,7 @@ DEPTH_MAX: Final = 30
 _BITS: Final = 32  # of a hash that buckets are told by
 
 _UNKNOWN: Final = 0  # a level: nobody has looked yet at which depth the row is, or whether there is one
-_HELD: Final = RESIDENT | WRITING | DIRTY | USED
+_HELD: Final = RESIDENT | WRITING | DIRTY | USED | PINNED
 
 Numbers = Any  # an i64 array of buckets
 
@@ -87,6 +87,10 @@ class Buckets:
         absent, dirty = touch(self.flags, buckets, marks)
         self.dirty += int(dirty)
         return int(absent)
+
+    def unpin(self, buckets: Numbers) -> None:
+        """All that was named together is in memory."""
+        self.flags[buckets] &= ~np.uint8(PINNED)
 
     # Coming
 

@@ -22,6 +22,7 @@ RESIDENT: Final = 1  # its pages are in the arena
 DIRTY: Final = 2  # its row does not say what they are
 USED: Final = 4  # somebody asked for it lately
 WRITING: Final = 8  # what its row will say was copied, and the row is not there yet
+PINNED: Final = 16  # it stays while others come
 
 # The words of a row before its pages.
 HEAD: Final = 4

@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from mmsb.kernels.memory import Words
-from mmsb.kernels.pages.buckets import DIRTY, USED
+from mmsb.kernels.pages.buckets import DIRTY, PINNED, USED
 from mmsb.schemas.errors import CorruptState
-from mmsb.state.array_pages import ArrayPageType, words_in
+from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.block_pages import pages_changed
 from mmsb.state.home.bucket_rows import Rows, buckets_of, copy_rows, drop_pages, rows_of, take_rows
@@ -135,26 +135,30 @@ class Home:
     # Coming
 
     def bring_hashes(self, hashes: Mapping[int, Words]) -> None:
-        """Have pages in memory, named by page type and the hashes of their keys."""
+        """Have pages in memory, all of them at once, named by page type and the hashes of their keys."""
+        named: dict[int, Any] = {}
         for type_id, some in hashes.items():
-            pages = self._types.get(type_id)
-            if pages is not None:
-                self._bring(pages, type_id, pages.buckets.numbers_of(some))
+            if type_id in self._types:
+                named[type_id] = self._types[type_id].buckets.numbers_of(some)
+        self._bring(named)
 
     def bring_pages(self, pages: Sequence[PageId]) -> None:
         """The same, named by their keys."""
-        for type_id, key in pages:
-            found = self._types.get(type_id)
-            if found is not None and len(key) == 8 * found.key_words:
-                self._bring(found, type_id, buckets_of(found, words_in(key), np.zeros(1, np.int64)))
+        hashes: dict[int, list[Words]] = {}
+        for page in pages:
+            found = self._types.get(page[0])
+            if found is not None and len(page[1]) == 8 * found.key_words:
+                hashes.setdefault(page[0], []).append(self.state.array_pages.hash_of(page))
+        self.bring_hashes({type_id: np.concatenate(some) for type_id, some in hashes.items()})
 
     def bring_changed(self, sections: bytes | memoryview, count: int) -> None:
         """The pages that a block changes, before it is folded."""
-        if not self.is_whole:
-            for type_id, words, places in pages_changed(sections, count):
-                pages = self._types.get(type_id)
-                if pages is not None and int(places[-1]) + pages.key_words <= len(words):
-                    self._bring(pages, type_id, buckets_of(pages, words, places))
+        named: dict[int, Any] = {}
+        for type_id, words, places in pages_changed(sections, count):
+            pages = self._types.get(type_id)
+            if pages is not None and int(places[-1]) + pages.key_words <= len(words):
+                named[type_id] = buckets_of(pages, words, places)
+        self._bring(named)
 
     def bring_type(self, type_id: int) -> None:
         """All pages of a type, for whoever needs them all at once: whatever the budget says, none of them goes."""
@@ -165,14 +169,20 @@ class Home:
             pages.reserve(pages.buckets.elsewhere)  # in the order of hashes all go into one end of a small index
             self._fetch_all(pages, type_id, absent)
 
-    def _bring(self, pages: ArrayPageType, type_id: int, named: Any) -> None:
-        pages.buckets.touch(named, USED)
-        absent = pages.buckets.absent_of(named)
-        self.use.hits += len(named) - len(absent)
-        self.use.misses += len(absent)
-        if len(absent):
-            self._make_room(len(absent) * _bucket_bytes(pages))
-        self._fetch_all(pages, type_id, absent)
+    def _bring(self, named: Mapping[int, Any]) -> None:
+        """Have buckets in memory, by page type. What is named stays while the rest of it comes."""
+        for type_id, buckets in named.items():
+            self._types[type_id].buckets.touch(buckets, USED | PINNED)
+        for type_id, buckets in named.items():
+            pages = self._types[type_id]
+            absent = pages.buckets.absent_of(buckets)
+            self.use.hits += len(buckets) - len(absent)
+            self.use.misses += len(absent)
+            if len(absent):
+                self._make_room(len(absent) * _bucket_bytes(pages))
+                self._fetch_all(pages, type_id, absent)
+        for type_id, buckets in named.items():
+            self._types[type_id].buckets.unpin(buckets)
 
     def _fetch_all(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         with self._noting_damage():

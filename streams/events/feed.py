@@ -10,8 +10,8 @@ from collections import deque
 from typing import Final
 
 from mmsb.processors.packed_events import PackedEvents
-from mmsb.streams.events.follower import Follower, Start
-from mmsb.streams.events.source import Source
+from mmsb.streams.events.follower import Follower, Start, start_of_cut
+from mmsb.streams.events.source import Cut, Source
 from mmsb.streams.world import Worker
 
 EVENTS_BYTES_MAX: Final = 16 << 20
@@ -26,6 +26,7 @@ class Feed:
         self._source = source
         self._worker = worker
         self._follower = Follower(source, start)
+        self._fresh: Cut | None = None  # what the next follower begins with, once this one has told all before it
         self._pieces: deque[PackedEvents] = deque()
         self._first = 0  # the number of the first piece: they are counted from the feed's beginning
         self._size = 0
@@ -79,10 +80,18 @@ class Feed:
             for piece in await self._worker.run(self._follower.take):
                 self._add(piece)
             self.next = self._follower.next
+            await self._renew()
         except Exception as failure:  # every reader hears of it
             self._failure = failure
         finally:
             self._work = None
+
+    async def _renew(self) -> None:
+        """Keep memory bounded where pages are more than that: go on from newer pages, which are in the store."""
+        if self._fresh is None and self._follower.is_crowded:
+            self._fresh = await self._source.cut()
+        if self._fresh is not None and self._follower.has_told(self._fresh.settled):
+            self._follower, self._fresh = Follower(self._source, start_of_cut(self._fresh)), None
 
     def _add(self, piece: PackedEvents) -> None:
         self._pieces.append(piece)

@@ -61,6 +61,15 @@ class Follower:
         self._steps = self._walk()
         self.next = start.fold.next
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether it has changed so many pages, none of which it can write anywhere, that a new cut takes less."""
+        return not self._home.is_whole and self._home.is_crowded
+
+    def has_told(self, settled: int) -> bool:
+        """Whether all events of intents up to an offset were given."""
+        return self.next == self._fold.next and self._fold.settled >= settled
+
     def take(self) -> list[PackedEvents]:
         """Go some way; gives the events on it. At the end of what is accepted it gives nothing."""
         taken: list[PackedEvents] = []
