@@ -16,12 +16,11 @@ from mmsb.streams.checkpoints.folder import (
     MANIFEST,
     ROWS,
     make_folders,
-    read_manifest,
     remove_checkpoint,
     remove_tree,
 )
 from mmsb.streams.checkpoints.manifest import Cause, Manifest, encode_manifest, name_of
-from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files
+from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files, verify_checkpoint
 from mmsb.streams.files import Files
 from mmsb.streams.world import World
 
@@ -51,7 +50,7 @@ def seal_checkpoint(world: World, partition: Path, draft: Path, cause: Cause, re
     facts = facts_of(world, draft, read)
     target = draft.parent / name_of(facts)
     if files.exists(target):
-        if _reads_well(files, target):
+        if _is_sound(world, target, read):
             remove_tree(files, draft)
             return target
         remove_checkpoint(files, partition, target.name)  # its state is this one's, which is sound
@@ -80,9 +79,9 @@ def publish(files: Files, draft: Path, manifest: Manifest) -> None:
     files.sync_folder(draft.parent)
 
 
-def _reads_well(files: Files, folder: Path) -> bool:
+def _is_sound(world: World, folder: Path, read: ReadFacts) -> bool:
     try:
-        read_manifest(files, folder)
+        verify_checkpoint(world, folder, read=read)
     except CorruptState:
         return False
     return True

@@ -77,9 +77,19 @@ def test_a_claim_makes_another_state_of_the_same_intents(place):
     assert len(names_of(place)) == 2
 
 
-def test_a_checkpoint_that_was_damaged_is_replaced_by_a_new_one_of_its_state(real):
-    folder = real.checkpoint(9, 4)
+def damage_manifest(folder):
     (folder / MANIFEST).write_bytes(b"what?")
+
+
+def damage_rows(folder):
+    path = folder / ROWS / "CURRENT"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("damage", [damage_manifest, damage_rows])
+def test_a_checkpoint_that_was_damaged_is_replaced_by_a_new_one_of_its_state(real, damage):
+    folder = real.checkpoint(9, 4)
+    damage(folder)
     assert newest(real)[0] is None
     assert create_checkpoint(real.world, real.partition, real.store, Cause("command"), read_facts) == folder
     assert newest(real) == (9, [])

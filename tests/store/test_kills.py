@@ -36,6 +36,7 @@ def test_a_kill_at_any_moment_leaves_all_of_an_ingest_or_nothing(tmp_path):
     folder, kept, random = tmp_path / "store", tmp_path / "kept", Random(11)
     folder.mkdir()
     kept.mkdir()
+    found = 0
     for turn in range(KILLS):
         (kept / str(turn)).mkdir()
         told = run_and_kill(folder, kept / str(turn), random)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import threading
 import time
 
@@ -160,3 +161,36 @@ def test_rows_are_read_while_others_are_ingested(folder):
     thread.join()
     store.close()
     assert len(seen) > 5
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 12 MB, where one may be mounted."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount a disk")
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def test_a_full_disk_is_named_and_costs_no_row_that_was_there(small_disk):
+    folder = small_disk / "store"
+    folder.mkdir()
+    store = RocksStore(folder)
+    store.ingest(ROWS)
+    store.checkpoint(small_disk / "kept")
+    with pytest.raises(EnvironmentFailed, match=r"store: expected to write rows into it.*free some space there"):
+        store.ingest((b"\x20%06d" % number, bytes(3000)) for number in range(100_000))
+    with pytest.raises(EnvironmentFailed, match="takes nothing more"):
+        store.ingest([(b"\x20", b"x")])
+    assert list(store.rows(FIRST, STOP)) == ROWS
+    store.close()
+    again = RocksStore(folder)
+    assert list(again.rows(FIRST, STOP)) == ROWS
+    again.ingest([(b"\x20", b"x")])
+    assert again.read([b"\x20"]) == [b"x"]
+    again.close()
