@@ -15,7 +15,7 @@ from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.streams.asking.filters import Filter, offset_of
 from mmsb.streams.asking.matching import entry_of, rows_with_entries
-from mmsb.streams.asking.searching import Tell, search, walk
+from mmsb.streams.asking.searching import Tell, first_there, search, walk
 from mmsb.streams.past.entries import Entry
 from mmsb.streams.past.past import Past
 
@@ -109,7 +109,7 @@ class Chains:
     def _missing(self, what: str) -> Missing:
         trimmed = ", ".join(
             f"partition {number} below offset {first}"
-            for number, first in enumerate(map(_first_there, self._pasts))
+            for number, first in enumerate(map(first_there, self._pasts))
             if first
         )
         return Missing(f"{what} is in these logs" if not trimmed else f"{what} is in what was not trimmed ({trimmed})")
@@ -181,8 +181,3 @@ def _most_likely(entry: Entry, known: Sequence[Entry]) -> Entry | None:
 
 def _is_before(cause: Entry, entry: Entry) -> bool:
     return cause.partition != entry.partition or cause.offset < entry.offset
-
-
-def _first_there(past: Past) -> int:
-    """The first offset that was not trimmed."""
-    return next((found[1].header.first for found in walk(past, Filter())), 0)

@@ -56,6 +56,11 @@ def bounds(past: Past, wanted: Filter) -> tuple[int, int]:
     return first, last
 
 
+def first_there(past: Past) -> int:
+    """The first offset that was not trimmed."""
+    return bounds(past, Filter())[0]
+
+
 def _search(past: Past, low: int, last: int, fits: Callable[[Found], bool]) -> int:
     """The first offset from `low` on in a block that fits, if all those after it fit; `last + 1` if none does.
 

@@ -4,7 +4,7 @@ import pytest
 
 from mmsb.streams.asking.causes import Chains
 from mmsb.streams.asking.filters import Filter
-from mmsb.streams.asking.searching import search
+from mmsb.streams.asking.searching import first_there, search
 from mmsb.streams.past.past import Past
 from tests.past.test_moments import INTENTS, Written, trim
 
@@ -27,6 +27,7 @@ def test_what_is_left_is_found_and_nothing_else(seed: int, indexed: bool) -> Non
     left = [entry for entry in entries if entry.offset >= first]
     assert 0 < len(left) < len(entries)
 
+    assert first_there(past) == first
     assert list(search(past, Filter())) == left
     assert list(search(past, Filter(), newest_first=True)) == left[::-1]
     for time in {entry.time for entry in entries}:

@@ -50,7 +50,18 @@ def _show(asked: Namespace, screen: Screen, progress: Progress, past: "Past", se
     """How many there were."""
     if not screen.machine and several:
         screen.line(f"partition {past.outline.genesis.partition}:")
-    return _print(screen, progress, past, _entries(asked, past, progress))
+    count = _print(screen, progress, past, _entries(asked, past, progress))
+    _note_trimmed(asked, screen, past)
+    return count
+
+
+def _note_trimmed(asked: Namespace, screen: Screen, past: "Past") -> None:
+    """What is older than the log may have fitted, too."""
+    from mmsb.streams.asking.searching import first_there
+
+    first = first_there(past) if has_range(asked) and past.outline.settled >= 0 else 0
+    if (asked.first or 0) < first and not screen.machine:
+        screen.note(f"partition {past.outline.genesis.partition}: offsets below {first} were trimmed")
 
 
 def _entries(asked: Namespace, past: "Past", progress: Progress) -> Iterator["Entry"]:
