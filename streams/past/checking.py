@@ -5,21 +5,25 @@ from pathlib import Path
 
 from mmsb.schemas.errors import CorruptState
 from mmsb.streams.files import Files
+from mmsb.streams.log.begin import BEGIN, read_begin
 from mmsb.streams.log.frames import Fault
 from mmsb.streams.log.index import Summary, encode_index
 from mmsb.streams.log.mark import MARK_BYTES, SLOT_BYTES, decode_mark
 from mmsb.streams.log.segments import Segment, extend, index_path, list_bases, opened
+from mmsb.streams.past.index_file import StoredIndex, pages_path
 from mmsb.streams.past.problems import MARK_ANEW, REMOVE, RESTORE, Problem, problem_of
 
 
 class LogCheck:
     """After `run`, `sound` are the segments from the log's begin on that nothing is wrong with."""
 
-    def __init__(self, files: Files, folder: Path, end: int, tell: Callable[[int], None]) -> None:
-        """`end` is the offset up to which the log is durable; `tell` hears of bytes checked."""
+    def __init__(self, files: Files, folder: Path, end: int, tell: Callable[[int], None], begin: int = 0) -> None:
+        """`end` is the offset up to which the log is durable, `begin` up to where it may have been trimmed; `tell`
+        hears of bytes checked."""
         self._files = files
         self._folder = folder
         self._end = end
+        self._begin = begin
         self._tell = tell
         self.sound: list[Segment] = []
 
@@ -30,7 +34,7 @@ class LogCheck:
 
     def run(self) -> Iterator[Problem]:
         bases = [base for base in list_bases(self._files, self._folder) if base < self._end or base == 0]
-        whole, expected = True, 0
+        whole, expected = True, bases[0] if bases and bases[0] <= self._begin else 0
         for base, following in zip(bases, [*bases[1:], None], strict=True):
             segment = Segment(self._folder, base, base)
             problems = list(self._check(segment, expected, following))
@@ -76,6 +80,24 @@ def compare(files: Files, path: Path, expected: bytes) -> Iterator[Problem]:
         at = next((at for at in range(0, len(expected), 4096) if found[at : at + 4096] != expected[at : at + 4096]), 0)
         fault = Fault(at, f"an index of {len(expected)} bytes as its segment makes it", "other content")
         yield problem_of(path, fault, REMOVE)
+
+
+def check_pages(files: Files, folder: Path, segment: Segment) -> Iterator[Problem]:
+    """The page index of a segment that is not folded, if it is there: that it is sound, and of this segment."""
+    path = pages_path(folder, segment.base)
+    if not files.exists(path):
+        return
+    with opened(files, path) as file:
+        try:
+            index = StoredIndex(file)
+            index.content()
+        except CorruptState as error:
+            yield Problem(path, None, "a sound page index", str(error), REMOVE)
+            return
+    found = index.summary
+    if (found.base, found.end, found.size) != (segment.base, segment.end, segment.size):
+        expected = f"the index of offsets {segment.base} to {segment.end} in {segment.size} bytes"
+        yield Problem(path, None, expected, f"one of {found.base} to {found.end} in {found.size}", REMOVE)
 
 
 def check_mark(files: Files, path: Path) -> Iterator[Problem]:

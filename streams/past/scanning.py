@@ -24,8 +24,7 @@ from mmsb.streams.past.growing import BlockPlace, GrowingIndex, Place, Standing
 
 F = TypeVar("F", bound=Fold)
 
-Tell = Callable[[int], None]
-"""Told of each stretch how many bytes were read."""
+Hear = Callable[[Verdict], None]
 
 _DELTAS: Final = 6  # among a block's counts
 
@@ -49,14 +48,13 @@ class Damaged(CorruptState):
 
 
 def extend(
-    files: Files, folder: Path, index: GrowingIndex, fold: Fold, until: int, tell: Tell = lambda _: None
+    files: Files, folder: Path, index: GrowingIndex, fold: Fold, until: int, hear: Hear = lambda _: None
 ) -> None:
-    """Read on where the index ends, up to a TLog offset that the segment reaches; `tell` hears how far that is."""
+    """Read on where the index ends, up to a TLog offset that the segment reaches; `hear` is told of each record."""
     with opened(files, log_path(folder, index.base)) as file:
         while index.end < until:
             records, chain = _read(file, folder, index, until)
-            _note(folder, index, fold, records, chain)
-            tell(chain.end)
+            _note(folder, index, fold, records, chain, hear)
 
 
 def replay(files: Files, folder: Path, fold: Fold, until: int) -> None:
@@ -98,7 +96,7 @@ def _damaged(folder: Path, index: GrowingIndex, fault: Fault) -> Damaged:
     return Damaged(segment, Fault(index.size + fault.position, fault.expected, fault.found))
 
 
-def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain: Chain) -> None:
+def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain: Chain, hear: Hear) -> None:
     """Judge each record, and take note of what counts."""
     offsets = np.arange(records.first, records.last + 1)
     batches: list[int] = np.searchsorted(chain.nexts, offsets, side="right").tolist()
@@ -113,6 +111,7 @@ def _note(folder: Path, index: GrowingIndex, fold: Fold, records: Records, chain
             verdict = fold.read(tlog, records.key(at), records.value(at))
             value = int(records.starts[at]) - starts[batch]
             _note_verdict(index, verdict, clock, (index.size + starts[batch], sizes[batch]), value)
+            hear(verdict)
         except CorruptState as error:
             fault = Fault(starts[batch], f"a record with TLog offset {tlog} that can be folded", str(error))
             raise _damaged(folder, index, fault) from error

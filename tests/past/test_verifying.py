@@ -2,10 +2,14 @@
 
 from random import Random
 
-from mmsb.streams.folder import INTENTS, TLOG
+from mmsb.schemas.batches import encode_batch
+from mmsb.streams.folder import INTENTS, MARK, TLOG
+from mmsb.streams.log import Durable, Mark
+from mmsb.streams.log.segments import list_bases, log_path
 from mmsb.streams.past.problems import Problem
 from mmsb.streams.past.verifying import Summary, verify
-from tests.past.folders import PARTITION, write_missing, write_partition
+from tests.past.folders import PARTITION, open_log, write_missing, write_partition
+from tests.past.test_moments import Written, trim
 from tests.proof.agreement import loaded, make_case
 from tests.proof.test_folding import entries_of
 from tests.simulation.disk import VirtualFiles
@@ -54,3 +58,29 @@ def test_every_flipped_byte_is_found() -> None:
                 assert {problem.path for problem in found} & {path, path.parent}, (path, at, found)
             files.damage(path, content)
     assert problems(files) == []
+
+
+def test_a_log_that_was_trimmed_is_checked_from_a_base_on() -> None:
+    written = Written(2, 3)
+    files, bases = written.files, written.bases(12)
+    log = open_log(files, PARTITION / INTENTS)
+    for record in written.case.records:
+        log.append(encode_batch(log.end, [record]), log.end, 1)
+    log.sync()
+    mark = Mark.open(files, PARTITION / MARK)
+    mark.write(Durable(log.durable, written.end))
+    mark.close()
+    log.close()
+    assert problems(files) == []
+    first = trim(written, 12)
+    assert [problem.expected for problem in problems(files)] == ["a segment from offset 0 on"]
+    *found, summary = verify(files, DATA, bases_of=lambda _: bases)
+    assert found == []
+    assert isinstance(summary, Summary)
+    assert (summary.settled, summary.records, summary.blocks) == (59, written.end, written.end - 13)
+    for base in list_bases(files, PARTITION / TLOG)[1:]:
+        path, content = log_path(PARTITION / TLOG, base), files.content(log_path(PARTITION / TLOG, base))
+        files.damage(path, content[:-9] + bytes([content[-9] ^ 4]) + content[-8:])
+        assert [each for each in verify(files, DATA, bases_of=lambda _: bases) if isinstance(each, Problem)]
+        files.damage(path, content)
+    assert first > 0
