@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-async def complete(work: Coroutine[Any, Any, None]) -> None:
+async def complete(work: Coroutine[Any, Any, T]) -> T:
     """Wait until it is done. A cancellation meanwhile is raised then: closing halfway would keep a folder locked."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -14,6 +16,7 @@ async def complete(work: Coroutine[Any, Any, None]) -> None:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
-    task.result()
+    result = task.result()
     if cancelled is not None:
         raise cancelled
+    return result

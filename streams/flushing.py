@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
+from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.home.home import Cut
 from mmsb.state.home.meta import Standing
 from mmsb.streams.opening import Opened
@@ -85,18 +86,29 @@ class Flushing:
             self._due.set()
 
     async def flush(self) -> None:
-        """Write all that changed up to now."""
-        async with self._one:
-            await self._flush()
+        """Write all that changed up to now. It goes on if its caller is cancelled: no later copy has what it has."""
+        await asyncio.shield(self._alone())
 
     async def flush_and(self, function: Callable[..., T], *arguments: Any) -> T:
         """The same, and call a function before anything else is written; gives what that gives."""
+        return await asyncio.shield(self._alone_and(function, *arguments))
+
+    async def _alone(self) -> None:
+        async with self._one:
+            await self._flush()
+
+    async def _alone_and(self, function: Callable[..., T], *arguments: Any) -> T:
         async with self._one:
             await self._flush()
             return await self._writer.run(function, *arguments)
 
     async def _flush(self) -> None:
         self._due.clear()
+        if self._cut_short:
+            raise EnvironmentFailed(
+                "the home takes nothing more, since a flush before this one failed; start again: what it did not "
+                "write is in the logs"
+            )
         if self._flushed is not None and self._is_clean(self._flushed):
             return
         self._flushed_size = self._opened.tlog.size
@@ -105,7 +117,7 @@ class Flushing:
         await self._make_durable()
         self.written_bytes += await self._writer.run(self._ingest, cut, standing)
         async with self._machine:
-            self._opened.home.written()
+            await self._stepper.run(self._opened.home.written)
         self._cut_short = False
         self._flushed, self.count = standing, self.count + 1
 
@@ -119,9 +131,13 @@ class Flushing:
 
         It cannot if something was stepped that nobody appends any more.
         """
-        writer = self._opened.writer
-        if not self._cut_short and writer.machine.settled == writer.fold.settled:
+        if not self._cut_short and not await self._stepper.run(self._is_ahead):
             await self.flush()
+
+    def _is_ahead(self) -> bool:
+        """Whether the machine has stepped what is not accepted. Asked in its thread: after all that this has to do."""
+        writer = self._opened.writer
+        return writer.machine.settled > writer.fold.settled
 
     def _is_clean(self, flushed: Standing) -> bool:
         writer = self._opened.writer
@@ -130,13 +146,16 @@ class Flushing:
     async def _cut(self) -> tuple[Cut, Standing]:
         """A copy of what changed, and the fold's standing when it has accepted all of that."""
         async with self._machine:
-            machine, fold = self._opened.writer.machine, self._opened.writer.fold
-            cut = await self._stepper.run(self._opened.home.cut, machine.settled)
+            fold = self._opened.writer.fold
+            cut = await self._stepper.run(self._copy)
             if fold.settled == cut.settled:
                 return cut, self._standing()
             self._cut_at = cut.settled
             self._accepted = asyncio.get_running_loop().create_future()
         return cut, await self._accepted
+
+    def _copy(self) -> Cut:
+        return self._opened.home.cut(self._opened.writer.machine.settled)
 
     def _ingest(self, cut: Cut, standing: Standing) -> int:
         assert standing.next <= self._opened.tlog.durable, "flushed <= accepted, and that is durable"

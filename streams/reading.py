@@ -17,6 +17,7 @@ from mmsb.state.page_fold import PageFold
 from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
 from mmsb.state.store import NoRows, Snapshot
+from mmsb.streams.completing import complete
 from mmsb.streams.door import StoredPage
 from mmsb.streams.events.source import Cut
 from mmsb.streams.opening import Opened
@@ -79,7 +80,7 @@ class Reads:
         async with self._machine:
             boundary = self._boundary()
             if not self._opened.home.is_whole:
-                await self._stepper.run(self._opened.home.bring_pages, pages)
+                await complete(self._stepper.run(self._opened.home.bring_pages, pages))
             found = [self._state.pages.get(page) for page in pages]
         await self._settled.reach(boundary)
         return found
@@ -88,7 +89,7 @@ class Reads:
         """All pages of a type, in the order of their keys."""
         async with self._machine:
             boundary = self._boundary()
-            copied = await self._stepper.run(self._copy_pages, type_id)
+            copied = await complete(self._stepper.run(self._copy_pages, type_id))
         await self._settled.reach(boundary)
         if copied is not None:
             for start in range(0, len(copied), SCAN_PAGES):
@@ -131,7 +132,7 @@ class Reads:
         async with self._machine:
             settled = self._boundary()
             fold = PageFold.beside(self._opened.writer.fold)
-            home = await self._stepper.run(self._part, fold)
+            home = await complete(self._stepper.run(self._part, fold))
         return Cut(fold, home, settled)
 
     def _part(self, fold: PageFold) -> Home:

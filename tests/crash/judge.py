@@ -5,7 +5,7 @@ The last start resubmits what was told and lets everything settle; then the mode
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,17 @@ class Judged:
     tlog: list[Record]
 
 
-def judge(folder: Path, told: Sequence[Told], application: str = "bank", partitions: int = 1) -> list[Judged]:
+def judge(
+    folder: Path,
+    told: Sequence[Told],
+    application: str = "bank",
+    partitions: int = 1,
+    world: Callable[[], RealWorld] = RealWorld,
+) -> list[Judged]:
     """Start once more, and hold everything against the model; raises Wrong, naming what is wrong."""
     chosen = APPLICATIONS[application]
     with small_segments(SEGMENT_BYTES):
-        asyncio.run(asyncio.wait_for(_finish(chosen, folder, told), 60))
+        asyncio.run(asyncio.wait_for(_finish(chosen, folder, told, world()), 60))
     found = [_judge_partition(chosen, folder / str(number)) for number in range(partitions)]
     for each in told:
         _judge_told(each, found[each.partition])
@@ -48,10 +54,10 @@ def judge(folder: Path, told: Sequence[Told], application: str = "bank", partiti
     return found
 
 
-async def _finish(application: Application, folder: Path, told: Sequence[Told]) -> None:
+async def _finish(application: Application, folder: Path, told: Sequence[Told], world: RealWorld) -> None:
     """Submit some of what was told once more, as a client that heard nothing would, and wait until all has settled."""
     settings = Settings(interpreted=True)
-    async with Engine(application.app.bundle(), folder, settings, RealWorld()) as door:
+    async with Engine(application.app.bundle(), folder, settings, world) as door:
         for each in [each for each in told if each.id is not None][-RESUBMITTED:]:
             receipt = await door.submit(bytes.fromhex(each.value), "settled", None)
             first = each.offset if each.first_offset is None else each.first_offset

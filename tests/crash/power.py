@@ -16,10 +16,9 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.files import Files
 from mmsb.streams.opening import Code, Opened, open_partition
-from mmsb.streams.world import RealWorld
 from tests.crash.applications import APPLICATIONS
 from tests.crash.judge import judge, read_log
-from tests.crash.recording import SEGMENT_BYTES, Recording
+from tests.crash.recording import SEGMENT_BYTES, FilesWorld, Recording
 from tests.crash.segments import small_segments
 from tests.crash.trace import Entry, Operation, Said
 from tests.model.tlog import BLOCK, decode_header, kind_of
@@ -37,11 +36,11 @@ class Whole:
     digests: dict[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])  # by last settled offset
 
 
-class ReplayWorld(RealWorld):
+class ReplayWorld(FilesWorld):
     """This machine with another disk, and names that do not repeat."""
 
     def __init__(self, files: Files, random: Random) -> None:
-        self.files = files
+        super().__init__(files)
         self._random = random
 
     def nonce(self) -> bytes:
@@ -55,7 +54,7 @@ class Judge:
         self._recording = recording
         self._application = APPLICATIONS[recording.application]
         self._whole = [self._read(recording.data / str(number)) for number in range(recording.partitions)]
-        judge(recording.data, [], recording.application, recording.partitions)
+        judge(recording.data, [], recording.application, recording.partitions, FilesWorld)
         self._code = Code(self._application.app.bundle(), None, Durability.FSYNC)
 
     def _read(self, folder: Path) -> Whole:
@@ -133,6 +132,10 @@ def _judge_partition(opened: Opened, whole: Whole, said: dict[str, int]) -> None
     if settled >= 0:
         same = (fold.digest.a, fold.digest.b) == whole.digests.get(settled)
         require("state is the model's", same, f"after offset {settled}")
+    for type_id in opened.home.state.array_pages.types:
+        opened.home.bring_type(type_id)
+    whole_digest = fold.state.recompute_digest()
+    require("the home has every page", whole_digest == fold.digest, f"after offset {settled}")
 
 
 def _judge_prefix(files: VirtualFiles, folder: Path, whole: bytes) -> None:
@@ -165,11 +168,11 @@ class Player:
 
     def _do(self, operation: Operation) -> None:
         files, path = self.files, operation.path
-        if operation.name in ("create", "make_folder", "sync_folder", "remove"):
+        if operation.name in ("create", "make_folder", "sync_folder", "remove", "remove_folder"):
             getattr(files, operation.name)(path)
-        elif operation.name == "replace":
+        elif operation.name in ("replace", "link"):
             assert operation.target is not None, "it has another name"
-            files.replace(path, operation.target)
+            getattr(files, operation.name)(path, operation.target)
         elif operation.name == "write":
             files.open(path).write(operation.position, operation.data)
         elif operation.name == "truncate":

@@ -7,19 +7,34 @@ from pathlib import Path
 from random import Random
 
 from mmsb.processors.requests import Request, pack
+from mmsb.state.store import Store
 from mmsb.streams.engine import Engine, Settings
 from mmsb.streams.files import Files, RealFiles
+from mmsb.streams.store.model import MemoryStore
 from mmsb.streams.world import RealWorld
 from tests.crash.applications import APPLICATIONS
 from tests.crash.segments import small_segments
+from tests.crash.small import small_home
 from tests.crash.trace import RecordedFiles, Trace
 
 SEGMENT_BYTES = 2_000
 LANES = 6
 ROUNDS = 12
+FLUSH_SECONDS = 0.02
 
 Plant = Callable[[Files], Files]
 """What stands between the engine and the recorder: a way to forget a call."""
+
+
+class FilesWorld(RealWorld):
+    """This machine with files that can be watched or exchanged: RocksDB would go around them."""
+
+    def __init__(self, files: Files | None = None) -> None:
+        super().__init__()
+        self.files = files or self.files
+
+    def store(self, folder: Path) -> Store:
+        return MemoryStore(self.files, folder)
 
 
 @dataclass(frozen=True)
@@ -37,11 +52,12 @@ def record(
     seed: int,
     segment_bytes: int = SEGMENT_BYTES,
     plant: Plant = lambda files: files,
+    flush_seconds: float = FLUSH_SECONDS,
 ) -> Recording:
     """Two starts of one data folder, each with several clients."""
-    trace, world = Trace(folder), RealWorld()
-    world.files = plant(RecordedFiles(RealFiles(), trace))
-    with small_segments(segment_bytes):
+    trace = Trace(folder)
+    world = FilesWorld(plant(RecordedFiles(RealFiles(), trace)))
+    with small_segments(segment_bytes), small_home(flush_seconds):
         for start in range(2):
             asyncio.run(_run(world, folder / "data", application, partitions, f"{seed}-{start}", trace))
     return Recording(folder / "data", application, partitions, trace)

@@ -16,7 +16,8 @@ from mmsb.streams.door import Door
 from mmsb.streams.engine import Engine, Settings
 from tests.crash.applications import APPLICATIONS
 from tests.crash.segments import small_segments
-from tests.crash.steps import WatchedWorld, Watcher
+from tests.crash.small import small_home
+from tests.crash.steps import WatchedWorld, Watcher, watched_state
 from tests.crash.told import Told
 
 Say = Callable[[str], None]
@@ -36,6 +37,8 @@ class Order:
     lanes: int = 4
     rounds: int = 25  # for each lane; 0: for ever
     fresh: bool = False  # every request has an id of its own
+    flush_seconds: float = 5.0
+    memory: int = 64 << 20  # of each partition
     step: str | None = None  # where to die
     occurrence: int = 1
 
@@ -43,14 +46,17 @@ class Order:
 def live(order: Order, say: Say) -> Watcher:
     """Do what the order says; returns only if nothing kills it."""
     watcher = Watcher(order.step, order.occurrence)
-    with small_segments(order.segment_bytes):
+    with small_segments(order.segment_bytes), small_home(order.flush_seconds), watched_state(watcher):
         asyncio.run(_serve(order, watcher, say))
     return watcher
 
 
 async def _serve(order: Order, watcher: Watcher, say: Say) -> None:
     application = APPLICATIONS[order.application]
-    settings = Settings(Durability[order.durability.upper()], order.partitions, interpreted=not order.compiled)
+    settings = Settings(
+        Durability[order.durability.upper()], order.partitions, interpreted=not order.compiled,
+        memory=order.memory * order.partitions,
+    )  # fmt: skip
     engine = Engine(application.app.bundle(), Path(order.folder), settings, WatchedWorld(watcher))
     async with engine as door:
         service = _Service(order, door, watcher, say)

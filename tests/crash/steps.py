@@ -7,18 +7,23 @@ there. Where one file operation serves several steps, its content says which: a 
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
+from unittest.mock import patch
 
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.records import Buffer
 from mmsb.schemas.sources import FOLLOW_UP
+from mmsb.state.home.home import Cut, Home
+from mmsb.state.store import Row
 from mmsb.streams.files import File, Files, RealFiles
-from mmsb.streams.world import FolderLock, RealWorld, Thread, Worker
-
-T = TypeVar("T")
+from mmsb.streams.partition import Partition
+from mmsb.streams.store import rocks
+from mmsb.streams.store.rocks import RocksStore
+from mmsb.streams.world import FolderLock, RealWorld
 
 SOURCE_KIND_AT = 5  # in a packed intent
 BESIDE = {".offsets": " index", ".pages": " pages", ".pages-new": " pages"}  # what lies beside a segment
@@ -64,6 +69,9 @@ class WatchedFiles:
     def exists(self, path: Path) -> bool:
         return self._inner.exists(path)
 
+    def is_folder(self, path: Path) -> bool:
+        return self._inner.is_folder(path)
+
     def names(self, folder: Path) -> list[str]:
         return self._inner.names(folder)
 
@@ -79,9 +87,17 @@ class WatchedFiles:
         self._inner.replace(source, target)
         self._watcher.reached(f"{role_of(target)} replaced")
 
+    def link(self, source: Path, target: Path) -> None:
+        self._inner.link(source, target)
+        self._watcher.reached(f"{role_of(target)} linked")
+
     def remove(self, path: Path) -> None:
         self._inner.remove(path)
         self._watcher.reached(f"{role_of(path)} removed")
+
+    def remove_folder(self, path: Path) -> None:
+        self._inner.remove_folder(path)
+        self._watcher.reached("folder removed")
 
 
 class WatchedFile:
@@ -108,6 +124,9 @@ class WatchedFile:
         data = self._inner.read(position, size)
         self._watcher.reached(f"{self._role} read")
         return data
+
+    def map(self) -> Buffer:
+        return self._inner.map()
 
     def size(self) -> int:
         return self._inner.size()
@@ -148,28 +167,59 @@ class WatchedWorld(RealWorld):
         self.files = WatchedFiles(files or RealFiles(), watcher)
         self._watcher = watcher
 
-    def worker(self, name: str) -> Worker:
-        return WatchedThread(name, self._watcher)
-
     def lock(self, folder: Path) -> FolderLock:
         lock = FolderLock(folder)
         self._watcher.reached("locked")
         return lock
 
 
-class WatchedThread:
-    """A Worker whose steps count."""
+@contextmanager
+def watched_state(watcher: Watcher) -> Generator[None]:
+    """Within it, what the engine does without files counts: stepping, copying for the store, letting pages go.
 
-    def __init__(self, name: str, watcher: Watcher) -> None:
-        self._thread = Thread(name)
-        self._steps = name.startswith("step-")
-        self._watcher = watcher
+    And so does what the store does with files of its own.
+    """
+    step, cut, make_room = Partition._step, Home.cut, Home._make_room
+    ingest, sync = RocksStore.ingest, rocks._sync
 
-    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        result = await self._thread.run(function, *arguments)
-        if self._steps and function.__name__ == "_step":
-            self._watcher.reached("stepped")
-        return result
+    def watched_step(partition: Partition, *arguments: Any) -> Any:
+        stepped = step(partition, *arguments)
+        watcher.reached("stepped")
+        return stepped
 
-    def close(self) -> None:
-        self._thread.close()
+    def watched_cut(home: Home, settled: int) -> Cut:
+        found = cut(home, settled)
+        watcher.reached("cut")
+        return found
+
+    def watched_room(home: Home, wanted: int) -> None:
+        before = home.use.evictions
+        make_room(home, wanted)
+        if home.use.evictions > before:
+            watcher.reached("evicted")
+
+    def watched_ingest(store: RocksStore, rows: Iterable[Row]) -> int:
+        size = ingest(store, _half_way(list(rows), watcher))
+        watcher.reached("rows ingested")
+        return size
+
+    def watched_sync(path: Path) -> None:
+        sync(path)
+        watcher.reached("rows synced")
+
+    with (
+        patch.object(Partition, "_step", watched_step),
+        patch.object(Home, "cut", watched_cut),
+        patch.object(Home, "_make_room", watched_room),
+        patch.object(RocksStore, "ingest", watched_ingest),
+        patch.object(rocks, "_sync", watched_sync),
+    ):
+        yield
+
+
+def _half_way(rows: list[Row], watcher: Watcher) -> Iterator[Row]:
+    for number, row in enumerate(rows):
+        if number == len(rows) // 2:
+            watcher.reached("rows half written")
+        yield row
+    watcher.reached("rows written")

@@ -1,6 +1,7 @@
 """Loss of power anywhere in a recorded run leaves all that was told; a sync that is left out is noticed, by name."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from tests.crash.recording import Plant, record
 
 CUTS = 120
 SEED = 11
+NEVER = 3_600.0  # flushes only where a run ends
 
 
 @pytest.mark.parametrize(("application", "partitions"), [("bank", 1), ("post", 3)])
@@ -65,6 +67,7 @@ def without_folder_sync(log: str) -> Plant:
 LOST_INTENTS = r"\[a loss of power is no corruption\] TLog offset .* settles intents .* the disk has lost them"
 LOST_TLOG = r"\[a loss of power is no corruption\] .*/tlog: expected a TLog beside an intents log"
 LOST_BLOCKS = r"\[what is told settled survives\]"
+STORED = r"\[a loss of power is no corruption\] .*/{log}(/\d{{20}}.log at byte|: expected a log that is durable up to)"
 A_HOLE = r"\[a loss of power is no corruption\] .*/{log}/\d{{20}}.log"
 
 
@@ -78,9 +81,16 @@ A_HOLE = r"\[a loss of power is no corruption\] .*/{log}/\d{{20}}.log"
     ],
 )
 def test_a_sync_that_is_left_out_is_noticed(tmp_path: Path, plant: Plant, words: str) -> None:
-    """In one large segment, where no later one says that it must be whole."""
-    broken = Judge(record(tmp_path, "bank", 1, SEED, 2**20, plant)).broken(CUTS, SEED)
-    assert sum(bool(re.match(words, each)) for each in broken) > CUTS // 10, broken
+    """In one large segment, where no later one says that it must be whole; and nothing but the last flush does."""
+    broken = Judge(record(tmp_path, "bank", 1, SEED, 2**20, plant, NEVER)).broken(CUTS, SEED)
+    assert sum(bool(re.match(words, each)) for each in broken) > CUTS // 40, broken
+
+
+@pytest.mark.parametrize("log", ["intents", "tlog"])
+@pytest.mark.parametrize("forget", [without_sync, without_folder_sync])
+def test_a_store_knows_what_the_disk_has_lost(tmp_path: Path, forget: Callable[[str], Plant], log: str) -> None:
+    broken = Judge(record(tmp_path, "bank", 1, SEED, 2**20, forget(log))).broken(CUTS, SEED)
+    assert sum(bool(re.match(STORED.format(log=log), each)) for each in broken) > CUTS // 4, broken
 
 
 @pytest.mark.parametrize("log", ["intents", "tlog"])

@@ -72,6 +72,9 @@ class RecordedFiles:
     def exists(self, path: Path) -> bool:
         return self._inner.exists(path)
 
+    def is_folder(self, path: Path) -> bool:
+        return self._inner.is_folder(path)
+
     def names(self, folder: Path) -> list[str]:
         return self._inner.names(folder)
 
@@ -88,8 +91,16 @@ class RecordedFiles:
             self._trace.add("replace", source, target=target)
             self._inner.replace(source, target)
 
+    def link(self, source: Path, target: Path) -> None:
+        with self._one_at_a_time:
+            self._trace.add("link", source, target=target)
+            self._inner.link(source, target)
+
     def remove(self, path: Path) -> None:
         self._done("remove", path, self._inner.remove)
+
+    def remove_folder(self, path: Path) -> None:
+        self._done("remove_folder", path, self._inner.remove_folder)
 
     def _done(self, name: str, path: Path, call: Callable[[Path], Any]) -> Any:
         with self._one_at_a_time:
@@ -113,6 +124,9 @@ class RecordedFile:
 
     def read(self, position: int, size: int) -> bytes:
         return self._inner.read(position, size)
+
+    def map(self) -> Buffer:
+        return self._inner.map()
 
     def size(self) -> int:
         return self._inner.size()

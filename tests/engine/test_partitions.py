@@ -162,7 +162,8 @@ def test_a_partition_that_was_removed_is_not_made_anew(tmp_path: Path, gone: str
     for settings in ({}, {"partitions": 3}):
         with pytest.raises(mmsb.CorruptState, match=message):
             run(main(**settings))
-    assert sorted(path for path in tmp_path.rglob("*") if path not in left and path.suffix == ".log") == []
+    made = [path for path in tmp_path.rglob("*.log") if path not in left and "home" not in path.parts]
+    assert made == []  # RocksDB's own names end so, too
 
 
 def test_a_partition_that_is_older_than_the_others_is_noticed(tmp_path: Path) -> None:
