@@ -8,10 +8,10 @@ Other processes may go on writing: what lies above the durable mark is not looke
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from mmsb.kernels.intake.intents_checksum import checksum_intents
 from mmsb.processors.intake import bytes_of, find_columns, read_batches
@@ -20,18 +20,16 @@ from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.blocks import unpack_block_header
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Verdict
-from mmsb.state.fold import Verdict
 from mmsb.streams.files import Files
 from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG
 from mmsb.streams.log import Reader
 from mmsb.streams.log.segments import list_bases, log_path, opened
 from mmsb.streams.past.bases import Base, Bases, NoBases
-from mmsb.streams.past.bases import Bases, NoBases
-from mmsb.streams.past.checking import LogCheck, check_mark, check_pages, compare
+from mmsb.streams.past.checking import LogCheck, check_mark, compare
 from mmsb.streams.past.folding import list_partitions, read_mark
 from mmsb.streams.past.growing import GrowingIndex, Standing
 from mmsb.streams.past.index_file import encode_pages, pages_path
-from mmsb.streams.past.problems import BRING_CHECKPOINT, MARK_ANEW, RESTORE, RUN_ONCE, Problem, problem_of
+from mmsb.streams.past.problems import MARK_ANEW, RESTORE, RUN_ONCE, Problem, problem_of
 from mmsb.streams.past.scanning import Damaged, begin, extend
 
 Tell = Callable[[int, int], None]
@@ -164,9 +162,7 @@ class Verification:
 
     def _check_tlog(self, fold: ArrayFold, tlog: LogCheck, durable: int) -> Iterator[Problem]:
         """Fold what is sound, and hold page indexes against those that this makes."""
-        folder, start = self._folder / TLOG, fold.next if tlog.first else 0
-        after = Standing(fold.settled, fold.head, fold.state.clock) if start else Standing()
-        fold.look_for(self._beside.anchors)
+        folder, after = self._folder / TLOG, Standing()
         for segment in tlog.sound:
             index, begun = GrowingIndex(segment.base, after), fold.next
             try:
@@ -186,10 +182,10 @@ class Verification:
         if fold.settled >= durable:
             expected = f"intents up to offset {fold.settled}, which the TLog settles, below the durable mark"
             yield Problem(folder, None, expected, f"the mark at {durable}", RESTORE)
-        found = self._checksums(said, intents.first, end)
+        found = self._checksums(said, end)
         columns = (said.firsts, said.lasts, said.checksums, found, said.tlogs)
         for first, last, wanted, actual, tlog in zip(*columns, strict=True):
-            if intents.first <= first and last < end and wanted != actual:
+            if last < end and wanted != actual:
                 expected = f"intents {first} to {last} with checksum {wanted:016x}, as TLog offset {tlog} settled them"
                 yield Problem(self._file_of(folder, first), None, expected, f"{actual:016x}", RESTORE)
 
