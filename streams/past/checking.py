@@ -17,24 +17,35 @@ from mmsb.streams.past.problems import MARK_ANEW, REMOVE, RESTORE, Problem, prob
 class LogCheck:
     """After `run`, `sound` are the segments from the log's begin on that nothing is wrong with."""
 
-    def __init__(self, files: Files, folder: Path, end: int, tell: Callable[[int], None], begin: int = 0) -> None:
-        """`end` is the offset up to which the log is durable, `begin` up to where it may have been trimmed; `tell`
-        hears of bytes checked."""
+    def __init__(self, files: Files, folder: Path, end: int, tell: Callable[[int], None]) -> None:
+        """`end` is the offset up to which the log is durable; `tell` hears of bytes checked."""
         self._files = files
         self._folder = folder
         self._end = end
-        self._begin = begin
+        self._begin = 0
         self._tell = tell
         self.sound: list[Segment] = []
 
     @property
+    def first(self) -> int:
+        """The first offset that is there, or that will be."""
+        return self.sound[0].base if self.sound else self._begin
+
+    @property
     def end(self) -> int:
         """The offset up to which the log is sound."""
-        return self.sound[-1].end if self.sound else 0
+        return self.sound[-1].end if self.sound else self._begin
 
     def run(self) -> Iterator[Problem]:
-        bases = [base for base in list_bases(self._files, self._folder) if base < self._end or base == 0]
-        whole, expected = True, bases[0] if bases and bases[0] <= self._begin else 0
+        try:
+            self._begin = read_begin(self._files, self._folder)
+        except CorruptState as error:
+            yield Problem(self._folder / BEGIN, None, "the offset that the log begins at", str(error), RESTORE)
+            return
+        bases = list_bases(self._files, self._folder)
+        expected = min([self._begin, *bases])  # trimming says first where the log will begin
+        bases = [base for base in bases if base < self._end or base == expected]
+        whole = True
         for base, following in zip(bases, [*bases[1:], None], strict=True):
             segment = Segment(self._folder, base, base)
             problems = list(self._check(segment, expected, following))
@@ -45,7 +56,9 @@ class LogCheck:
             expected = self._end if following is None else following
         if whole and self.end < self._end:
             found = f"the end of the log at {self.end}"
-            yield Problem(self._folder, None, f"records up to offset {self._end}, as the mark says", found, RESTORE)
+            yield Problem(
+                self._folder, None, f"records up to offset {self._end}, as the mark or a store says", found, RESTORE
+            )
 
     def _check(self, segment: Segment, expected: int, following: int | None) -> Iterator[Problem]:
         if segment.base != expected:

@@ -8,6 +8,7 @@ from mmsb.streams.log.frames import Fault
 
 RESTORE: Final = "stop the owner and restore the partition's folder from a good copy"
 REMOVE: Final = "remove the file; it is made anew from the segment beside it"
+BRING_CHECKPOINT: Final = "restore a checkpoint of this partition, or import one elsewhere: mmsb checkpoint import"
 RUN_ONCE: Final = "run the application over it once, which writes a new one, and verify again"
 MARK_ANEW: Final = "stop the owner; if verify finds nothing else wrong, remove the mark and start the owner again"
 

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from mmsb.kernels.intake.intents_checksum import checksum_intents
 from mmsb.processors.intake import bytes_of, find_columns, read_batches
@@ -22,14 +22,14 @@ from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Verdict
 from mmsb.streams.files import Files
 from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG
-from mmsb.streams.log import Reader
+from mmsb.streams.log import Durable, Reader
 from mmsb.streams.log.segments import list_bases, log_path, opened
-from mmsb.streams.past.bases import Base, Bases, NoBases
-from mmsb.streams.past.checking import LogCheck, check_mark, compare
+from mmsb.streams.past.bases import Bases, NoBases
+from mmsb.streams.past.checking import LogCheck, check_mark, check_pages, compare
 from mmsb.streams.past.folding import list_partitions, read_mark
 from mmsb.streams.past.growing import GrowingIndex, Standing
 from mmsb.streams.past.index_file import encode_pages, pages_path
-from mmsb.streams.past.problems import MARK_ANEW, RESTORE, RUN_ONCE, Problem, problem_of
+from mmsb.streams.past.problems import BRING_CHECKPOINT, MARK_ANEW, RESTORE, RUN_ONCE, Problem, problem_of
 from mmsb.streams.past.scanning import Damaged, begin, extend
 
 Tell = Callable[[int, int], None]
@@ -74,13 +74,50 @@ class _Settled:
             self.tlogs.append(verdict.offset)
 
 
-def verify(
-    files: Files, data: Path, tell: Tell = lambda _, __: None, bases_of: Callable[[int], Bases] = lambda _: NoBases()
-) -> Iterator[Problem | Summary]:
-    """Each problem as it is found, and a summary behind those of each partition.
+@dataclass(frozen=True)
+class Anchor:
+    """What was made from a TLog says of it: its head and digest behind a record that counts.
 
-    `bases_of` gives those of a partition: logs that were trimmed are checked from where the first of them goes on.
+    `durable` is up to where both logs were on the disk when it was made.
     """
+
+    path: Path
+    durable: Durable
+    accepted_at: int
+    head: bytes
+    digest: bytes
+
+
+class Beside(Protocol):
+    """What lies beside the logs of a partition and was made from them."""
+
+    bases: Bases
+    """Where a log that was trimmed goes on from."""
+    anchors: list[Anchor]
+
+    def check(self) -> Iterator[Problem]:
+        """By itself; afterwards `anchors` and `bases` are those of what is sound."""
+        ...
+
+
+class LogsAlone:
+    """Implements Beside: nothing does, or only what the caller vouches for."""
+
+    def __init__(self, bases: Bases | None = None) -> None:
+        self.bases: Bases = bases or NoBases()
+        self.anchors: list[Anchor] = []
+
+    def check(self) -> Iterator[Problem]:
+        return iter(())
+
+
+def verify(
+    files: Files,
+    data: Path,
+    tell: Tell = lambda _, __: None,
+    beside: Callable[[Path], Beside] = lambda _: LogsAlone(),
+) -> Iterator[Problem | Summary]:
+    """Each problem as it is found, and a summary behind those of each partition; `beside` gives what else it has."""
     partitions = list_partitions(files, data)
     done, total = 0, sum(_size(files, partition / log) for partition in partitions for log in (TLOG, INTENTS))
 
@@ -90,12 +127,14 @@ def verify(
         tell(min(done, total), total)
 
     for number, partition in enumerate(partitions):
-        bases = bases_of(number)
-        verification = Verification(files, partition, (number, len(partitions)), count, bases)
-        for problem in verification.run():
-            verification.summary.problems += 1
-            yield problem
-        bases.close()
+        kept = beside(partition)
+        verification = Verification(files, partition, (number, len(partitions)), count, kept)
+        try:
+            for problem in verification.run():
+                verification.summary.problems += 1
+                yield problem
+        finally:
+            kept.bases.close()
         yield verification.summary
 
 
@@ -103,15 +142,16 @@ class Verification:
     """Of one partition."""
 
     def __init__(
-        self, files: Files, folder: Path, place: tuple[int, int], tell: Callable[[int], None], bases: Bases
+        self, files: Files, folder: Path, place: tuple[int, int], tell: Callable[[int], None], beside: Beside
     ) -> None:
         """`place` is its number, and of how many."""
         self._files = files
         self._folder = folder
         self._place = place
         self._tell = tell
-        self._bases = bases
+        self._beside = beside
         self._said = _Settled()
+        self._told: dict[Path, bool] = {}  # of what was made from the TLog: whether that is what the TLog says
         self.summary = Summary(folder)
 
     def run(self) -> Iterator[Problem]:
@@ -123,26 +163,31 @@ class Verification:
             yield Problem(mark, None, "a durable mark", found, advice)
             return
         yield from check_mark(self._files, mark)
-        base = self._base()
-        begins = (0, 0) if base is None else (base.next, base.settled + 1)
-        tlog, intents = (
-            LogCheck(self._files, self._folder / log, end, self._count_bytes, may_begin)
-            for log, end, may_begin in zip((TLOG, INTENTS), (durable.tlog, durable.intents), begins, strict=True)
-        )
+        yield from self._beside.check()
+        durable = Durable(*map(max, zip(*[durable, *(each.durable for each in self._beside.anchors)], strict=True)))
+        tlog = LogCheck(self._files, self._folder / TLOG, durable.tlog, self._count_bytes)
         yield from tlog.run()
+        intents = LogCheck(self._files, self._folder / INTENTS, durable.intents, self._count_bytes)
         yield from intents.run()
         self.summary.intents, self.summary.records = intents.end, tlog.end
-        if tlog.sound and tlog.end:
-            fold = begin(self._files, self._folder / TLOG, ArrayFold) if base is None else base.fold()
+        if tlog.end:
+            fold = self._begin(tlog.first)
+            if fold is None:
+                expected = f"a sound checkpoint from which a TLog goes on that begins at offset {tlog.first}"
+                yield Problem(self._folder / TLOG, None, expected, "none", BRING_CHECKPOINT)
+                return
             yield from self._check_genesis(fold)
             yield from self._check_tlog(fold, tlog, durable.tlog)
+            yield from self._check_beside()
             self._sum_up(fold)
-            yield from self._check_intents(fold, intents.end, durable.intents)
+            yield from self._check_intents(fold, intents, durable.intents)
 
-    def _base(self) -> Base | None:
-        """What a TLog that was trimmed goes on from."""
-        first = next(iter(list_bases(self._files, self._folder / TLOG)), 0)
-        return self._bases.oldest_from(first) if first else None
+    def _begin(self, first: int) -> ArrayFold | None:
+        """With the first record; where that was trimmed, with a checkpoint. None if there is none."""
+        if not first:
+            return begin(self._files, self._folder / TLOG, ArrayFold)
+        base = self._beside.bases.oldest_from(first)
+        return None if base is None else base.fold()
 
     def _count_bytes(self, size: int) -> None:
         self.summary.size += size
@@ -163,38 +208,59 @@ class Verification:
     def _check_tlog(self, fold: ArrayFold, tlog: LogCheck, durable: int) -> Iterator[Problem]:
         """Fold what is sound, and hold page indexes against those that this makes."""
         folder, after = self._folder / TLOG, Standing()
+
+        def hear(verdict: Verdict) -> None:
+            self._said.add(verdict)
+            self._look_up(fold)
+
+        self._look_up(fold)
         for segment in tlog.sound:
             index, begun = GrowingIndex(segment.base, after), fold.next
             try:
-                extend(self._files, folder, index, fold, segment.end, self._said.add)
+                extend(self._files, folder, index, fold, segment.end, hear)
             except Damaged as damage:
                 yield problem_of(damage.path, damage.fault)
                 return
             after = index.after
             whole = begun <= max(segment.base, 1)
-            if whole and (segment is not tlog.sound[-1] or segment.end < durable):
+            if not whole:
+                yield from check_pages(self._files, folder, segment)
+            elif segment is not tlog.sound[-1] or segment.end < durable:
                 parts = b"".join(encode_pages(index))
                 yield from compare(self._files, pages_path(folder, segment.base), parts)
 
-    def _check_intents(self, fold: ArrayFold, end: int, durable: int) -> Iterator[Problem]:
+    def _look_up(self, fold: ArrayFold) -> None:
+        """Whether what was made from the TLog up to here is what the TLog says."""
+        for anchor in self._beside.anchors:
+            if anchor.accepted_at == fold.accepted_at:
+                self._told[anchor.path] = anchor.head == fold.head and anchor.digest == fold.digest.pack()
+
+    def _check_beside(self) -> Iterator[Problem]:
+        for anchor in self._beside.anchors:
+            if not self._told.get(anchor.path, True):
+                expected = f"the state behind TLog offset {anchor.accepted_at}, as the TLog tells it"
+                found = f"digest {anchor.digest.hex()} and head {anchor.head.hex()}"
+                yield Problem(anchor.path, None, expected, found, RESTORE)
+
+    def _check_intents(self, fold: ArrayFold, intents: LogCheck, durable: int) -> Iterator[Problem]:
         """That each block settled the intents that are in the log."""
-        folder, said = self._folder / INTENTS, self._said
+        folder, said, end = self._folder / INTENTS, self._said, intents.end
         if fold.settled >= durable:
             expected = f"intents up to offset {fold.settled}, which the TLog settles, below the durable mark"
             yield Problem(folder, None, expected, f"the mark at {durable}", RESTORE)
-        found = self._checksums(said, end)
+        found = self._checksums(said, intents.first, end)
         columns = (said.firsts, said.lasts, said.checksums, found, said.tlogs)
         for first, last, wanted, actual, tlog in zip(*columns, strict=True):
-            if last < end and wanted != actual:
+            if intents.first <= first and last < end and wanted != actual:
                 expected = f"intents {first} to {last} with checksum {wanted:016x}, as TLog offset {tlog} settled them"
                 yield Problem(self._file_of(folder, first), None, expected, f"{actual:016x}", RESTORE)
 
-    def _checksums(self, said: _Settled, end: int) -> "array[int]":
+    def _checksums(self, said: _Settled, start: int, end: int) -> "array[int]":
         """Those of the intents of each block, as far as they are in the log."""
         found, block = array("Q", bytes(8 * len(said.firsts))), 0
         reader, offset = (
             Reader(self._files, self._folder / INTENTS, lambda: end),
-            said.firsts[0] if said.firsts else end,
+            max(said.firsts[0], start) if said.firsts else end,
         )
         while offset < end and block < len(found):
             records = read_batches(reader.read(offset, FOLD_BYTES))

@@ -5,9 +5,10 @@ from random import Random
 from mmsb.schemas.batches import encode_batch
 from mmsb.streams.folder import INTENTS, MARK, TLOG
 from mmsb.streams.log import Durable, Mark
+from mmsb.streams.log.begin import write_begin
 from mmsb.streams.log.segments import list_bases, log_path
 from mmsb.streams.past.problems import Problem
-from mmsb.streams.past.verifying import Summary, verify
+from mmsb.streams.past.verifying import LogsAlone, Summary, verify
 from tests.past.folders import PARTITION, open_log, write_missing, write_partition
 from tests.past.test_moments import Written, trim
 from tests.proof.agreement import loaded, make_case
@@ -73,14 +74,17 @@ def test_a_log_that_was_trimmed_is_checked_from_a_base_on() -> None:
     log.close()
     assert problems(files) == []
     first = trim(written, 12)
-    assert [problem.expected for problem in problems(files)] == ["a segment from offset 0 on"]
-    *found, summary = verify(files, DATA, bases_of=lambda _: bases)
+    write_begin(files, PARTITION / TLOG, first)
+    assert [problem.expected for problem in problems(files)] == [
+        "a sound checkpoint from which a TLog goes on that begins at offset 12"
+    ]
+    *found, summary = verify(files, DATA, beside=lambda _: LogsAlone(bases))
     assert found == []
     assert isinstance(summary, Summary)
     assert (summary.settled, summary.records, summary.blocks) == (59, written.end, written.end - 13)
     for base in list_bases(files, PARTITION / TLOG)[1:]:
         path, content = log_path(PARTITION / TLOG, base), files.content(log_path(PARTITION / TLOG, base))
         files.damage(path, content[:-9] + bytes([content[-9] ^ 4]) + content[-8:])
-        assert [each for each in verify(files, DATA, bases_of=lambda _: bases) if isinstance(each, Problem)]
+        assert [each for each in verify(files, DATA, beside=lambda _: LogsAlone(bases)) if isinstance(each, Problem)]
         files.damage(path, content)
     assert first > 0

@@ -143,15 +143,14 @@ def _show_replay(screen: Screen, row: dict[str, Any], to: int | None) -> None:
 
 
 def verify(asked: Namespace, screen: Screen) -> int:
-    from mmsb.streams.checkpoints.bases import CheckpointBases
-    from mmsb.streams.files import RealFiles
+    from mmsb.streams.checkpoints.checking import Kept
     from mmsb.streams.past.problems import Problem
     from mmsb.streams.past.verifying import verify as check
     from mmsb.streams.world import RealWorld
 
-    folder, problems = Path(asked.data), 0
+    problems, world = 0, RealWorld()
     with screen.progress("verifying") as progress:
-        for found in check(RealFiles(), folder, progress.tell, lambda n: CheckpointBases(RealWorld(), folder / str(n))):
+        for found in check(world.files, Path(asked.data), progress.tell, lambda partition: Kept(world, partition)):
             progress.clear()
             if isinstance(found, Problem):
                 problems += 1
@@ -215,8 +214,8 @@ VERIFY = Command(
     "DATA",
     "check every byte of a folder: checksums, offsets, chain, digests",
     "It trusts nothing: both logs from front to back, the chain of hashes, the intents that each block settled, the "
-    "digests, the indexes, and the mark. Each problem names its file and byte, what was expected, what was found, and "
-    "what to do. It writes nothing. Exit code 1: there is one.",
+    "digests, the indexes, the mark, and every row of the home and of each checkpoint. Each problem names its file and "
+    "byte, what was expected, what was found, and what to do. It writes nothing. Exit code 1: there is one.",
     ("mmsb verify ./data/bank", "mmsb verify ./copy --json"),
     _add_verify,
     verify,
