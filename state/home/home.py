@@ -189,6 +189,12 @@ class Home:
             for start in range(0, len(absent), ROWS_AT_ONCE):
                 still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more
                 self._fetch(pages, type_id, still)
+            buckets = pages.buckets
+            if buckets.elsewhere < 0 or (buckets.elsewhere and not buckets.absent):
+                raise CorruptState(
+                    f"store: expected {len(pages)} pages of type {type_id:016x}, found {pages.resident} in all rows; "
+                    "restore a checkpoint"
+                )
 
     def _fetch(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         there = self._read(type_id, pages.buckets.rows_of(absent))

@@ -33,6 +33,7 @@ def read_facts(rows: Snapshot, tell: Progress = lambda _, __: None) -> Facts:
         block_first=standing.last_block[0] if standing.last_block else standing.settled + 1,
         accepted_at=standing.accepted_at,
         next=standing.next,
+        relaying=len(standing.follow_up_blocks),
         head=standing.head,
         digest=digest.pack(),
         pages=pages,

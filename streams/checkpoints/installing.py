@@ -58,6 +58,11 @@ def _import(world: World, archive: Archive, data: Path, tell: Progress, read: Re
     target = data / str(facts.partition)
     if files.exists(target):
         raise InvalidValue(f"{target}: expected no partition there, since an import replaces none; name another folder")
+    if facts.relaying:
+        raise InvalidValue(
+            f"checkpoint {name_of(facts)}: expected no follow-ups on their way, since they are in the TLog, which is "
+            f"not in an archive; found {facts.relaying} blocks of them: export one that was made when all had arrived"
+        )
     draft = data / (target.name + IMPORTING)
     if files.exists(draft):
         remove_tree(files, draft)  # of an import that was cut short

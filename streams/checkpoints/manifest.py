@@ -48,6 +48,8 @@ class Facts:
     """The TLog offset of the last record that counts in it."""
     next: int
     """The TLog offset after all records that it knows."""
+    relaying: int
+    """Blocks with follow-ups that may not all have arrived yet; they are in the TLog alone."""
     head: bytes
     digest: bytes
     pages: Mapping[str, int]
@@ -180,6 +182,7 @@ def _values(manifest: Manifest) -> dict[str, JsonValue]:
         "pages": dict(facts.pages),
         "partition": facts.partition,
         "partition_count": facts.partition_count,
+        "relaying": facts.relaying,
         "settled": facts.settled,
         "time_ms": manifest.time_ms,
         "window": facts.window,
@@ -211,6 +214,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
             block_first=_number(values["block_first"]),
             accepted_at=_number(values["accepted_at"]),
             next=_number(values["next"]),
+            relaying=_number(values["relaying"]),
             head=_bytes(values["head"], 32),
             digest=_bytes(values["digest"], 16),
             pages={_text(name): _number(count) for name, count in values["pages"].items()},

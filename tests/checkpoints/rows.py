@@ -23,6 +23,7 @@ FACTS = Facts(
     block_first=90,
     accepted_at=40,
     next=41,
+    relaying=0,
     head=bytes(range(32, 64)),
     digest=bytes(16),
     pages={},

@@ -7,7 +7,7 @@ from mmsb.streams.checkpoints.manifest import Cause, Facts, Manifest, StoredFile
 FACTS = Facts(
     app="bank", log_id=bytes(range(16)), partition=1, partition_count=4, window=1024, generation=3,
     bundle=bytes(range(32)), layouts=Descriptor("bank", HOPS_MAX, (), (), ()).pack(), settled=99, block_first=90,
-    accepted_at=40, next=42, head=bytes(range(32, 64)), digest=bytes(range(16, 32)), pages={"Account": 5},
+    accepted_at=40, next=42, relaying=1, head=bytes(range(32, 64)), digest=bytes(range(16, 32)), pages={"Account": 5},
 )  # fmt: skip
 STORED = (StoredFile("000008.sst", 4711, bytes(range(32))), StoredFile("CURRENT", 16, bytes(range(1, 33))))
 

@@ -55,7 +55,7 @@ STATS = Stats(
 MANIFEST = Manifest(
     Facts(
         "bank", b"one log's id 16b", 0, 1, 1 << 20, 3, BUNDLE.hash,
-        Descriptor("bank", HOPS_MAX, BUNDLE.descriptor.pages, (), ()).pack(), 40, 30, 11, 12, bytes(32), bytes(16),
+        Descriptor("bank", HOPS_MAX, BUNDLE.descriptor.pages, (), ()).pack(), 40, 30, 11, 12, 0, bytes(32), bytes(16),
         {"Account": 7},
     ),
     Cause("command"), 1_700_000_000_000, (StoredFile("000008.sst", 4_096, bytes(32)),),
