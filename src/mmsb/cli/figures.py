@@ -11,6 +11,7 @@ from mmsb.cli.owner import owner_of
 from mmsb.cli.screen import Screen
 
 HEAD = ("partition", "settled", "lag", "pages", "intents", "TLog", "digest")
+HOME = ("partition", "flushed", "flushes", "written", "in memory", "hits", "misses", "evictions")
 
 
 def stats(asked: Namespace, screen: Screen) -> int:
@@ -59,6 +60,7 @@ def _show(screen: Screen, found: dict[str, Any]) -> None:
     else:
         screen.line("nobody runs it")
     screen.table(HEAD, map(_row, found["partitions"]))
+    screen.table(HOME, map(_home_row, found["partitions"]))
     outcomes = Counter[str]()
     for partition in found["partitions"]:
         outcomes.update(partition["outcomes"] or {})
@@ -68,11 +70,23 @@ def _show(screen: Screen, found: dict[str, Any]) -> None:
 
 def _row(partition: dict[str, Any]) -> tuple[object, ...]:
     pages = ", ".join(f"{count:,} {name}" for name, count in partition["pages"].items())
-    intents, tlog = (f"{partition[name] / 1e6:,.1f} MB" for name in ("intents_bytes", "tlog_bytes"))
+    intents, tlog = (_megabytes(partition[name]) for name in ("intents_bytes", "tlog_bytes"))
     return (
         partition["partition"], partition["settled"], partition["lag"], pages or "none", intents, tlog,
         f"{partition['digest'][:16]}…",
     )  # fmt: skip
+
+
+def _home_row(partition: dict[str, Any]) -> tuple[object, ...]:
+    written, memory = (_megabytes(partition[name]) for name in ("flushed_bytes", "page_bytes"))
+    return (
+        partition["partition"], partition["flushed"], partition["flushes"], written, memory,
+        partition["page_hits"], partition["page_misses"], partition["page_evictions"],
+    )  # fmt: skip
+
+
+def _megabytes(count: int | None) -> str | None:
+    return None if count is None else f"{count / 1e6:,.1f} MB"
 
 
 def _add(parser: ArgumentParser) -> None:
@@ -84,8 +98,10 @@ STATS = Command(
     "stats",
     "DATA",
     "show offsets, counts, sizes, rate, lag and digest",
-    "Lag is how many intents are logged and have not settled yet. If nobody runs the folder it is folded first, which "
-    "takes a second for some millions of changes.",
+    "Lag is how many intents are logged and have not settled yet; flushed is the last intent whose effects are in the "
+    "home, where the next start goes on. Hits, misses and evictions say how often pages that were asked for were in "
+    "memory, were not, and had to leave it, since this start. If nobody runs the folder, what came after its newest "
+    "checkpoint is folded first, which takes a second for some millions of changes.",
     ("mmsb stats ./data/bank", "mmsb stats ./data/bank --json"),
     _add,
     stats,

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from mmsb.schemas.descriptors import Descriptor
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
+from mmsb.state.home.restoring import read_meta
 from mmsb.state.pages import PageId
 from mmsb.streams.checkpoints.bases import CheckpointBases
 from mmsb.streams.door import StoredPage
 from mmsb.streams.files import Files
-from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
+from mmsb.streams.folder import HOME, INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, MarkReader
 from mmsb.streams.log.segments import list_bases, log_path
 from mmsb.streams.past import forward
@@ -24,6 +26,8 @@ from mmsb.streams.past.folding import fold_partition, list_partitions, read_mark
 from mmsb.streams.past.moments import SCAN_PAGES
 from mmsb.streams.past.outline import Outline
 from mmsb.streams.past.past import Past
+from mmsb.streams.reading import sent
+from mmsb.streams.stats import PartitionStats
 from mmsb.streams.world import RealWorld
 
 
@@ -101,6 +105,7 @@ class Stored:
         state = cast(ArrayState, fold.state)
         known = state.array_pages.types
         return {
+            **dict.fromkeys(field.name for field in fields(PartitionStats)),
             "partition": partition,
             "logged": durable.intents - 1,
             "settled": fold.settled,
@@ -112,12 +117,27 @@ class Stored:
                 layout.name: len(known[layout.type_id]) if layout.type_id in known else 0
                 for layout in state.layouts.values()
             },
-            "outcomes": None,
-            "in_flight_bytes": None,
             "intents_bytes": sum(size for _, size in self.segments(partition, INTENTS)),
             "tlog_bytes": sum(size for _, size in self.segments(partition, TLOG)),
+            "flushed": self._flushed(partition),
+            "emitted": sent(state),
             "lag": durable.intents - 1 - fold.settled,
         }
+
+    def _flushed(self, partition: int) -> int | None:
+        """The last intent in its home; none if the home cannot be read, of which `mmsb verify` says why."""
+        home = self._folder(partition) / HOME
+        if not self.files.exists(home):
+            return -1
+        try:
+            rows = self._world.open_checkpoint(home)
+            try:
+                meta = read_meta(rows)
+            finally:
+                rows.close()
+        except CorruptState:
+            return None
+        return -1 if meta is None else meta.standing.settled
 
     def durable(self, partition: int) -> Durable:
         """Up to where both logs may be read now."""
@@ -141,4 +161,8 @@ class Stored:
         self._open.callback(mark.close)
         if not mark.read().tlog:
             raise EnvironmentFailed(f"{folder}: nothing durable is in it yet; start it with `mmsb run`")
+        if not list_bases(self.files, folder / TLOG):
+            raise EnvironmentFailed(
+                f"{folder}: nothing has run here since a checkpoint was brought here; start it with `mmsb run`"
+            )
         return lambda: mark.read().tlog
