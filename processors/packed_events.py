@@ -46,6 +46,11 @@ def last_place_of(offset: int) -> int:
     return place_of(offset, PAGES_PER_INTENT_MAX - 1)
 
 
+def offset_of(place: int) -> int:
+    """The offset of the intent that the event at a place is of."""
+    return place // PAGES_PER_INTENT_MAX
+
+
 def last_event_of(value: bytes) -> int | None:
     """The place of the last event that a block has, if it counts; None if it has none."""
     header = unpack_block_header(value)

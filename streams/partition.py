@@ -92,7 +92,8 @@ class Partition:
         self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
         self.flushing = Flushing(world, number, opened, self._machine, self._stepper, make_durable)
         self.checkpoints = Checkpointing(world, number, folder, opened, self.flushing, keeping)
-        self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog)
+        bases = CheckpointBases(world, folder)
+        self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog, bases)
         self.events = Events(self.reads, world, f"events-{number}")
         self.past = Keeper(world, number, folder, self.reads, lambda: CheckpointBases(world, folder))
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
+from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.home import Home
 from mmsb.state.page_copy import PageCopy
@@ -21,6 +22,7 @@ from mmsb.streams.completing import complete
 from mmsb.streams.door import StoredPage
 from mmsb.streams.events.source import Cut
 from mmsb.streams.opening import Opened
+from mmsb.streams.past.bases import Bases
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import Worker
 
@@ -55,6 +57,7 @@ class Reads:
         reader: Worker,
         settled: Watermark,
         tlog: Watermark,
+        bases: Bases,
     ) -> None:
         """`machine` is held by whoever may look at pages; `settled` and `tlog` rise with what is accepted."""
         self._opened = opened
@@ -63,6 +66,7 @@ class Reads:
         self._reader = reader
         self._settled = settled
         self._tlog = tlog
+        self._bases = bases
         self.at_boundary = True  # False while a batch is stepped, and for ever if that was cut short
 
     @property
@@ -124,6 +128,18 @@ class Reads:
 
     def read(self, offset: int, size: int) -> bytes:
         return self._opened.tlog.read(offset, size, self._tlog.at)
+
+    def base_before(self, offset: int) -> ArrayFold | None:
+        base = self._bases.newest_before(offset - 1)
+        first = self._opened.tlog.first
+        if base is not None and base.next >= first:
+            return base.fold()
+        if first:
+            raise InvalidValue(
+                f"events behind offset {offset} are not there any more: the log was trimmed; take a later position, or "
+                "scan the pages and read on from now"
+            )
+        return None
 
     async def wait(self, tlog_offset: int) -> None:
         await self._tlog.reach(tlog_offset + 1)

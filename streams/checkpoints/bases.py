@@ -4,7 +4,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
-from mmsb.schemas.errors import CorruptState
+from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Meta
@@ -43,6 +43,13 @@ class CheckpointBases:
             if manifest.facts.next >= tlog:
                 return self._base(manifest)
         return None
+
+    def named(self, name: str) -> "CheckpointBase":
+        """The one that a list shows under a name."""
+        for manifest in self._manifests():
+            if name_of(manifest.facts) == name:
+                return self._base(manifest)
+        raise InvalidValue(f"{self._partition}: expected a checkpoint {name}, found none of that name")
 
     def close(self) -> None:
         while self._open:

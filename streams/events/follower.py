@@ -1,7 +1,8 @@
 """Goes through an accepted TLog, keeping pages, and packs the events on its way. It runs on a worker's thread.
 
 Where it begins decides what that costs. From a cut of the live pages, which takes as long as copying them, it can give
-only what comes. For what was, it folds pages from the log's first record on, and says nothing until it is there.
+only what comes. For what was, it folds pages from the newest checkpoint before that on, or from the log's first record,
+and says nothing until it is there.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Final
 from weakref import finalize
 
 from mmsb.processors.intake import read_batches
-from mmsb.processors.packed_events import PackedEvents, last_place_of
+from mmsb.processors.packed_events import PackedEvents, last_place_of, offset_of
 from mmsb.processors.projector import Projector
 from mmsb.schemas.tlog.blocks import unpack_block_header
 from mmsb.state.home.folding import note_changed, read_at_home
@@ -41,7 +42,11 @@ def start_of_cut(cut: Cut) -> Start:
 
 
 def start_of_log(source: Source, floor: int) -> Start:
-    """From the first record on; events are wanted behind the floor."""
+    """From the newest base before the floor on, or else from the first record; events are wanted behind the floor."""
+    base = source.base_before(offset_of(floor))
+    if base is not None:
+        fold = PageFold.beside(base)
+        return Start(fold, Home(fold.pages, NoRows(), 0), base.settled, floor)
     records = read_batches(source.read(0, 1))
     fold = PageFold(records.value(0), records.key(0))
     return Start(fold, Home(fold.pages, NoRows(), 0), -1, floor)

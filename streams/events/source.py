@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from mmsb.state.array_fold import ArrayFold
 from mmsb.state.home.home import Home
 from mmsb.state.page_fold import PageFold
 
@@ -30,6 +31,13 @@ class Source(Protocol):
 
     def read(self, offset: int, size: int) -> bytes:
         """Whole batches below that, from the one on that holds an offset: one, or as many as fit the size."""
+        ...
+
+    def base_before(self, offset: int) -> ArrayFold | None:
+        """A fold that has settled only intents below an offset, for the caller to go on with; None: there is none.
+
+        Raises InvalidValue if there is none and the log does not begin with its first record any more.
+        """
         ...
 
     async def wait(self, tlog_offset: int) -> None:

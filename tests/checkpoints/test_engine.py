@@ -171,3 +171,32 @@ def test_the_newest_checkpoint_that_is_bad_is_passed_over_by_name(tmp_path: Path
     (tmp_path / "0" / "home" / "CURRENT").write_bytes(b"")
     with pytest.warns(RuntimeWarning, match=rf"(?s)Checkpoint {bad} was passed over: .*checkpoint {good}"):
         assert asyncio.run(look()) == 10
+
+
+def test_events_of_the_past_begin_with_the_newest_checkpoint_before_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmsb.streams.log.log.Log.open.__func__.__defaults__", (1 << 16,))
+
+    async def events_behind(bus: Any, offset: int, count: int) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        async with asyncio.timeout(20):
+            async for event in bus.events(Till, after={0: mmsb.Position(offset, 0)}):
+                found.append((event.offset, event.page.total))
+                if len(found) == count:
+                    break
+        return found
+
+    async def main() -> None:
+        async with app.run(data=tmp_path, window=1, trim=True) as bus:
+            for _ in range(20):
+                await bus.submit_many(Sell, {"till": np.arange(1000), "amount": 1})
+                await bus.checkpoint()
+        async with app.run(data=tmp_path, window=1) as bus:
+            kept = manifests(tmp_path)
+            oldest = kept[1].facts.settled
+            assert await events_behind(bus, oldest + 5, 3) == [(oldest + 6 + n, 19 + 1) for n in range(3)]
+            with pytest.raises(mmsb.InvalidValue, match="trimmed"):
+                await events_behind(bus, 10, 1)
+
+    asyncio.run(main())

@@ -116,6 +116,9 @@ class Owner:
             data += batch
         return data
 
+    def base_before(self, offset: int) -> ArrayFold | None:
+        return None
+
     async def wait(self, tlog_offset: int) -> None:
         if tlog_offset >= self.accepted_tlog():
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

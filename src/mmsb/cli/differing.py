@@ -14,20 +14,24 @@ from mmsb.cli.logs import add_partition, partitions_of
 from mmsb.cli.owner import running
 from mmsb.cli.past_rows import type_name
 from mmsb.cli.screen import Progress, Screen, counted
-from mmsb.cli.sides import FolderSide, LiveSide, Side, check_comparable, last_change
+from mmsb.cli.sides import CheckpointSide, FolderSide, LiveSide, Side, check_comparable, last_change
 from mmsb.cli.values import shown, shown_key
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.json_values import json_key, json_value
 from mmsb.schemas.types import Value
 
 if TYPE_CHECKING:
+    from mmsb.cli.stored import Stored
     from mmsb.streams.past.differing import Difference
     from mmsb.streams.past.entries import Entry
 
 LIMIT = 100  # pages of each partition that people are shown
 AT_ONCE = 10_000  # pages of which is asked together who wrote them, in the order of the log
 
-HOW = "write `mmsb diff A B`, `mmsb diff DATA --at OFFSET --at OFFSET`, or `mmsb diff DATA --live`"
+HOW = (
+    "write `mmsb diff A B`, `mmsb diff DATA --at OFFSET --at OFFSET`, `mmsb diff DATA --checkpoint NAME`, or "
+    "`mmsb diff DATA --live`"
+)
 
 
 def diff(asked: Namespace, screen: Screen) -> int:
@@ -46,8 +50,9 @@ def _sides(asked: Namespace) -> Generator[Iterator[tuple[int, Side, Side]]]:
     """What is to be compared, partition by partition."""
     from mmsb.cli.stored import Stored
 
-    ats: list[int] = asked.at or []
-    if len(ats) > 2 or (asked.live and (asked.b or ats)) or not (asked.live or asked.b or ats):
+    ats, names = list[int](asked.at or []), list[str](asked.checkpoint or [])
+    ways = [bool(asked.b or ats), asked.live, bool(names)]
+    if len(ats) > 2 or len(names) > 2 or ways.count(True) != 1:
         raise InvalidValue(f"expected two states to compare; {HOW}")
     if asked.b and len(ats) == 1:
         raise InvalidValue("--at: expected one for each of the two folders, or none, found one; offsets are of a log")
@@ -56,6 +61,9 @@ def _sides(asked: Namespace) -> Generator[Iterator[tuple[int, Side, Side]]]:
         partitions = partitions_of(asked, a)
         if ats and len(partitions) > 1:
             raise InvalidValue(f"--at: an offset is one of a partition, and there are {len(partitions)}; name one")
+        if names:
+            yield ((number, *_checkpoints(a, number, names)) for number in partitions)
+            return
         if asked.live:
             owner = stack.enter_context(_closing(running(asked.a)))
             lives = ((number, LiveSide(a, owner, number)) for number in partitions)
@@ -65,6 +73,12 @@ def _sides(asked: Namespace) -> Generator[Iterator[tuple[int, Side, Side]]]:
         check_comparable(a, b)
         at_a, at_b = [*ats, None, None][:2]
         yield ((number, FolderSide(a, at_a), FolderSide(b, at_b)) for number in partitions)
+
+
+def _checkpoints(stored: "Stored", partition: int, names: list[str]) -> tuple[Side, Side]:
+    """Two of them; or one, and what the log tells of the same moment."""
+    first, *rest = [CheckpointSide(stored, partition, name) for name in names]
+    return first, rest[0] if rest else FolderSide(stored, first.settled(partition))
 
 
 def _offset(live: LiveSide, partition: int) -> int | None:
@@ -179,6 +193,10 @@ def _add(parser: ArgumentParser) -> None:
         "--at", type=int, action="append", metavar="OFFSET",
         help="as it was behind this intent; twice for two moments, once to compare with now",
     )  # fmt: skip
+    parser.add_argument(
+        "--checkpoint", action="append", metavar="NAME",
+        help="one of its checkpoints, as `mmsb checkpoint list` names it; twice for two, once to compare with the log",
+    )  # fmt: skip
     parser.add_argument("--live", action="store_true", help="what its log tells with what the running process has")
     add_partition(parser)
     add_json(parser, "an object for each page that differs")
@@ -186,16 +204,18 @@ def _add(parser: ArgumentParser) -> None:
 
 DIFF = Command(
     "diff",
-    "A [B] [--at OFFSET] [--at OFFSET] [--live] [--partition N]",
+    "A [B] [--at OFFSET …] [--checkpoint NAME …] [--live] [--partition N]",
     "show in which pages two states differ, and who wrote them",
-    "Two data folders, two moments of one, or what a log tells and what the process that runs it has in memory. States "
-    "are replayed from logs and compared page by page, field by field. Each difference names the intent that wrote or "
-    "deleted the page last, on the side where that is later. Exit code 1: there are some, as with diff(1).",
+    "Two data folders, two moments of one, two checkpoints, a checkpoint and the log, or the log and what the process "
+    "that runs it has in memory. States are replayed from logs and compared page by page, field by field. Each "
+    "difference names the intent that wrote or deleted the page last, on the side where that is later. Exit code 1: "
+    "there are some, as with diff(1).",
     (
         "mmsb diff ./data/bank ./backup/bank",
         "mmsb diff ./data/bank --at 1000 --at 2000",
         "mmsb diff ./data/bank --at 1000",
         "mmsb diff ./data/bank --live",
+        "mmsb diff ./data/bank --checkpoint 00000000000000300000-00000000000000000026",
     ),
     _add,
     diff,

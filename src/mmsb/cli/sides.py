@@ -54,6 +54,26 @@ class FolderSide:
         return self._at
 
 
+class CheckpointSide:
+    """A checkpoint as its rows tell it."""
+
+    def __init__(self, stored: "Stored", partition: int, name: str) -> None:
+        self.name = f"checkpoint {name}"
+        self._stored = stored
+        self._base = stored.bases(partition).named(name)
+
+    def state(self, partition: int, tell: "Progress") -> "State":
+        from mmsb.streams.past.differing import state_of
+
+        return state_of(self._base.fold())
+
+    def past(self, partition: int) -> "Past":
+        return self._stored.past(partition)
+
+    def settled(self, partition: int) -> int | None:
+        return self._base.settled
+
+
 class LiveSide:
     """What a running process has in memory. It must be quiet while it is asked: pages of one moment are compared."""
 
