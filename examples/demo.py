@@ -141,9 +141,19 @@ async def ask(question: str, *command: str) -> str:
 
 async def ask_all(bank: mmsb.Bus, outcomes: Outcomes) -> None:
     data = str(DATA)
+    opened = str(2 * ACCOUNTS - 1)  # each was opened and got its first deposit
     refusal, repeat = (str(outcomes.last[status]) for status in ("rejected", "duplicate"))
     await ask("What is account 7 now? Its epoch names the intent that changed it last.", "get", data, "Account", "7")
     await ask("Who gave it that balance, and why?", "blame", data, "Account", "7", "balance")
+    await ask(
+        "What was it before the first transfer? Any moment can be asked about.",
+        "get",
+        data,
+        "Account",
+        "7",
+        "--at",
+        opened,
+    )
     await ask("Why was this one refused? Refusals are on record, too.", "log", data, "--from", refusal, "--limit", "1")
     await ask("And this one? Its id was there before.", "log", data, "--from", repeat, "--limit", "1")
     output = await ask("Does the log alone give the same state, byte for byte?", "replay", data)
@@ -151,6 +161,7 @@ async def ask_all(bank: mmsb.Bus, outcomes: Outcomes) -> None:
     if live not in output:
         sys.exit(f"the running bank has the digest {live}, and the replay another; please report this")
     say(f"\n  the running bank's digest: {live}. The replay's is the same.")
+    await ask("Keep all of it as it is now, to go back to, or to carry to another machine.", "checkpoint", data)
 
 
 async def main() -> None:

@@ -30,6 +30,8 @@ def test_the_demo_shows_a_million_transfers_and_leaves_a_folder_to_try_things_on
     assert {status for _, status in counts} == {"applied", "rejected", "duplicate"}
     for words in ("per second", "Account 7 balance = ", "the predicate of Transfer said no", "first seen at offset"):
         assert words in out
+    assert re.search(r"^  partition 0: checkpoint 0+1020000-.* 10,000 pages, .*, verified$", out, re.MULTILINE)
+    assert re.search(r"--at 19999\n.*\n +7  10008  owner 7 +5000 +1$", out, re.MULTILINE)
     digest = re.search(r"the running bank's digest: (\w+)", out)
     assert digest is not None
     assert f"digest {digest[1]}\n" in out
