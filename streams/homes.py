@@ -18,7 +18,9 @@ from mmsb.streams.checkpoints.folder import clear_leftovers, list_names, remove_
 from mmsb.streams.checkpoints.installing import install
 from mmsb.streams.checkpoints.listing import newest_sound
 from mmsb.streams.files import Files
-from mmsb.streams.folder import HOME
+from mmsb.streams.folder import HOME, TLOG
+from mmsb.streams.log.begin import read_begin
+from mmsb.streams.log.segments import list_bases
 from mmsb.streams.world import World
 
 DISTRUSTED: Final = "home.distrusted"
@@ -98,6 +100,13 @@ def _replace(world: World, partition: Path, damage: str) -> None:
     """Let a checkpoint's rows be the home, or none; what was there keeps its files."""
     files, home = world.files, partition / HOME
     found, skipped = newest_sound(world, partition)
+    passed = "".join(f" Checkpoint {one.name} was passed over: {one.reason}." for one in skipped)
+    begin, reached = _begin_of(files, partition), found.manifest.facts.next if found and found.manifest else 0
+    if reached < begin:
+        raise CorruptState(
+            f"{home}: {damage}.{passed} Expected a sound checkpoint that the TLog goes on from, which begins at offset "
+            f"{begin}, found none; restore a good copy, or begin elsewhere with mmsb checkpoint import"
+        )
     if found is not None and found.manifest is not None:
         install(files, found.folder, partition / _MAKING, found.manifest)
     aside = _set_aside(files, partition)
@@ -107,7 +116,6 @@ def _replace(world: World, partition: Path, damage: str) -> None:
     if files.exists(partition / DISTRUSTED):
         files.remove(partition / DISTRUSTED)
         files.sync_folder(partition)
-    passed = "".join(f" Checkpoint {one.name} was passed over: {one.reason}." for one in skipped)
     instead = f"checkpoint {found.folder.name}" if found is not None else "the log alone"
     warnings.warn(
         f"{home}: {damage}.{passed} The partition begins with {instead}; what was there is in {aside}, and may be "
@@ -115,6 +123,11 @@ def _replace(world: World, partition: Path, damage: str) -> None:
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+def _begin_of(files: Files, partition: Path) -> int:
+    """Where the TLog begins, which was trimmed if that is not 0."""
+    return min([*list_bases(files, partition / TLOG), read_begin(files, partition / TLOG)])
 
 
 def _set_aside(files: Files, partition: Path) -> Path:

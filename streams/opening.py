@@ -24,13 +24,13 @@ from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.fold import Fold
 from mmsb.state.home.folding import converting, fold_at_home
 from mmsb.state.home.home import Home
-from mmsb.state.home.meta import Standing
+from mmsb.state.home.meta import Meta, Standing
 from mmsb.state.planning import Plan, make_plans
 from mmsb.state.store import Store
 from mmsb.streams.beginning import Begun, Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files
-from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
-from mmsb.streams.homes import open_home
+from mmsb.streams.folder import FOLD_BYTES, HOME, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
+from mmsb.streams.homes import distrust, open_home
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
 
@@ -80,6 +80,7 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         opened.callback(tlog.close)
         intents = Log.open(world.files, folder / INTENTS, durable.intents)
         opened.callback(intents.close)
+        _check_reaches(world.files, folder, meta, tlog, intents)
         begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), housed, code.memory)
         fold_rest(begun, tlog, intents, tell)
         tlog.mend()
@@ -91,6 +92,16 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         opened.pop_all()
     stored = None if meta is None else meta.standing
     return Opened(intents, tlog, mark, writer, begun.home, store, stored, begun.follow_up_blocks)
+
+
+def _check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, intents: Log) -> None:
+    """That the logs go on where the store ends: one that lost its last rows may say what it said before a trim."""
+    if meta is not None:
+        standing = meta.standing
+        if standing.next < tlog.first or standing.settled + 1 < intents.first:
+            found = f"rows up to TLog offset {standing.next}, and a TLog that begins at {tlog.first}"
+            distrust(files, folder, f"it lost rows: {found}")
+            raise CorruptState(f"{folder / HOME}: expected what came before its logs, found {found}; start it again")
 
 
 def make_folders(files: Files, folder: Path) -> None:

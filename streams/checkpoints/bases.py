@@ -1,6 +1,8 @@
 """Checkpoints as moments to begin from, for whoever asks about the past (mmsb.streams.past.bases)."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +27,7 @@ PAGES_BYTES: Final = 8 << 20  # of pages of a checkpoint that are kept in memory
 
 
 class CheckpointBases:
-    """Those of one partition. What is listed is trusted; a row that is damaged says so when it is read."""
+    """Those of one partition. One that does not open is passed over; a damaged row says so when it is read."""
 
     def __init__(self, world: World, partition: Path) -> None:
         self._world = world
@@ -33,14 +35,15 @@ class CheckpointBases:
         self._open: OrderedDict[str, CheckpointBase] = OrderedDict()
 
     def newest_before(self, offset: int) -> Base | None:
-        for manifest in self._manifests():
-            if manifest.facts.settled <= offset:
-                return self._base(manifest)
-        return None
+        return self._first(each for each in self._manifests() if each.facts.settled <= offset)
 
     def oldest_from(self, tlog: int) -> Base | None:
-        for manifest in reversed(self._manifests()):
-            if manifest.facts.next >= tlog:
+        return self._first(each for each in reversed(self._manifests()) if each.facts.next >= tlog)
+
+    def _first(self, manifests: Iterator[Manifest]) -> Base | None:
+        """The first that can be opened: what a damaged one knows, another or the log knows as well."""
+        for manifest in manifests:
+            with suppress(CorruptState):
                 return self._base(manifest)
         return None
 
@@ -64,10 +67,17 @@ class CheckpointBases:
         if name not in self._open:
             while len(self._open) >= OPEN_MAX:
                 self._open.popitem(last=False)[1].close()
-            rows = self._world.open_checkpoint(self._partition / CHECKPOINTS / name / ROWS)
-            self._open[name] = CheckpointBase(manifest, rows)
+            self._open[name] = self._opened(manifest, self._partition / CHECKPOINTS / name / ROWS)
         self._open.move_to_end(name)
         return self._open[name]
+
+    def _opened(self, manifest: Manifest, folder: Path) -> "CheckpointBase":
+        rows = self._world.open_checkpoint(folder)
+        try:
+            return CheckpointBase(manifest, rows)
+        except BaseException:
+            rows.close()
+            raise
 
 
 class CheckpointBase:
@@ -76,6 +86,7 @@ class CheckpointBase:
     def __init__(self, manifest: Manifest, rows: Snapshot) -> None:
         self._manifest = manifest
         self._rows = rows
+        self._meta = _meta_of(manifest, rows)
         self._home: Home | None = None
 
     @property
@@ -88,17 +99,16 @@ class CheckpointBase:
 
     def page(self, page: PageId) -> tuple[int, bytes] | None:
         if self._home is None:
-            self._home = restore_pages(self._rows, self._meta(), PAGES_BYTES)
+            self._home = restore_pages(self._rows, self._meta, PAGES_BYTES)
         self._home.bring_pages([page])
         return self._home.state.pages.get(page)
 
     def outline(self) -> Outline:
-        meta = self._meta()
-        state = restore_pages(self._rows, meta, 0).state
-        return Outline.beside(RestoredFold.resumed(state, meta.standing))
+        state = restore_pages(self._rows, self._meta, 0).state
+        return Outline.beside(RestoredFold.resumed(state, self._meta.standing))
 
     def fold(self) -> RestoredFold:
-        fold, home = restore(self._rows, self._meta(), 0)
+        fold, home = restore(self._rows, self._meta, 0)
         assert isinstance(fold.state, ArrayState), "a restored fold has one"
         for type_id in fold.state.array_pages.types:
             home.bring_type(type_id)
@@ -107,8 +117,14 @@ class CheckpointBase:
     def close(self) -> None:
         self._rows.close()
 
-    def _meta(self) -> Meta:
-        meta = read_meta(self._rows)
-        if meta is None:
-            raise CorruptState(f"checkpoint {name_of(self._manifest.facts)}: expected a meta row, found none")
-        return meta
+
+def _meta_of(manifest: Manifest, rows: Snapshot) -> Meta:
+    """RocksDB takes a manifest of its own that is cut short for an older one, so rows may be of an earlier moment."""
+    meta, facts = read_meta(rows), manifest.facts
+    found = None if meta is None else meta.standing
+    if meta is None or found is None or (found.head, found.settled) != (facts.head, facts.settled):
+        raise CorruptState(
+            f"checkpoint {name_of(facts)}: expected rows up to intent {facts.settled}, found "
+            f"{'none' if found is None else f'those up to {found.settled}'}; use another checkpoint"
+        )
+    return meta

@@ -15,6 +15,10 @@ _KNOWN: Final = (
 )  # fmt: skip
 """What the system may refuse, told by its words, which RocksDB repeats."""
 
+_DAMAGED: Final = (
+    "`mmsb verify` says what is damaged; a home is set aside at the next start, a checkpoint is passed over"
+)
+
 
 @contextmanager
 def explained(path: Path, what: str, *, written: bool = False) -> Generator[None]:
@@ -40,5 +44,5 @@ def _meant(path: Path, what: str, text: str, written: bool) -> MmsbError:
         if os.strerror(number) in text:
             return failed(path, what, OSError(number, text))
     if text.startswith("Corruption") or (written and os.strerror(errno.ENOENT) in text):
-        return CorruptState(f"{path}: expected to {what}, found: {text}; stop, and restore the folder from a good copy")
+        return CorruptState(f"{path}: expected to {what}, found: {text}; {_DAMAGED}")
     return EnvironmentFailed(f"{path}: expected to {what}, found: {text}; look at the disk and the system's log")

@@ -66,7 +66,7 @@ class RocksStore:
         _clear(folder)
         self._options = _options(CACHE_BYTES)
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
-        with explained(folder, "open the store in it"):
+        with explained(folder, "open the store in it", written=(folder / _CURRENT).exists()):
             self._rows = Rdict(str(folder), self._options)
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:

@@ -45,7 +45,7 @@ def test_a_flipped_byte_of_a_row_ends_no_scan_early(folder, tmp_path, share):
         if path == folder:
             flip(table_of(path), int(table_of(path).stat().st_size * share))  # the other's too: they share the file
         rows = opened(path)
-        with pytest.raises(CorruptState, match=r"(?s)expected to read rows .* Corruption.*restore the folder"):
+        with pytest.raises(CorruptState, match=r"(?s)expected to read rows .* Corruption.*mmsb verify"):
             list(rows.rows(FIRST, STOP))
         with pytest.raises(CorruptState, match="expected to read 300 rows"):
             rows.read([key for key, _ in ROWS])
@@ -122,7 +122,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         ("IO error: No space left on device: While appending to file: /x/1.sst", EnvironmentFailed, "free some space"),
         ("IO error: Read-only file system: While opening", EnvironmentFailed, "mount it writable"),
         ("IO error: Input/output error: While fsync", EnvironmentFailed, "look at the disk"),
-        ("Corruption: block checksum mismatch", CorruptState, "restore the folder"),
+        ("Corruption: block checksum mismatch", CorruptState, "mmsb verify"),
         ("Invalid argument: something new", EnvironmentFailed, "something new"),
     ],
 )
