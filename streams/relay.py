@@ -73,16 +73,22 @@ class Relay:
             await self._carry()
 
     async def _skip_handed(self) -> None:
-        """Begin with the first block of which a target lacks something; those before it need not be read again."""
-        blocks = self._source.follow_up_blocks
-        lacking = {target for target, count in self._source.emitted.items() if count > self.handed[target]}
+        """Begin with the first block of which a target lacks something; those before it need not be read again.
+
+        What no block here has, its target has in its log for good, though it may not have counted it yet.
+        """
+        blocks, emitted = self._source.follow_up_blocks, self._source.emitted
+        lacking = {target: count + 1 for target, count in emitted.items() if count > self.handed[target]}
         at = len(blocks)
-        while lacking:
+        while at and lacking:
             at -= 1
-            for row in await self._source.read_follow_ups(blocks[at]):
-                if row.number == self.handed[row.target] + 1:
-                    lacking.discard(row.target)
+            for row in reversed(await self._source.read_follow_ups(blocks[at])):
+                if row.target in lacking:
+                    lacking[row.target] = row.number
+                    if row.number == self.handed[row.target] + 1:
+                        del lacking[row.target]
         del blocks[:at]
+        self.handed |= {target: first - 1 for target, first in lacking.items()}
 
     async def _carry(self) -> None:
         """Hand over what the next blocks hold, and go on when all targets have logged it."""

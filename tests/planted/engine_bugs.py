@@ -273,9 +273,9 @@ ENGINE_BUGS: Final = (
     Bug(
         "a scan shows what is not accepted",
         "streams/reading.py",
-        "            copied = await self._stepper.run(self._copy_pages, type_id)\n"
+        "            copied = await complete(self._stepper.run(self._copy_pages, type_id))\n"
         "        await self._settled.reach(boundary)\n",
-        "            copied = await self._stepper.run(self._copy_pages, type_id)\n",
+        "            copied = await complete(self._stepper.run(self._copy_pages, type_id))\n",
         SEEDS,
         "[reads show what is accepted]",
         "a scan is answered when its boundary is accepted",

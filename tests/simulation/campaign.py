@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from time import monotonic
 
-from tests.simulation.cells import CELLS
+from tests.simulation.cells import BEGUN_AT_STORE, CELLS, EVICTED
 from tests.simulation.life import Life
 
 KEPT = Path(__file__).with_name("seeds.txt")
@@ -60,6 +60,8 @@ def campaign(seeds: Iterable[int]) -> int:
     print(f"{monotonic() - started:.0f} s; failed: {failed or 'none'}")
     for cell in CELLS:
         print(f"{cells[cell]:6} crashes: {cell}")
+    for count in (BEGUN_AT_STORE, EVICTED):
+        print(f"{cells[count]:6} {count}")
     return bool(failed)
 
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Final
 
+from mmsb.state.home.meta import Standing
 from mmsb.streams.engine import Engine
 from mmsb.streams.partition import Partition
 from tests.simulation.disk import VirtualFiles
 from tests.simulation.judge import source_in
+from tests.simulation.stored import standing_in
 from tests.simulation.watch import Watch
 
 CLAIM: Final = "claim appended"
@@ -18,6 +20,8 @@ BLOCK_TORN: Final = "block in flight: torn or lost"
 ACCEPTED: Final = "accepted, not released"
 RELAYED: Final = "follow-ups half relayed"
 ZOMBIE: Final = "a zombie wakes up"
+MID_FLUSH: Final = "mid-flush: the old rows stay"
+FLUSHED: Final = "mid-flush: the new rows are there"
 LIED: Final = "acknowledged data lost: the disk lied"
 
 CELLS: Final = (
@@ -29,10 +33,14 @@ CELLS: Final = (
     BLOCK_TORN,
     ACCEPTED,
     RELAYED,
+    MID_FLUSH,
+    FLUSHED,
     ZOMBIE,
     LIED,
 )
-"""All but "mid-flush": pages live in memory and nothing is flushed yet."""
+
+BEGUN_AT_STORE: Final = "starts that fold only what came after the store"
+EVICTED: Final = "processes in which pages left memory and came again"
 
 
 def reached(folder: Path, before: VirtualFiles, after: VirtualFiles, engine: Engine) -> set[str]:
@@ -43,6 +51,7 @@ def reached(folder: Path, before: VirtualFiles, after: VirtualFiles, engine: Eng
         place = folder / str(partition.number)
         seen, hard = (Watch(before, place, durable=durable) for durable in (False, True))
         found |= _of_partition(partition, seen, hard, Watch(after, place, durable=False))
+        found |= _of_flush(partition, standing_in(after, place))
         emitted += sum(partition.opened.writer.fold.state.sent(target) for target in range(len(engine._partitions)))
         counted += len({source_in(record.value or b"") for record in seen.intents} - {None})
     if 0 < counted < emitted:
@@ -62,3 +71,11 @@ def _of_partition(partition: Partition, seen: Watch, hard: Watch, after: Watch) 
         ACCEPTED: hard.settled > partition.opened.writer.fold.settled,
     }
     return {cell for cell, is_reached in cells.items() if is_reached}
+
+
+def _of_flush(partition: Partition, standing: Standing | None) -> set[str]:
+    """What became of a copy that was made, and of which nobody heard that it was written."""
+    flushing = partition.flushing
+    if not flushing._cut_short:
+        return set()
+    return {MID_FLUSH if standing == flushing._flushed else FLUSHED}

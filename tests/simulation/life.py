@@ -10,20 +10,31 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.engine import Engine
 from mmsb.streams.engine import Settings as EngineSettings
 from mmsb.streams.serving.server import Served
+from tests.crash.small import small_home
 from tests.simulation.apps import Bank, Post, SimApp
-from tests.simulation.cells import LIED, ZOMBIE, reached
+from tests.simulation.cells import BEGUN_AT_STORE, EVICTED, LIED, ZOMBIE, reached
 from tests.simulation.claims import require
 from tests.simulation.clients import Town
 from tests.simulation.company import Company
 from tests.simulation.court import Court
 from tests.simulation.loop import Crash
-from tests.simulation.running import lag_of, limit, segments_of, sockets_elsewhere, states
+from tests.simulation.running import begins_heard, lag_of, limit, segments_of, sockets_elsewhere, states
+from tests.simulation.stored import judge_homes, standing_in
 from tests.simulation.world import SimFiles, SimWorld, Trace
 
 FOLDER = Path("/data")
+INDEX_BYTES = 16_500  # of a page type with few pages
 FAULTS = (("sync",), ("write",), ("sync", "write", "create", "sync_folder", "truncate", "remove"), ("read", "open"), ())
 
-PLACES = (("", 100), ("", 300), ("/mark", 20), ("/tlog/", 100), ("/intents/", 50))  # where, and how often it goes well
+PLACES = (
+    ("", 100),
+    ("", 300),
+    ("/mark", 20),
+    ("/tlog/", 100),
+    ("/intents/", 50),
+    ("/home/", 50),
+    ("/home/", 10),
+)  # where, and how often it goes well
 DURABILITIES = ((Durability.FSYNC,), (Durability.PROCESS,), (Durability.FSYNC, Durability.PROCESS))
 
 
@@ -36,10 +47,14 @@ class Settings:
     window: int
     segment_bytes: int
     in_flight_bytes: int
+    flush_seconds: float
+    flush_log_bytes: int
+    memory: int  # of each partition
 
     def __repr__(self) -> str:
         limits = f"window={self.window}, segments of {self.segment_bytes}, {self.in_flight_bytes} bytes in flight"
-        return f"{self.app.bundle.app}, partitions={self.partitions}, {limits}"
+        home = f"flushes after {self.flush_seconds} s or {self.flush_log_bytes} bytes, {self.memory} bytes of memory"
+        return f"{self.app.bundle.app}, partitions={self.partitions}, {limits}, {home}"
 
 
 class Life:
@@ -53,6 +68,9 @@ class Life:
             window=self.random.choice((4, 64, 4096)),
             segment_bytes=self.random.choice((1500, 6000, 2**30)),
             in_flight_bytes=self.random.choice((1500, 10_000, 64 << 20)),
+            flush_seconds=self.random.choice((0.02, 0.2, 5.0)),
+            flush_log_bytes=self.random.choice((500, 5_000, 256 << 20)),
+            memory=self.random.choice((0, 300, INDEX_BYTES + 100, 64 << 20)),
         )
         self.trace = Trace()
         self.court = Court(app.description, self.settings.partitions, self.settings.window, FOLDER)
@@ -68,7 +86,14 @@ class Life:
 
     def run(self) -> None:
         """Raises Wrong if the engine does something that it must not; `trace` says how it came to that."""
-        with segments_of(self.settings.segment_bytes), sockets_elsewhere(), lag_of(self.company.lag()):
+        settings = self.settings
+        with (
+            segments_of(settings.segment_bytes),
+            sockets_elsewhere(),
+            lag_of(self.company.lag()),
+            small_home(settings.flush_seconds, settings.flush_log_bytes),
+            begins_heard(self._begins),
+        ):
             for number in range(self.random.randint(1, 5)):
                 self._process(f"process {number}", faults=True)
             self._process("in peace", faults=False)
@@ -105,8 +130,18 @@ class Life:
         require("nothing fails unseen", not world.loop.unhandled, f"{world.loop.unhandled}")
         before = self.files
         self._after(power=power)
+        judge_homes(self.files, FOLDER, self.settings.partitions)
         if crashed:
             self.cells.update(reached(FOLDER, before, self.files, engine))
+        uses = [partition.opened.home.use for partition in engine._partitions]
+        self.cells[EVICTED] += any(use.evictions and use.misses for use in uses)
+
+    def _begins(self, partition: int, offset: int) -> None:
+        """A partition is opened, whose fold goes on there."""
+        standing = standing_in(self.files, FOLDER / str(partition))
+        expected = 1 if standing is None else standing.next
+        require("a start folds only what came after the store", offset == expected, f"from {offset}, not {expected}")
+        self.cells[BEGUN_AT_STORE] += standing is not None
 
     def _lie(self) -> None:
         """A disk that loses what it called durable: nothing can go on from there."""
@@ -139,7 +174,10 @@ class Life:
             """It should not come so far."""
 
     def _engine(self, world: SimWorld) -> Engine:
-        settings = EngineSettings(self.durability, self.settings.partitions, self.settings.window, interpreted=True)
+        settings = EngineSettings(
+            self.durability, self.settings.partitions, self.settings.window, interpreted=True,
+            memory=self.settings.memory * self.settings.partitions,
+        )  # fmt: skip
         return Engine(self.settings.app.bundle, FOLDER, settings, world)
 
     def _crash(self, world: SimWorld) -> None:

@@ -1,9 +1,12 @@
 """What a simulation asks of the shipped engine beside its door."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
+from mmsb.streams import opening
+from mmsb.streams.beginning import Begun
 from mmsb.streams.engine import Engine
 from mmsb.streams.events import events
 from mmsb.streams.log import Log
@@ -49,4 +52,17 @@ def sockets_elsewhere() -> Generator[None]:
 def lag_of(records: int) -> Generator[None]:
     """Within it, a feed of events is far behind if it is so many records of the TLog behind."""
     with patch.object(events, "LAG_MAX", records):
+        yield
+
+
+@contextmanager
+def begins_heard(hear: Callable[[int, int], None]) -> Generator[None]:
+    """Within it, `hear` is told of each partition that is opened, and of the TLog offset at which its fold begins."""
+    fold_rest = opening.fold_rest
+
+    def heard(begun: Begun, *arguments: Any) -> None:
+        hear(begun.fold.genesis.partition, begun.fold.next)
+        fold_rest(begun, *arguments)
+
+    with patch.object(opening, "fold_rest", heard):
         yield

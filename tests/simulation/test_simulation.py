@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.campaign import kept, run_seeds
-from tests.simulation.cells import CELLS
+from tests.simulation.cells import BEGUN_AT_STORE, CELLS, EVICTED
 from tests.simulation.life import Life
 
 SEEDS = 200
@@ -17,6 +17,8 @@ def test_seeds_that_failed_once_pass() -> None:
 def test_what_is_told_holds_and_every_cell_of_the_crash_matrix_is_reached() -> None:
     reached = run_seeds(range(SEEDS))
     assert not set(CELLS) - set(reached)
+    assert reached[BEGUN_AT_STORE] > SEEDS
+    assert reached[EVICTED] > SEEDS // 10
 
 
 def test_a_seed_repeats_itself() -> None:

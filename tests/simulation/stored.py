@@ -1,0 +1,103 @@
+"""What is in the homes of all partitions after a process has ended, held against the logs beside them.
+
+Rows are taken off the simulated disk without the engine, and made a state of by the shipped code: the digest of that
+must be the one that the TLog has for the offset that the rows stand at, page by page, id by id.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from mmsb.schemas.tlog.follow_up_rows import read_follow_ups
+from mmsb.schemas.tlog.records import TlogKind
+from mmsb.state.home.meta import Meta, Standing
+from mmsb.state.home.restoring import read_meta, restore
+from mmsb.streams.store.model import ROWS, MemorySnapshot, _decoded
+from tests.model.batch import Record
+from tests.model.tlog import decode_header
+from tests.simulation.claims import require
+from tests.simulation.disk import VirtualFiles
+from tests.simulation.judge import source_in
+from tests.simulation.watch import Watch
+
+HASH_BYTES: Final = 32
+EVERYTHING: Final = 2**40  # bytes of memory
+
+
+def rows_in(files: VirtualFiles, folder: Path) -> MemorySnapshot:
+    """The rows of a partition."""
+    path = folder / "home" / ROWS
+    return MemorySnapshot(dict(_decoded(files.content(path)[HASH_BYTES:])) if path in files._names else {})
+
+
+def standing_in(files: VirtualFiles, folder: Path) -> Standing | None:
+    """Where the rows of a partition stand."""
+    meta = read_meta(rows_in(files, folder))
+    return None if meta is None else meta.standing
+
+
+def judge_homes(files: VirtualFiles, folder: Path, partitions: int) -> None:
+    """`files` is the disk as the next process finds it."""
+    logged = _follow_ups_logged(files, folder, partitions)
+    for number in range(partitions):
+        place = folder / str(number)
+        aside = [name for name in files.names(place) if "home." in name] if files.exists(place) else []
+        require("no home is damaged", not aside, f"{place} has {aside}")
+        rows = rows_in(files, place)
+        meta = read_meta(rows)
+        if meta is not None:
+            durable = Watch(files, place, durable=True)
+            _judge_standing(meta.standing, durable)
+            _judge_follow_ups(meta.standing, durable.tlog, number, logged)
+            _judge_rows(rows, meta, durable.tlog)
+
+
+def _judge_standing(standing: Standing, durable: Watch) -> None:
+    settled = durable.settled  # which reads both logs
+    behind = standing.settled <= settled and standing.next <= len(durable.tlog)
+    found = f"it stands at {standing.settled} and {standing.next}, and on disk for good {settled}, {len(durable.tlog)}"
+    require("the store never leads the logs", behind, found)
+
+
+def _judge_rows(rows: MemorySnapshot, meta: Meta, tlog: list[Record]) -> None:
+    fold, home = restore(rows, meta, EVERYTHING)
+    for stored in meta.contents.types:
+        home.bring_type(stored.type_id)
+    digest = fold.state.recompute_digest()
+    require("the home has all of the state", digest == meta.contents.digest, f"at {meta.standing.settled}: {fold}")
+    counts = {stored.type_id: stored.pages for stored in meta.contents.types}
+    found = {type_id: pages.resident for type_id, pages in fold.state.array_pages.types.items()}
+    require("the home has all of the state", counts == found, f"{found} pages, expected {counts}")
+    expected = _digest_at(tlog, meta.standing.settled)
+    same = expected is None or expected == (digest.a, digest.b)
+    require("the home is of one boundary", same, f"it says that it stands at {meta.standing.settled}: {fold}")
+
+
+def _digest_at(tlog: list[Record], settled: int) -> tuple[int, int] | None:
+    for record in tlog:
+        if record.key == TlogKind.BLOCK.key and record.value is not None:
+            header = decode_header(record.value)
+            if header.last == settled:
+                return header.digest
+    return None
+
+
+def _follow_ups_logged(files: VirtualFiles, folder: Path, partitions: int) -> dict[tuple[int, int], int]:
+    """By source and target: the highest number of the follow-ups in the log of a target that are there for good."""
+    found: dict[tuple[int, int], int] = {}
+    for target in range(partitions):
+        watch = Watch(files, folder / str(target), durable=True)
+        _ = watch.logged
+        for record in watch.intents:
+            if record.value is not None and (sent := source_in(record.value)) is not None:
+                source, number = sent
+                found[source, target] = max(number, found.get((source, target), 0))
+    return found
+
+
+def _judge_follow_ups(standing: Standing, tlog: list[Record], source: int, logged: dict[tuple[int, int], int]) -> None:
+    """What a start has to relay is in blocks that the store names, or behind it."""
+    for offset, record in enumerate(tlog[: standing.next]):
+        if record.key == TlogKind.BLOCK.key and record.value is not None:
+            lacking = [row for row in read_follow_ups(record.value) if row.number > logged.get((source, row.target), 0)]
+            known = not lacking or offset in standing.follow_up_blocks
+            require("the store knows what is to be relayed", known, f"{lacking} of {offset}, not in {standing}")
