@@ -115,7 +115,7 @@ class CompiledWay(FoldedWay):
         Not all of that is flat: a floor for all records together says how much of it compiled code must take.
         """
         module = self.code(bundle).module
-        left = out.intent_type in module.intents and out.intent_type not in module.compiled
+        left = out.intent_type in module.intents and out.intent_type not in module.queries
         compensated = out.row is not None and out.source is not None and out.source.kind == FOLLOW_UP
         return not left and not compensated and (value is None or value[:1] != b"{")
 
