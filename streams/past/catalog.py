@@ -110,7 +110,7 @@ class Catalog:
             if self.floor is None:
                 raise CorruptState(
                     f"{self._folder}: expected a log from TLog offset 0 on, or a checkpoint from which one that begins "
-                    f"at {first} goes on, found none: {RESTORE}"
+                    f"at {first} goes on, found none that opens: `mmsb verify` says what is damaged; {RESTORE}"
                 )
         if self._outline is None and self.floor is None:
             self._outline = begin(self._files, self._folder, Outline)
