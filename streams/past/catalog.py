@@ -150,7 +150,7 @@ class Catalog:
         try:
             return question(part.index)
         except (MalformedBytes, EnvironmentFailed):
-            if isinstance(part.index, GrowingIndex):
+            if isinstance(part.index, GrowingIndex) or not part.is_whole:
                 raise
             self._remake(part, part.index)
         return question(part.index)
@@ -243,6 +243,8 @@ class Catalog:
             before = Standing(before.settled, before.head) if part.is_whole else stored.summary.before
             expected = Summary(part.base, end, size, before, stored.summary.after)
             if stored.summary == expected:
+                if not part.is_whole:
+                    stored.content()  # checked as a whole: if it were made anew, its blocks would have other numbers
                 return stored
         except CorruptState:
             pass
