@@ -21,7 +21,7 @@ from mmsb.processors.bundle import Bundle
 from mmsb.processors.compiled import Compiled
 from mmsb.processors.receipts import Receipts, spread_receipts
 from mmsb.processors.routing import Router
-from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
@@ -38,6 +38,7 @@ from mmsb.streams.past.changes import Change, History
 from mmsb.streams.relay import Relay
 from mmsb.streams.starting import open_partitions
 from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
+from mmsb.streams.stopped import stopped
 from mmsb.streams.submitting import submit, submit_many, submit_nowait
 from mmsb.streams.tickets import Receipt, Until
 from mmsb.streams.world import Lock, World
@@ -194,7 +195,7 @@ class Engine:
     def check(self) -> None:
         """Raise if it does not run."""
         if self._failure is not None:
-            raise EnvironmentFailed(f"the engine has stopped: {self._failure}; start it again")
+            raise stopped("the engine has", self._failure)
         if not self._partitions:
             raise InvalidValue("it does not run: use it within `async with app.run(...) as bus:`")
 

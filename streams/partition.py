@@ -17,7 +17,7 @@ from mmsb.processors.intake import read_batches
 from mmsb.processors.machine import Outcome
 from mmsb.processors.receipts import Receipts, concat_receipts, receipts_of
 from mmsb.processors.writer import Entry
-from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
+from mmsb.schemas.errors import EnvironmentFailed, MmsbError, OutcomeUnknown
 from mmsb.schemas.ids import source_of_follow_up
 from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.schemas.statuses import Status
@@ -38,6 +38,7 @@ from mmsb.streams.rates import Rate
 from mmsb.streams.reading import Reads, sent
 from mmsb.streams.relay import Relay
 from mmsb.streams.stats import PartitionStats
+from mmsb.streams.stopped import stopped
 from mmsb.streams.tickets import Receipt, Ticket
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World, finish
@@ -84,7 +85,7 @@ class Partition:
         self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
         self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
         self._waiting: deque[Ticket] = deque()  # logged, or about to be, and not settled, in the order of offsets
-        self._failure: EnvironmentFailed | None = None
+        self._failure: MmsbError | None = None
         self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:
             self.new_follow_ups.set()
@@ -321,7 +322,7 @@ class Partition:
         self.inbox.fail(unknown)
         while self._waiting:
             self._waiting.popleft().fail(unknown)
-        self._failure = EnvironmentFailed(f"partition {self.number} stopped ({error}); start it again")
+        self._failure = stopped(f"partition {self.number}", error)
         self.flushing.fail(self._failure)
         self.settled.fail(self._failure)
         self._tlog.fail(self._failure)
