@@ -44,11 +44,11 @@ class Rows:
 
 
 def rows_of(values: Sequence[bytes]) -> Rows:
-    """Rows as they were read."""
-    starts = np.zeros(len(values) + 1, np.int64)
-    np.cumsum([len(value) // WORD for value in values], out=starts[1:])
-    whole = b"".join(value[: len(value) // WORD * WORD] for value in values)
-    return Rows(np.frombuffer(whole, np.uint64), starts)
+    """Rows as they were read. One that has no whole words becomes an empty one, which nobody takes."""
+    whole = [value if len(value) % WORD == 0 else b"" for value in values]
+    starts = np.zeros(len(whole) + 1, np.int64)
+    np.cumsum([len(value) // WORD for value in whole], out=starts[1:])
+    return Rows(np.frombuffer(b"".join(whole), np.uint64), starts)
 
 
 def buckets_of(pages: ArrayPageType, words: Words, places: Any) -> Any:

@@ -19,6 +19,7 @@ from mmsb.kernels.pages.buckets import DIRTY, PINNED, USED
 from mmsb.schemas.errors import CorruptState
 from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
+from mmsb.state.buckets import Buckets
 from mmsb.state.home.block_pages import pages_changed
 from mmsb.state.home.bucket_rows import Rows, buckets_of, copy_rows, drop_pages, rows_of, take_rows
 from mmsb.state.home.meta import Contents, Meta, Standing, StoredType
@@ -311,6 +312,8 @@ def _cut_type(type_id: int, pages: ArrayPageType) -> TypeCut:
     rows = copy_rows(pages, type_id, numbers)
     emptied = buckets.copied(numbers, replaced, rows.sizes)
     pages.give_back()
+    if not len(pages) and not buckets.rows:  # nothing is left, here or in rows
+        pages.buckets = Buckets()
     taken = [(bucket_key(type_id, *place), b"") for place in replaced]
     return TypeCut(taken, buckets.depth, numbers.tolist(), rows, emptied.tolist())
 
