@@ -30,8 +30,8 @@ from mmsb.streams.generated import load_module
 STEPPING: Final = ("bundle", "stepping", "json")
 """What stepping needs, compiled side by side: the bundle's own loops, and the kernels that all bundles share."""
 
-FOLDING: Final = ("folding",)
-"""What reading a TLog needs, whoever wrote it."""
+FOLDING: Final = ("folding", "home")
+"""What reading a TLog and keeping pages needs, whoever wrote it."""
 
 PROGRESS_SECONDS: Final = 0.25  # how often a terminal hears that compiling goes on
 
@@ -115,7 +115,7 @@ def _marker(module: Module | None, part: str) -> Path:
 def _callers() -> str:
     """A hash of all that calls kernels, and so decides for which types of arguments they are compiled."""
     digest, here = blake3(), Path(__file__).resolve().parents[1]
-    for pattern in ("processors/**/*.py", "state/*.py", "streams/warming.py"):
+    for pattern in ("processors/**/*.py", "state/**/*.py", "streams/warming.py"):
         for path in sorted(here.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:8]

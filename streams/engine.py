@@ -8,7 +8,7 @@ How they are made and opened is in streams/starting.py.
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ from mmsb.streams.opening import Code, Opened, make_folders
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.relay import Relay
+from mmsb.streams.spare import run_once, wait_for_lock
 from mmsb.streams.starting import open_partitions
 from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
 from mmsb.streams.stopped import stopped
@@ -55,6 +56,7 @@ class Settings:
     dev: bool = False
     keeping: Keeping = KEEP_ALL
     memory: int | None = None  # bytes that pages and their indexes may take; None: half of what the machine has
+    waiting: Callable[[], object] | None = None  # be a spare, and call this when all is ready but the lock
 
 
 class Engine:
@@ -83,10 +85,9 @@ class Engine:
         self._memory = machine_bytes() // 2 if settings.memory is None else settings.memory
 
     async def __aenter__(self) -> "Engine":
-        make_folders(self._world.files, self._folder)
-        self._lock = self._world.lock(self._folder)
+        self._lock, code = await self._lock_folder()
         try:
-            opened = await self._open()
+            opened = await self._open(code or await self._load())
         except BaseException:
             self._lock.close()
             raise
@@ -150,13 +151,24 @@ class Engine:
 
     # Running
 
-    async def _open(self) -> list[Opened]:
-        settings = self._settings
+    async def _lock_folder(self) -> tuple[Lock, Code | None]:
+        """The folder's lock; and the code, if it was loaded before."""
+        if self._settings.waiting is None:
+            make_folders(self._world.files, self._folder)
+            return self._world.lock(self._folder), None
+        code = await self._load()
+        self._settings.waiting()
+        return await wait_for_lock(self._world, self._folder), code
+
+    async def _load(self) -> Code:
         compiler = self._world.worker("compile")
         try:
-            code = await compiler.run(self._code)
+            return await compiler.run(self._code)
         finally:
             compiler.close()
+
+    async def _open(self, code: Code) -> list[Opened]:
+        settings = self._settings
         self._compiled = code.compiled
         wanted = Wanted(self._bundle.app, 0, settings.partitions, settings.window)
         return await open_partitions(self._world, self._folder, wanted, code, self._tell)
@@ -166,6 +178,8 @@ class Engine:
         compiled = None if settings.interpreted else build(self._bundle)
         if compiled is not None:
             build_folding()
+            if settings.waiting is not None:
+                run_once(compiled)
         return Code(self._bundle, compiled, settings.durability, settings.dev, self._memory)
 
     async def _run(self) -> None:

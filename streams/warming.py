@@ -30,20 +30,30 @@ from mmsb.schemas.batches import Record, decode_batches, encode_batch
 from mmsb.schemas.classes import Page
 from mmsb.schemas.declaring import page_layout
 from mmsb.schemas.intents import pack_intent
+from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.markers import i64, u64
 from mmsb.schemas.sources import OUTSIDE, Source
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.block_reader import unpack_block
+from mmsb.schemas.tlog.blocks import FIXED
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.records import ZERO_HEAD
 from mmsb.schemas.upserts import UPSERT, make_upsert
+from mmsb.state.array_fold import ArrayFold
 from mmsb.state.array_pages import words_in
 from mmsb.state.arrays import ArrayState
 from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
+from mmsb.state.home.digesting import check_store
+from mmsb.state.home.folding import note_changed
+from mmsb.state.home.home import Home
+from mmsb.state.home.restoring import restore
 from mmsb.state.partition import PartitionState
+from mmsb.state.store import NoRows
+from mmsb.streams.folder import MEMORY_MIN
 from mmsb.streams.generated import load_module
 from mmsb.streams.log.frames import walk
 from mmsb.streams.past.warming import warm_past
+from mmsb.streams.store.model import MemorySnapshot
 
 GENESIS: Final = Genesis(bytes(range(16)), "warming", window=16)
 
@@ -122,14 +132,19 @@ def _no_module() -> Module:
     return make_module(make_bundle("warming", 1, 1, (), ()))
 
 
-def warm_folding() -> None:
-    """Compile what reads logs and folds blocks: one that counts, and one with another digest, which is taken back."""
+def _sample_block() -> tuple[PageLayout, bytes]:
+    """A block that makes one page, and that page's layout."""
     page = page_layout(Sample, u64, None, globals())
     upsert = make_upsert(page, bytes(page.key_size), (), {"number": 1}, {}).pack()
     batch = encode_batch(0, [Record(None, pack_intent(UPSERT.type_id, upsert, id=bytes(range(16))))])
     assert walk(batch, 0).count == 1
     machine = Machine(make_bundle("warming", 1, 1, (page,), ()), PartitionState(GENESIS))
-    entry = machine.step(decode_batches(batch)[0]).block(bytes(16), ZERO_HEAD)
+    return page, machine.step(decode_batches(batch)[0]).block(bytes(16), ZERO_HEAD)
+
+
+def warm_folding() -> None:
+    """Compile what reads logs and folds blocks: one that counts, and one with another digest, which is taken back."""
+    page, entry = _sample_block()
     header = unpack_block(entry).header
     state = ArrayState(GENESIS)
     state.add_layout(page)
@@ -140,6 +155,25 @@ def warm_folding() -> None:
     follower.add_layout(page)
     assert [len(piece) for piece in Projector(follower).project(None, header, entry)] == [1]
     warm_past(entry, page.type_id.to_bytes(8, "little") + bytes(page.key_size), page.word_count)
+
+
+def warm_home() -> None:
+    """Compile what takes pages home, checks them there, brings them again and lets them go."""
+    page, entry = _sample_block()
+    fold = ArrayFold(GENESIS.pack())
+    assert isinstance(fold.state, ArrayState), "an array fold has one"
+    fold.state.add_layout(page)
+    assert BlockFolder(fold.state).fold(None, unpack_block(entry).header, entry) == APPLIED
+    home = Home(fold.state, NoRows(), MEMORY_MIN)
+    note_changed(home, entry)
+    rows = MemorySnapshot(dict(home.cut(fold.settled).rows(fold.standing([]))))
+    meta = check_store(rows)
+    _, again = restore(rows, meta, 0)
+    again.bring_changed(memoryview(entry)[FIXED.size :], 1)
+    again.bring_pages([(page.type_id, bytes(page.key_size))])
+    assert again.is_whole
+    again.written()
+    assert not again.is_whole, "there is no room for pages, so none stays"
 
 
 def _warm_state(state: ArrayState) -> None:
@@ -157,6 +191,7 @@ PARTS: Final[dict[str, Callable[[Path], None]]] = {
     "stepping": lambda _: warm_stepping(),
     "json": lambda _: warm_json(),
     "folding": lambda _: warm_folding(),
+    "home": lambda _: warm_home(),
 }
 
 

@@ -151,6 +151,7 @@ class App:
         trim: bool = False,
         interpreted: bool = False,
         dev: bool = False,
+        spare: Callable[[], object] | None = None,
     ) -> "Bus":
         """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
 
@@ -161,7 +162,8 @@ class App:
         every `checkpoint_seconds`, if that is given; with `trim`, log that lies before the older of the two newest
         checkpoints is removed then, and nobody can ask about that time any more. `interpreted` runs user code as
         plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next generation by
-        itself.
+        itself. With `spare` it waits until the process that runs the folder has ended, and takes over at once: the
+        function is called when all is loaded and it waits.
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.checkpointing import Keeping
@@ -178,7 +180,7 @@ class App:
         if checkpoint_seconds is not None and not checkpoint_seconds > 0:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
         keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
-        settings = Settings(_durability(durability), partitions, window, interpreted, dev, keeping, memory)
+        settings = Settings(_durability(durability), partitions, window, interpreted, dev, keeping, memory, spare)
         engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
         return Bus(Served(engine, Path(data)), self.name)
 
@@ -304,6 +306,4 @@ def _check_memory(memory: int | None, partitions: int) -> None:
 
     least = MEMORY_MIN * partitions
     if memory is not None and (type(memory) is not int or memory < least):
-        raise InvalidValue(
-            f"memory: expected {least} bytes or more, which is 1 MiB for each partition; found {memory!r}"
-        )
+        raise InvalidValue(f"memory: expected {least} bytes or more, {MEMORY_MIN} for each partition; found {memory!r}")

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from mmsb.cli.apps import load_app
@@ -14,11 +16,11 @@ from mmsb.streams.stats import Stats
 STATUS_SECONDS: Final = 1.0
 
 
-def opened(asked: Namespace) -> Bus:
+def opened(asked: Namespace, spare: Callable[[], object] | None = None) -> Bus:
     """The application's bus over the folder, not entered yet."""
     return load_app(asked.app).run(
         data=asked.data, durability=Durability[asked.durability.upper()], partitions=asked.partitions,
-        window=asked.window, interpreted=asked.interpreted, dev=asked.dev,
+        window=asked.window, interpreted=asked.interpreted, dev=asked.dev, spare=spare,
     )  # fmt: skip
 
 
@@ -26,7 +28,8 @@ async def serve(asked: Namespace, screen: Screen) -> None:
     begun = time.monotonic()
     with screen.progress("compiling") as progress:
         progress.say("compiling; after a change of the code this takes some seconds")
-        async with opened(asked) as bus:
+        waiting = partial(_say_waiting, screen, progress, asked.data)
+        async with opened(asked, waiting if asked.spare else None) as bus:
             progress.clear()
             _say_ready(screen, asked.data, await bus.stats(), time.monotonic() - begun)
             await _until_stopped(bus, progress)
@@ -59,6 +62,15 @@ def status_line(stats: Stats) -> str:
     lag = sum(part.lag for part in stats.partitions)
     rate, megabytes = stats.settled_per_second, stats.memory_bytes / 1e6
     return f"settled {settled:,}   {rate:,.0f}/s   lag {lag:,}   {megabytes:,.0f} MB   Ctrl-C ends it"
+
+
+def _say_waiting(screen: Screen, progress: Progress, data: str) -> None:
+    progress.clear()
+    if screen.machine:
+        screen.record({"event": "waiting"})
+    else:
+        screen.line(f"spare: all code is loaded; it waits for the process that runs {data} to end")
+    screen.flush()
 
 
 def _say_ready(screen: Screen, data: str, stats: Stats, seconds: float) -> None:
