@@ -21,8 +21,11 @@ _DAMAGED: Final = (
 
 
 @contextmanager
-def explained(path: Path, what: str, *, written: bool = False) -> Generator[None]:
-    """Turn whatever fails inside into an error of ours. `written`: what is asked for was there once."""
+def explained(path: Path, what: str, *, written: bool = False, shown: Path | None = None) -> Generator[None]:
+    """Turn whatever fails inside into an error of ours. `written`: what is asked for was there once.
+
+    `shown` is what RocksDB takes the path for.
+    """
     try:
         yield
     except MmsbError:
@@ -32,7 +35,8 @@ def explained(path: Path, what: str, *, written: bool = False) -> Generator[None
     except Exception as error:
         if type(error) is not Exception:
             raise
-        raise _meant(path, what, str(error), written) from error
+        text = str(error) if shown is None else str(error).replace(str(shown), str(path))
+        raise _meant(path, what, text, written) from error
 
 
 def _meant(path: Path, what: str, text: str, written: bool) -> MmsbError:

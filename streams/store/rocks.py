@@ -16,7 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, Final, cast
+from weakref import finalize
 
 from rocksdict import (
     AccessType,
@@ -53,6 +56,7 @@ SWITCH_SECONDS: Final = 0.0005  # how long a thread may go on while another wait
 _READ_AT_ONCE: Final = 256  # keys of one call, which frees the interpreter's lock
 _ROWS_AT_ONCE: Final = 512  # of one iterator: afterwards another is made, so that none outlives a call
 _CURRENT: Final = "CURRENT"
+_OPENERS_OWN: Final = ("rocksdict-config.json", "LOCK", "LOG")  # written by whoever opens a store
 
 
 class RocksStore:
@@ -155,25 +159,33 @@ class RocksSnapshot:
 
 
 class RocksCheckpoint:
-    """Implements mmsb.state.store.Snapshot: a store's folder that nobody writes, nor does this."""
+    """Implements mmsb.state.store.Snapshot: a store's folder that nobody writes, nor does this.
+
+    rocksdict writes its settings wherever it opens something, read-only or not. So it is shown links to the files, in
+    a folder elsewhere that is removed in the end.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         if not (folder / _CURRENT).exists():  # rocksdict would make the folder
             raise CorruptState(f"{folder}: expected a checkpoint's rows, found no {_CURRENT}; name another checkpoint")
         with explained(folder, "open the store in it", written=True):
-            self._rows = Rdict(str(folder), _options(CACHE_BYTES), access_type=AccessType.read_only(False))
+            self._shown = _links_to(folder)
+        self._remove = finalize(self, rmtree, self._shown, ignore_errors=True)
+        with explained(folder, "open the store in it", written=True, shown=self._shown):
+            self._rows = Rdict(str(self._shown), _options(CACHE_BYTES), access_type=AccessType.read_only(False))
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        with explained(self._folder, f"read {len(keys)} rows", written=True):
+        with explained(self._folder, f"read {len(keys)} rows", written=True, shown=self._shown):
             return _read(self._rows, keys)
 
     def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
-        return _rows_of(self._folder, self._rows.iter, first, stop)
+        return _rows_of(self._folder, self._rows.iter, first, stop, self._shown)
 
     def close(self) -> None:
         with suppress(DbClosedError):
             self._rows.close()
+        self._remove()
 
 
 def _options(cache_bytes: int) -> Options:
@@ -217,6 +229,14 @@ def _clear(folder: Path) -> None:
         )
 
 
+def _links_to(folder: Path) -> Path:
+    shown = Path(mkdtemp(prefix="mmsb-rows-"))
+    for name in os.listdir(folder):
+        if name not in _OPENERS_OWN:
+            (shown / name).symlink_to(folder.absolute() / name)
+    return shown
+
+
 def _sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -241,9 +261,11 @@ def _found(at: RdictIter, key: bytes) -> bytes | None:
     return None
 
 
-def _rows_of(folder: Path, begin: Callable[[], RdictIter], first: bytes, stop: bytes) -> Iterator[Row]:
+def _rows_of(
+    folder: Path, begin: Callable[[], RdictIter], first: bytes, stop: bytes, shown: Path | None = None
+) -> Iterator[Row]:
     while True:
-        with explained(folder, f"read rows from {first.hex()} to {stop.hex()}", written=True):
+        with explained(folder, f"read rows from {first.hex()} to {stop.hex()}", written=True, shown=shown):
             part = _part(begin(), first, stop)
         yield from part
         if len(part) < _ROWS_AT_ONCE:
