@@ -1,7 +1,5 @@
 """formats.md, section 9: the mixing function, the state digest and the intents checksum."""
 
-from collections.abc import Iterable
-
 MASK = 2**64 - 1
 G = 0x9E3779B97F4A7C15
 M = 0xD6E8FEB86659FD93
@@ -71,7 +69,8 @@ def intent_term(offset: int, time: int, control: bool, transactional: bool, valu
     return total & MASK
 
 
-def page_checksum(words: Iterable[int]) -> int:
-    """Section 8: over all words of a page record, its checksum field being 0."""
-    s = seed(7)
-    return sum(mix(word, i, s)[0] for i, word in enumerate(words)) & MASK
+def row_checksum(row: bytes) -> int:
+    """Section 8: over all words of a row but its fourth."""
+    words = words_of(row)
+    s = seed(9, len(words))
+    return sum(mix(word, i, s)[0] for i, word in enumerate(words) if i != 3) & MASK

@@ -1,13 +1,13 @@
-"""Events, and the durable form of pages: formats.md, sections 8 and 12."""
+"""Events, and buckets of pages: formats.md, sections 8 and 12."""
 
 import json
 import struct
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from tests.model import digest
 from tests.model.compiled import Compiled, json_value
-from tests.model.constants import KEY_BYTES_MAX, PAGE_BYTES_MAX
 from tests.model.layout import PageLayout
 from tests.model.machine import BUILT_IN, Outcome, cause_of
 
@@ -77,26 +77,28 @@ def event_json(compiled: Compiled, event: bytes) -> str:
     return json.dumps(out, ensure_ascii=False, separators=(",", ":"))
 
 
-def encode_page(layout: PageLayout, key: bytes, epoch: int, body: bytes) -> bytes:
-    def record(checksum: int) -> bytes:
-        head = struct.pack(
-            "<4sHHQqIIQ", b"MMP\x01", len(key) // 8, 0, layout.type_id, epoch, len(body) // 8, 0, checksum
-        )
-        return head + key + body
+def encode_bucket(layout: PageLayout, pages: Iterable[tuple[bytes, int, bytes]]) -> bytes:
+    """Section 8: key, epoch and body of each page, in their order."""
+    found = list(pages)
+    key_words, body_words = len(found[0][0]) // 8, len(found[0][2]) // 8
+    head = struct.pack("<4sIQII", b"MMB\x01", key_words, layout.type_id, len(found), body_words)
+    content = b"".join(epoch.to_bytes(8, "little") + key + body for key, epoch, body in found)
+    return head + digest.row_checksum(head + bytes(8) + content).to_bytes(8, "little") + content
 
-    return record(digest.page_checksum(digest.words_of(record(0))))
 
-
-def decode_page(data: bytes) -> tuple[int, bytes, int, bytes]:
-    """(type id, key, epoch, body)"""
-    if len(data) < 40:
-        raise ValueError("shorter than a page's header")
-    magic, key_words, zero, type_id, epoch, body_words, zeros, checksum = struct.unpack_from("<4sHHQqIIQ", data)
-    if magic != b"MMP\x01" or zero or zeros or epoch < 1 or len(data) != 40 + 8 * (key_words + body_words):
-        raise ValueError("a page's header or size")
-    if not 1 <= key_words <= KEY_BYTES_MAX // 8 or not 1 <= body_words <= PAGE_BYTES_MAX // 8:
-        raise ValueError("a page's key or body")
-    if digest.page_checksum(digest.words_of(data[:32] + bytes(8) + data[40:])) != checksum:
-        raise ValueError("a page's checksum")
-    at = 40 + 8 * key_words
-    return type_id, data[40:at], epoch, data[at:]
+def decode_bucket(data: bytes, type_id: int, key_words: int, body_words: int) -> list[tuple[bytes, int, bytes]]:
+    if len(data) < 32 or len(data) % 8:
+        raise ValueError("shorter than a bucket's header")
+    magic, keys, found, count, bodies, checksum = struct.unpack_from("<4sIQIIQ", data)
+    page = 8 + 8 * key_words + 8 * body_words
+    if (magic, keys, found, bodies) != (b"MMB\x01", key_words, type_id, body_words):
+        raise ValueError("a bucket of something else")
+    if count < 1 or len(data) != 32 + count * page or digest.row_checksum(data) != checksum:
+        raise ValueError("a bucket's size or checksum")
+    pages: list[tuple[bytes, int, bytes]] = []
+    for at in range(32, len(data), page):
+        epoch, split = int.from_bytes(data[at : at + 8], "little"), at + 8 + 8 * key_words
+        if not epoch:
+            raise ValueError("a page without an epoch")
+        pages.append((data[at + 8 : split], epoch, data[split : at + page]))
+    return pages

@@ -4,13 +4,13 @@ What the TLog's records mean depends on the fold, so claims, blocks, quarantines
 folds: tests.proof.forgeries.
 """
 
-import struct
 from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from mmsb.kernels.digest import page_checksum
+import numpy as np
+
 from mmsb.schemas.batches import decode_batch
 from mmsb.schemas.envelopes import read_envelope
 from mmsb.schemas.errors import CorruptState
@@ -18,7 +18,8 @@ from mmsb.schemas.json_text import parse
 from mmsb.schemas.metadata import unpack_metadata
 from mmsb.schemas.rejections import Refused
 from mmsb.schemas.tlog.genesis import unpack_genesis
-from mmsb.state.page_rows import unpack_page
+from mmsb.state.array_pages import ArrayPageType
+from mmsb.state.home.bucket_rows import rows_of, take_rows
 from tests.generator import hostile, wire
 from tests.generator.bundles import random_bundle
 from tests.generator.traffic import random_log, random_settings, to_batches
@@ -28,6 +29,8 @@ from tests.model import intents as model_intents
 from tests.model import jsontext, tlog
 from tests.model import metadata as model_metadata
 from tests.model.compiled import Compiled
+from tests.model.digest import row_checksum
+from tests.model.layout import PageLayout
 from tests.model.rows import Rejected
 from tests.proof.agreement import agree
 
@@ -169,7 +172,7 @@ def models_envelope(data: bytes | None) -> tuple[Any, ...]:
     return "accepted", e.type_id, e.type_name, e.id, source, e.metadata, repr(arguments)
 
 
-# Genesis and pages
+# Genesis and buckets of pages
 
 
 def our_genesis(data: bytes) -> tuple[Any, ...]:
@@ -188,27 +191,32 @@ def models_genesis(data: bytes) -> tuple[Any, ...]:
     return g.log_id, g.partitions, g.partition, g.window, g.app, g.encode()
 
 
-def our_page(data: bytes) -> tuple[Any, ...]:
-    try:
-        row = unpack_page(data)
-    except CorruptState:
-        return ("refused",)
-    return row.type_id, row.key, row.epoch, row.body
+class Bucket:
+    """Pages of a type in one row, as both sides write and read it."""
 
+    def __init__(self, layout: PageLayout, pages: list[tuple[bytes, int, bytes]]) -> None:
+        self._type_id, self._key_words, self._body_words = layout.type_id, len(pages[0][0]) // 8, len(pages[0][2]) // 8
+        self.data = model_events.encode_bucket(layout, pages)
 
-def models_page(data: bytes) -> tuple[Any, ...]:
-    try:
-        return model_events.decode_page(data)
-    except ValueError:
-        return ("refused",)
+    def ours(self, data: bytes) -> tuple[Any, ...]:
+        pages = ArrayPageType(self._key_words, self._body_words, np.uint64(1))
+        try:
+            take_rows(pages, self._type_id, rows_of([data]), [(0, 0)])
+        except CorruptState:
+            return ("refused",)
+        return tuple(sorted(pages))
 
+    def models(self, data: bytes) -> tuple[Any, ...]:
+        try:
+            return tuple(sorted(model_events.decode_bucket(data, self._type_id, self._key_words, self._body_words)))
+        except ValueError:
+            return ("refused",)
 
-def bad_page(rng: Random, valid: bytes) -> bytes:
-    data = mutated(rng, valid)
-    if len(data) >= 40 and len(data) % 8 == 0 and rng.random() < 0.8:
-        data = data[:32] + bytes(8) + data[40:]
-        return data[:32] + struct.pack("<Q", page_checksum(data)) + data[40:]
-    return data
+    def bad(self, rng: Random) -> bytes:
+        data = mutated(rng, self.data)
+        if len(data) >= 32 and len(data) % 8 == 0 and rng.random() < 0.8:
+            return data[:24] + row_checksum(data).to_bytes(8, "little") + data[32:]
+        return data
 
 
 def check_decoders(seed: int, count: int) -> Counter[str]:
@@ -224,8 +232,10 @@ def check_decoders(seed: int, count: int) -> Counter[str]:
     genesis = tlog.Genesis(
         settings["log_id"], settings["partitions"], settings["partition"], settings["window"], description.app
     ).encode()
-    pages = [model_events.encode_page(compiled.pages_by_id[type_id], key, epoch, body)
-             for (type_id, key), (epoch, body) in machine.state.pages.items()]  # fmt: skip
+    pages: dict[int, list[tuple[bytes, int, bytes]]] = {}
+    for (type_id, key), (epoch, body) in machine.state.pages.items():
+        pages.setdefault(type_id, []).append((key, epoch, body))
+    buckets = [Bucket(compiled.pages_by_id[type_id], some) for type_id, some in pages.items()]
     for number in range(count):
         where = f"seed {seed}, number {number}"
         data = bad_batch(rng, rng.choice(batches))
@@ -239,7 +249,7 @@ def check_decoders(seed: int, count: int) -> Counter[str]:
         found[compared("envelope", our_envelope, models_envelope, data, where)] += 1
         data = mutated(rng, genesis)
         found[compared("genesis", our_genesis, models_genesis, data, where)] += 1
-        if pages:
-            data = bad_page(rng, rng.choice(pages))
-            found[compared("page", our_page, models_page, data, where)] += 1
+        if buckets:
+            bucket = rng.choice(buckets)
+            found[compared("bucket", bucket.ours, bucket.models, bucket.bad(rng), where)] += 1
     return found

@@ -6,7 +6,7 @@ import pytest
 
 from tests.proof.decoders import check_decoders
 
-FORMATS = ("batch", "json", "metadata", "envelope", "genesis", "page")
+FORMATS = ("batch", "json", "metadata", "envelope", "genesis", "bucket")
 EACH = 200
 
 

@@ -1,0 +1,224 @@
+"""A home against a plain dictionary: whatever comes, goes, is cut, written and restored, pages are what they were."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from examples.bank import Account
+from mmsb.kernels.pages.buckets import DIRTY, USED
+from mmsb.schemas.classes import page_layout_of
+from mmsb.schemas.sources import OUTSIDE, Source
+from mmsb.schemas.statuses import Status
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.state import buckets
+from mmsb.state.array_pages import ArrayPageType
+from mmsb.state.arrays import ArrayState
+from mmsb.state.home import table_rows
+from mmsb.state.home.bucket_rows import buckets_of
+from mmsb.state.home.home import Cut, Home
+from mmsb.state.home.meta import Standing
+from mmsb.state.home.restoring import read_meta, restore
+from mmsb.state.store import IDS, META, PAGES, Row
+from mmsb.streams.store.model import MemorySnapshot
+
+LAYOUT = page_layout_of(Account)
+WINDOW = 40
+INDEX_BYTES = 16_500  # of a page type with few pages
+BUDGETS = (0, INDEX_BYTES + 200, INDEX_BYTES + 3_000, 1 << 30)
+
+
+class Rows(MemorySnapshot):
+    """A store without a disk."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.all: dict[bytes, bytes] = {}
+
+    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return MemorySnapshot(self.all).read(keys)
+
+    def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
+        return MemorySnapshot(self.all).rows(first, stop)
+
+    def put(self, rows: Iterator[Row]) -> None:
+        last = b""
+        for key, value in rows:
+            assert key > last, "keys rise"
+            self.all[key], last = value, key
+            if not value:
+                del self.all[key]
+
+    def count(self, kind: bytes) -> int:
+        return sum(key.startswith(kind) for key in self.all)
+
+
+@contextmanager
+def small() -> Generator[None]:
+    """Few pages are many buckets, few ids many rows."""
+    with (
+        patch.multiple(buckets, BUCKET_BYTES=128, BUCKET_PAGES=1),
+        patch.multiple(table_rows, OFFSETS=8, SOURCES=2),
+    ):
+        yield
+
+
+class Run:
+    """A state with a home, and what its pages should be."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.keys = self.random.choice((3, 60, 3_000))
+        self.rows = Rows()
+        self.state = ArrayState(Genesis(b"x" * 16, "bank", window=WINDOW))
+        self.state.add_layout(LAYOUT)
+        self.home = Home(self.state, self.rows, self.random.choice(BUDGETS))
+        self.pages: dict[bytes, tuple[int, bytes]] = {}
+        self.offset = -1
+        self.cut: Cut | None = None
+
+    def write(self) -> None:
+        """One intent that writes or deletes a page, with an id and a source."""
+        key = self.random.randrange(self.keys).to_bytes(8, "little")
+        self.home.bring_pages([(LAYOUT.type_id, key)])
+        self.offset += 1
+        if key in self.pages and self.random.random() < 0.4:
+            self.state.write_page(LAYOUT.type_id, key, 0, None)
+            del self.pages[key]
+        else:
+            body = self.random.randbytes(LAYOUT.size)
+            self.state.write_page(LAYOUT.type_id, key, self.offset + 1, body)
+            self.pages[key] = self.offset + 1, body
+        source = Source(OUTSIDE, self.random.choice("abcde").encode() * 16, self.offset + 1, 0)
+        id = self.random.randbytes(16) if self.random.random() < 0.7 else None
+        self.state.settle(self.offset, Status.APPLIED, id, source)
+        self.state.advance_clock(self.offset)
+        bucket = buckets_of(self.type, np.frombuffer(key, np.uint64), np.zeros(1, np.int64))
+        assert not self.type.buckets.touch(bucket, DIRTY | USED)
+
+    @property
+    def type(self) -> ArrayPageType:
+        return self.state.array_pages.of(LAYOUT)
+
+    def read(self) -> None:
+        key = self.random.randrange(self.keys).to_bytes(8, "little")
+        self.home.bring_pages([(LAYOUT.type_id, key)])
+        assert self.state.read_page(LAYOUT.type_id, key) == self.pages.get(key)
+
+    def begin_cut(self) -> None:
+        if self.cut is None:
+            self.cut = self.home.cut(self.offset)
+            self.standing = Standing(self.offset, b"h" * 32, b"p" * 32, 1, 2, False, None, None, ())
+            self.then = dict(self.pages), self.state.digest
+
+    def end_cut(self) -> None:
+        if self.cut is not None:
+            self.rows.put(self.cut.rows(self.standing))
+            self.home.written()
+            self.cut = None
+            self.flushed = self.then
+
+    def change_budget(self) -> None:
+        self.home.budget = self.random.choice(BUDGETS)
+
+    def restart(self) -> None:
+        """Go on from the rows: all that came after them is gone."""
+        self.begin_cut()
+        if self.random.random() < 0.5:
+            self.end_cut()
+        if not self.rows.all:
+            return
+        meta = read_meta(self.rows)
+        assert meta is not None
+        fold, self.home = restore(self.rows, meta, self.random.choice(BUDGETS))
+        assert isinstance(fold.state, ArrayState)
+        self.state, self.cut, self.offset = fold.state, None, meta.standing.settled
+        pages, digest = self.flushed
+        self.pages = dict(pages)
+        assert (self.state.digest, len(self.type)) == (digest, len(pages))
+
+    def check(self) -> None:
+        """All that there is, through other eyes."""
+        self.end_cut()
+        self.begin_cut()
+        self.end_cut()
+        meta = read_meta(self.rows)
+        assert meta is not None
+        fold, home = restore(self.rows, meta, 1 << 30)
+        home.bring_type(LAYOUT.type_id)
+        assert fold.state.recompute_digest() == self.state.digest
+        assert {key: (epoch, body) for (_, key), epoch, body in fold.state.pages} == self.pages
+        stored = meta.contents.types
+        assert sum(sum(each.rows.values()) for each in stored) == self.rows.count(PAGES)
+        assert self.rows.count(META) == 1
+        assert self.rows.count(IDS) <= WINDOW // table_rows.OFFSETS + 2, "rows of forgotten ids are taken away"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_pages_are_what_they_were_wherever_they_have_been(seed: int) -> None:
+    with small():
+        run = Run(seed)
+        steps = (run.write, run.read, run.begin_cut, run.end_cut, run.change_budget, run.restart)
+        run.write()
+        for number in range(600):
+            run.random.choices(steps, (60, 20, 4, 5, 1, 0.7))[0]()
+            if number % 150 == 149:
+                run.check()
+
+
+def test_as_pages_become_more_older_rows_hold_several_buckets_and_are_taken_away_when_written() -> None:
+    with small():
+        run = Run(0)
+        run.keys, run.home.budget = 4, 0
+        for _ in range(8):
+            run.write()
+        run.check()
+        assert run.type.buckets.depth == 1
+        run.keys = 4_000
+        depths = set[int]()
+        for _ in range(12):
+            for _ in range(60):
+                run.write()
+            run.check()
+            depths |= run.type.buckets.rows.keys()
+            assert len(run.type.buckets.rows) >= 1
+        assert len(depths) > 3
+
+
+def test_what_was_cut_and_not_written_stays_in_memory() -> None:
+    with small():
+        run = Run(1)
+        run.keys, run.home.budget = 50, 0
+        for _ in range(100):
+            run.write()
+        run.begin_cut()
+        before = run.type.resident
+        run.home._make_room(1 << 20)
+        run.home._make_room(1 << 20)
+        assert run.type.resident == before
+        run.end_cut()
+        assert run.type.resident == 0
+        assert run.home.use.evictions
+        run.read()
+
+
+def test_pages_that_are_all_deleted_leave_no_row() -> None:
+    with small():
+        run = Run(2)
+        run.keys = 60
+        for _ in range(200):
+            run.write()
+        run.check()
+        assert run.rows.count(PAGES) > 5
+        for key in list(run.pages):
+            run.home.bring_pages([(LAYOUT.type_id, key)])
+            run.state.write_page(LAYOUT.type_id, key, 0, None)
+            bucket = buckets_of(run.type, np.frombuffer(key, np.uint64), np.zeros(1, np.int64))
+            run.type.buckets.touch(bucket, DIRTY | USED)
+        run.pages = {}
+        run.check()
+        assert run.rows.count(PAGES) == 0
+        assert len(run.type) == 0
