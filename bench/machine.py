@@ -26,6 +26,12 @@ def machine() -> dict[str, str]:
     }
 
 
+def load_average() -> str:
+    """How many processes wanted a core lately: whether a figure is that of a quiet machine."""
+    one, five, _ = os.getloadavg()
+    return f"{one:.1f} in one minute, {five:.1f} in five"
+
+
 def commit() -> tuple[str, bool]:
     """The commit, and whether tracked files besides results differ from it."""
     found = _git("rev-parse", "--short=12", "HEAD").strip() or "unknown"
