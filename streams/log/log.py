@@ -36,7 +36,7 @@ from mmsb.streams.log.segments import (
 )
 from mmsb.streams.log.trimming import trim
 
-SEGMENT_BYTES: Final = 2**30
+SEGMENT_BYTES: Final = 2**27
 """A segment's size unless said otherwise: larger is fewer files, smaller less to scan at start and to trim at once."""
 
 _FRAME: Final = struct.Struct(">qiibI2xi")  # base offset, length, leader epoch, magic, checksum, last offset delta
