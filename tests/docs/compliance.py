@@ -1,6 +1,7 @@
-"""docs/compliance.md: the seven rules, each with the tests that guard it, found by their marker `guards(rule, …)`.
+"""docs/compliance.md: the seven rules, each with the tests that guard it, found by their marker `guards(rule, …)`; and
+what was promised of the home and the past, with the tests that hold it (tests/docs/promises.py).
 
-`python -m tests.docs.compliance` runs the guards, and writes the page only if all of them pass.
+`python -m tests.docs.compliance` runs all of them, and writes the page only if all pass.
 """
 
 import ast
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.docs.promises import PROMISES, Promise, missing, tests
 from tests.docs.reference import filled
 from tests.project.tree import ROOT
 
@@ -20,7 +22,18 @@ HEAD = """\
 What MMSB promises about itself comes down to seven rules. Each is held by tests, not by memory: a test that guards a
 rule carries the marker `guards` with the rule's number, and this page is made of those markers. `python -m
 tests.docs.compliance` runs all guards, and writes the page only when every one of them has passed; `make test` runs
-them each time, and fails when a rule has no guard, or when this page lists one that is gone.
+them each time, and fails when a rule has no guard, or when this page lists one that is gone. The same is true of what
+stands below them: what was promised of the home and the past.
+"""
+
+PROMISED = """\
+## What was promised of the home and the past
+
+The numbers are those of the list of all that MMSB is to do, by which `tests/rows/` is named as well. How fast it is
+stands in [benchmarks.md](benchmarks.md).
+
+| | what | held by |
+|---|---|---|
 """
 
 
@@ -96,7 +109,7 @@ def compliance(found: list[Guard]) -> str:
     strange = sorted({rule for guard in found for rule in guard.rules} - set(RULES))
     if strange:
         raise LookupError(f"tests guard rules {strange}, and there are rules 1 to {len(RULES)}")
-    return "\n".join([HEAD, *(_section(number, rule, found) for number, rule in RULES.items())])
+    return "\n".join([HEAD, *(_section(number, rule, found) for number, rule in RULES.items()), _promised()])
 
 
 def _section(number: int, rule: Rule, found: list[Guard]) -> str:
@@ -108,13 +121,27 @@ def _section(number: int, rule: Rule, found: list[Guard]) -> str:
     return "\n".join([f"## Rule {number}. {rule.title}", "", here, "", "| guard | in |", "|---|---|", *rows, ""])
 
 
+def _promised() -> str:
+    """Raises if a test is named that there is not."""
+    gone = list(missing())
+    if gone:
+        raise LookupError(f"tests/docs/promises.py names what is not there: {', '.join(gone)}")
+    rows = (f"| {number} | {promise.what} | {_links(promise)} |\n" for number, promise in PROMISES.items())
+    return PROMISED + "".join(rows)
+
+
+def _links(promise: Promise) -> str:
+    parts = [name.partition("::") for name in promise.held_by]
+    return "; ".join(f"[{_words(test) if test else path}](../{path})" for path, _, test in parts)
+
+
 def _words(test: str) -> str:
     return test.removeprefix("test_").replace("_", " ")
 
 
 if __name__ == "__main__":
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "guards"]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        sys.exit("compliance: a guard failed, so there is no evidence; the page stays as it is")
+    for wanted in (["-m", "guards"], tests()):
+        if subprocess.run([sys.executable, "-m", "pytest", "-q", *wanted], cwd=ROOT, check=False).returncode:
+            sys.exit("compliance: a test failed, so there is no evidence; the page stays as it is")
     PAGE.write_text(compliance(list(guards(ROOT / "tests"))), "utf-8")
-    print(f"{PAGE.relative_to(ROOT)}: all guards passed")
+    print(f"{PAGE.relative_to(ROOT)}: all of them passed")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.docs import promises
 from tests.docs.compliance import PAGE, RULES, compliance, guards
 from tests.project.tree import ROOT
 
@@ -43,3 +44,11 @@ def test_markers_are_found_where_they_stand(tmp_path):
 def test_a_rule_that_is_none_is_refused():
     with pytest.raises(LookupError, match="rules \\[8\\]"):
         compliance([*FOUND, replace(FOUND[0], rules=(8,))])
+
+
+def test_a_promise_whose_test_is_gone_is_missed(monkeypatch):
+    gone = "tests/past/test_past.py::test_of_nothing"
+    monkeypatch.setitem(promises.PROMISES, 15, replace(promises.PROMISES[15], held_by=(gone,)))
+
+    with pytest.raises(LookupError, match=gone):
+        compliance(FOUND)
