@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.state.home.home import Cut
+from mmsb.state.home.cuts import Cut
 from mmsb.state.home.meta import Standing
 from mmsb.streams.opening import Opened
 from mmsb.streams.world import Worker, World, finish

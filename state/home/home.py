@@ -19,13 +19,13 @@ from mmsb.kernels.pages.buckets import DIRTY, PINNED, USED
 from mmsb.schemas.errors import CorruptState
 from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
-from mmsb.state.buckets import Buckets
 from mmsb.state.home.block_pages import pages_changed
-from mmsb.state.home.bucket_rows import Rows, buckets_of, copy_rows, drop_pages, rows_of, take_rows
-from mmsb.state.home.meta import Contents, Meta, Standing, StoredType
+from mmsb.state.home.bucket_rows import buckets_of, drop_pages, rows_of, take_rows
+from mmsb.state.home.cuts import Cut, TypeCut, cut_type
+from mmsb.state.home.meta import Contents, Meta, StoredType
 from mmsb.state.home.table_rows import IdRows, MarkRows
 from mmsb.state.pages import PageId
-from mmsb.state.store import META, Row, Snapshot, bucket_key, bucket_range
+from mmsb.state.store import Snapshot, bucket_key, bucket_range
 
 ROWS_AT_ONCE: Final = 4_096  # that are asked of a store together
 DIRTY_PARTS: Final = 4  # of the budget, one may be changed and not written
@@ -40,48 +40,6 @@ class Use:
     hits: int = 0
     misses: int = 0
     evictions: int = 0
-
-
-@dataclass(frozen=True)
-class TypeCut:
-    """The pages of one type that changed."""
-
-    replaced: list[Row]
-    depth: int
-    buckets: list[int]
-    rows: Rows
-    emptied: list[bool]
-    """For each bucket: whether it had a row, and has no pages any more."""
-
-    def changed(self, type_id: int) -> Iterator[Row]:
-        """Rows to be put, and to be taken away."""
-        yield from self.replaced
-        for number, (bucket, size) in enumerate(zip(self.buckets, self.rows.sizes.tolist(), strict=True)):
-            if size or self.emptied[number]:
-                yield bucket_key(type_id, self.depth, bucket), self.rows.row(number)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """All that changed since the cut before, as of one boundary."""
-
-    settled: int
-    contents: Contents
-    tables: list[Row]
-    types: dict[int, TypeCut]
-
-    @property
-    def size(self) -> int:
-        """How many bytes its rows take."""
-        return sum(len(value) for _, value in self.tables) + sum(int(t.rows.words.nbytes) for t in self.types.values())
-
-    def rows(self, standing: Standing) -> Iterator[Row]:
-        """What a store ingests, given the fold's standing when the boundary was accepted."""
-        assert standing.settled == self.settled, "a cut is written with the standing of its own boundary"
-        yield META, Meta(standing, self.contents).pack()
-        yield from self.tables
-        for type_id, cut in sorted(self.types.items()):
-            yield from cut.changed(type_id)
 
 
 class Home:
@@ -270,7 +228,7 @@ class Home:
     def cut(self, settled: int) -> Cut:
         """Copy what changed. The state has all effects of intents up to `settled`, and of no others."""
         tables = self._ids.changed(self.state.array_ids) + self._marks.changed(self.state.array_marks)
-        types = {type_id: _cut_type(type_id, pages) for type_id, pages in self._types.items()}
+        types = {type_id: cut_type(type_id, pages) for type_id, pages in self._types.items()}
         types |= {type_id: self._take_away(type_id) for type_id in self._stored - types.keys()}
         self._stored = set(self._types)
         return Cut(settled, self._contents(), tables, types)
@@ -303,19 +261,6 @@ class Home:
             state.genesis, tuple(layouts), state.clock, state.digest, state.array_ids.span,
             (self._ids.first, self._ids.end), len(state.array_marks), sent, tuple(types),
         )  # fmt: skip
-
-
-def _cut_type(type_id: int, pages: ArrayPageType) -> TypeCut:
-    buckets = pages.buckets
-    buckets.deepen(8 * pages.stride, len(pages))
-    numbers, replaced = buckets.to_write()
-    rows = copy_rows(pages, type_id, numbers)
-    emptied = buckets.copied(numbers, replaced, rows.sizes)
-    pages.give_back()
-    if not len(pages) and not buckets.rows:  # nothing is left, here or in rows
-        pages.buckets = Buckets()
-    taken = [(bucket_key(type_id, *place), b"") for place in replaced]
-    return TypeCut(taken, buckets.depth, numbers.tolist(), rows, emptied.tolist())
 
 
 def _bucket_bytes(pages: ArrayPageType) -> int:

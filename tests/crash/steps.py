@@ -17,7 +17,8 @@ from unittest.mock import patch
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.records import Buffer
 from mmsb.schemas.sources import FOLLOW_UP
-from mmsb.state.home.home import Cut, Home
+from mmsb.state.home.cuts import Cut
+from mmsb.state.home.home import Home
 from mmsb.state.store import Row
 from mmsb.streams.files import File, Files, RealFiles
 from mmsb.streams.partition import Partition

@@ -19,7 +19,8 @@ from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home import table_rows
 from mmsb.state.home.bucket_rows import buckets_of
-from mmsb.state.home.home import Cut, Home
+from mmsb.state.home.cuts import Cut
+from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Standing
 from mmsb.state.home.restoring import read_meta, restore
 from mmsb.state.store import IDS, META, PAGES, Row
@@ -106,7 +107,7 @@ class Run:
     def read(self) -> None:
         key = self.random.randrange(self.keys).to_bytes(8, "little")
         self.home.bring_pages([(LAYOUT.type_id, key)])
-        assert self.state.read_page(LAYOUT.type_id, key) == self.pages.get(key)
+        assert self.state.read_page(LAYOUT.type_id, key) == self.pages.get(key), "[pages are there]"
 
     def begin_cut(self) -> None:
         if self.cut is None:
@@ -149,10 +150,10 @@ class Run:
         assert meta is not None
         fold, home = restore(self.rows, meta, 1 << 30)
         home.bring_type(LAYOUT.type_id)
-        assert fold.state.recompute_digest() == self.state.digest
-        assert {key: (epoch, body) for (_, key), epoch, body in fold.state.pages} == self.pages
-        stored = meta.contents.types
-        assert sum(sum(each.rows.values()) for each in stored) == self.rows.count(PAGES)
+        assert {key: (epoch, body) for (_, key), epoch, body in fold.state.pages} == self.pages, "[pages are there]"
+        assert fold.state.recompute_digest() == self.state.digest, "[rows come to the state]"
+        counted = sum(sum(each.rows.values()) for each in meta.contents.types)
+        assert counted == self.rows.count(PAGES), "[there are no rows but those that are counted]"
         assert self.rows.count(META) == 1
         assert self.rows.count(IDS) <= WINDOW // table_rows.OFFSETS + 2, "rows of forgotten ids are taken away"
 
