@@ -79,8 +79,8 @@ PROMISES = {
         ),
     ),
     41: Promise(
-        "A checkpoint says what it holds, and a partition that was begun with it goes on with the same digest and ids, and "
-        "says where its past begins",
+        "A checkpoint says what it holds, and a partition that was begun with it goes on with the same digest and ids, "
+        "and says where its past begins",
         (
             "tests/checkpoints/test_checkpoints.py::test_a_checkpoint_says_what_it_holds_and_is_sound",
             "tests/checkpoints/test_engine.py::test_a_command_makes_one_of_all_that_has_settled",

@@ -23,13 +23,13 @@ class Exit(enum.IntEnum):
 
 MEANINGS: dict[Exit, str] = {
     Exit.DONE: "done",
-    Exit.FOUND: "`verify` or `replay` found a problem, `diff` or `rehearse` a difference",
+    Exit.FOUND: "`verify`, `replay` or `checkpoint` found a problem, `diff` or `rehearse` a difference",
     Exit.CALLER: "the command line, a value in it, or the application's code is wrong",
     Exit.REJECTED: "`submit`: an intent settled as rejected; it is recorded, with its reason",
     Exit.NO_PAGE: "there is no such page",
     Exit.CONFLICT: "somebody else was first: the folder is in use, or its generation is that of other code",
     Exit.ENVIRONMENT: "a folder, a file, a disk or a process is not as it must be",
-    Exit.CORRUPT: "bytes that MMSB wrote are wrong: stop, and restore a good copy",
+    Exit.CORRUPT: "bytes that MMSB wrote are wrong: start again, and if that does not help, restore a good copy",
     Exit.UNKNOWN: "what was submitted may be logged or not: submit it again with the same --id",
     Exit.AGAIN: "there was no room or no time, and nothing was submitted: try again",
     Exit.BUG: "a bug of MMSB's: report it with what it printed",
