@@ -108,7 +108,7 @@ class RocksStore:
         for snapshot in list(self._snapshots):
             snapshot.close()
         self._failure = self._failure or f"{self._folder}: the store is closed; open it again"
-        with suppress(DbClosedError):
+        with suppress(DbClosedError), explained(self._folder, "close the store in it"):
             self._rows.close()
 
     def _ingest(self, rows: Iterable[Row]) -> int:

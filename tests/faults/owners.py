@@ -1,0 +1,109 @@
+"""`mmsb run` in processes that a loaded one forks, so that what fails in them can be chosen, each in milliseconds.
+
+`python -m tests.faults.owners` reads an order, says the number of a process that waits at a gate (so that strace can
+be attached), lets it go on when it is told to, and says how it ended.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from types import TracebackType
+from unittest.mock import patch
+
+from mmsb.cli.main import main
+from mmsb.streams import flushing
+from tests.cli.running import environment
+from tests.crash.segments import small_segments
+from tests.project.tree import ROOT
+
+FLUSH_SECONDS = 0.02
+SEGMENT_BYTES = 6_000
+GO = b"go\n"
+
+
+class Owners:
+    """Its parent's side: one process at a time."""
+
+    def __enter__(self) -> "Owners":
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.owners"], cwd=ROOT, env=environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate(timeout=30)
+
+    def begin(self, command: list[str], errors: Path) -> int:
+        """A process that waits at the gate; gives its number."""
+        self._say(json.dumps([command, str(errors)]).encode() + b"\n")
+        return int(self._hear())
+
+    def go(self) -> None:
+        self._say(GO)
+
+    def end(self) -> int:
+        """Wait for its end; gives its exit code."""
+        return int(self._hear())
+
+    def run(self, command: list[str], errors: Path) -> int:
+        self.begin(command, errors)
+        self.go()
+        return self.end()
+
+    def _say(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line)
+
+    def _hear(self) -> bytes:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+
+def _live(command: list[str], errors: str, gate: int) -> int:
+    """What the forked process does."""
+    null = os.open(os.devnull, os.O_RDWR)
+    file = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number, target in ((null, 0), (null, 1), (file, 2)):
+        os.dup2(number, target)
+    os.read(gate, 1)
+    with small_segments(SEGMENT_BYTES), patch.object(flushing, "FLUSH_SECONDS", FLUSH_SECONDS):
+        return main(command)
+
+
+def serve() -> None:
+    import mmsb.cli.serve
+    import mmsb.streams.bus
+    import mmsb.streams.store.rocks  # noqa: F401 - all of it before forking
+
+    for line in sys.stdin.buffer:
+        command, errors = json.loads(line)
+        assert threading.active_count() == 1, "only then a fork is whole"
+        gate, opener = os.pipe()
+        process = os.fork()
+        if process == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            code = 1
+            try:
+                code = _live(command, errors, gate)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(process, flush=True)
+        assert sys.stdin.buffer.readline() == GO
+        os.write(opener, b"!")
+        os.close(opener)
+        os.close(gate)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
