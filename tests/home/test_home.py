@@ -148,12 +148,12 @@ class Run:
         self.end_cut()
         meta = read_meta(self.rows)
         assert meta is not None
+        counted = sum(sum(each.rows.values()) for each in meta.contents.types)
+        assert counted == self.rows.count(PAGES), "[there are no rows but those that are counted]"
         fold, home = restore(self.rows, meta, 1 << 30)
         home.bring_type(LAYOUT.type_id)
         assert {key: (epoch, body) for (_, key), epoch, body in fold.state.pages} == self.pages, "[pages are there]"
         assert fold.state.recompute_digest() == self.state.digest, "[rows come to the state]"
-        counted = sum(sum(each.rows.values()) for each in meta.contents.types)
-        assert counted == self.rows.count(PAGES), "[there are no rows but those that are counted]"
         assert self.rows.count(META) == 1
         assert self.rows.count(IDS) <= WINDOW // table_rows.OFFSETS + 2, "rows of forgotten ids are taken away"
 
@@ -199,7 +199,7 @@ def test_what_was_cut_and_not_written_stays_in_memory() -> None:
         before = run.type.resident
         run.home._make_room(1 << 20)
         run.home._make_room(1 << 20)
-        assert run.type.resident == before
+        assert run.type.resident == before, "[pages stay until they are written]"
         run.end_cut()
         assert run.type.resident == 0
         assert run.home.use.evictions

@@ -317,15 +317,6 @@ ENGINE_BUGS: Final = (
         "no row says what they are",
     ),
     Bug(
-        "pages leave memory while they are written",
-        "state/buckets.py",
-        "_HELD: Final = RESIDENT | WRITING | DIRTY | USED",
-        "_HELD: Final = RESIDENT | DIRTY | USED",
-        MORE_SEEDS,
-        "[the home has all of the state]",
-        "until they are in the store, who brings them finds what they were before",
-    ),
-    Bug(
         "a flush forgets the ids",
         "state/home/home.py",
         "self._ids.changed(self.state.array_ids) + self._marks",
@@ -369,15 +360,6 @@ ENGINE_BUGS: Final = (
         MORE_SEEDS,
         "[there are no rows but those that are counted]",
         "a page is in one row only",
-    ),
-    Bug(
-        "closing waits for what nobody appends any more",
-        "streams/flushing.py",
-        "        if not self._cut_short and not await self._stepper.run(self._is_ahead):\n",
-        "        if not self._cut_short:\n",
-        SEEDS,
-        "[nobody waits for ever]",
-        "what was stepped and not accepted is no part of the last flush",
     ),
     Bug(
         "a relay looks for all that its targets have not counted",

@@ -11,6 +11,7 @@ from mmsb.schemas.tlog.follow_up_rows import read_follow_ups
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.home.meta import Meta, Standing
 from mmsb.state.home.restoring import read_meta, restore
+from mmsb.state.store import PAGES
 from mmsb.streams.store.model import ROWS, MemorySnapshot, _decoded
 from tests.model.batch import Record
 from tests.model.tlog import decode_header
@@ -64,6 +65,8 @@ def _judge_rows(rows: MemorySnapshot, meta: Meta, tlog: list[Record]) -> None:
         home.bring_type(stored.type_id)
     digest = fold.state.recompute_digest()
     require("the home has all of the state", digest == meta.contents.digest, f"at {meta.standing.settled}: {fold}")
+    kept, known = sum(1 for _ in rows.rows(PAGES, b"\xff")), sum(sum(one.rows.values()) for one in meta.contents.types)
+    require("there are no rows but those that are counted", kept == known, f"{kept}, expected {known}")
     counts = {stored.type_id: stored.pages for stored in meta.contents.types}
     found = {type_id: pages.resident for type_id, pages in fold.state.array_pages.types.items()}
     require("the home has all of the state", counts == found, f"{found} pages, expected {counts}")
