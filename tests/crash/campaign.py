@@ -23,6 +23,8 @@ from tests.crash.told import Told
 LONGEST_S = 0.3  # that a service serves
 STARTING_S = 0.08  # and that it lives, if it is killed while it starts
 KILLS_OF_A_FOLDER = 10
+FLUSH_SECONDS = 0.05
+MEMORIES = (0, 16_600, 64 << 20)  # of each partition: from nothing that stays to all, and some in between
 
 
 @dataclass
@@ -41,6 +43,7 @@ class Folder:
         return Order(
             str(folder), name, self.application, self.partitions, self.durability, self.compiled, rounds=0,
             segment_bytes=Random(name).choice((2_000, 20_000, 2**20)), lanes=Random(name).choice((1, 4, 16)),
+            flush_seconds=FLUSH_SECONDS, memory=Random(name).choice(MEMORIES),
         )  # fmt: skip
 
 

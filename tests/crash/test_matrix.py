@@ -1,6 +1,6 @@
 """Each cell of the crash matrix, embedded: SIGKILL just there, and what the next start makes of it.
 
-`mid-flush` has no cell yet: pages live in memory. Whatever a test says of its own, `judge` says the rest of.
+Whatever a test says of its own, `judge` says the rest of.
 """
 
 import asyncio
@@ -13,7 +13,10 @@ import pytest
 import mmsb
 from examples.bank import app
 from mmsb.schemas.errors import CorruptState, FolderInUse
+from mmsb.state.home.meta import Standing
+from mmsb.state.home.restoring import read_meta
 from mmsb.streams.engine import Engine, Settings
+from mmsb.streams.store.rocks import RocksStore
 from mmsb.streams.world import RealWorld
 from tests.crash.judge import Judged, judge
 from tests.crash.nursery import Life, Nursery
@@ -120,6 +123,42 @@ def test_block_there_and_nobody_told(nursery: Nursery, tmp_path: Path, step: str
     lost = Told(None, 0, waiting, 0, None, (judged.intents[waiting].value or b"").hex())
     receipt = again(lost, tmp_path)
     assert receipt.status == mmsb.Status.DUPLICATE
+
+
+@pytest.mark.parametrize("durability", ["fsync", "process"])
+@pytest.mark.parametrize(
+    ("step", "is_behind"),
+    [
+        ("cut", False),  # of what nobody may have been told yet
+        ("rows half written", True),
+        ("rows written", True),
+        ("rows synced", True),
+        ("rows ingested", False),
+        ("evicted", False),
+    ],
+)
+def test_mid_flush(nursery: Nursery, tmp_path: Path, step: str, durability: str, *, is_behind: bool) -> None:
+    """Not ingested: the old rows, behind what was told, and a longer fold. Ingested: the new ones."""
+    order = Order(str(tmp_path), "killed", "bank", 1, durability, step=step, occurrence=5, flush_seconds=0.01, memory=0)
+    life = nursery.live(order)
+    assert life.killed
+    flushes = stored(tmp_path / "0")
+    assert flushes is not None
+    assert flushes.settled < max(told.offset for told in life.told) or not is_behind
+    judge(tmp_path, life.told)
+    after = stored(tmp_path / "0")
+    assert after is not None
+    assert after.settled > flushes.settled
+
+
+def stored(partition: Path) -> Standing | None:
+    """Where the rows of a partition stand."""
+    store = RocksStore(partition / "home")
+    try:
+        meta = read_meta(store)
+        return None if meta is None else meta.standing
+    finally:
+        store.close()
 
 
 @pytest.mark.parametrize("partitions", [1, 3, 8])
