@@ -10,8 +10,8 @@ from mmsb.cli.exits import Exit
 from mmsb.cli.owner import owner_of
 from mmsb.cli.screen import Screen
 
-HEAD = ("partition", "settled", "lag", "pages", "intents", "TLog", "digest")
-HOME = ("partition", "flushed", "flushes", "written", "in memory", "hits", "misses", "evictions")
+HEAD = ("partition", "settled", "lag", "flushed", "pages", "intents", "TLog", "digest")
+HOME = ("partition", "flushes", "written", "in memory", "hits", "misses", "evictions")
 
 
 def stats(asked: Namespace, screen: Screen) -> int:
@@ -60,7 +60,8 @@ def _show(screen: Screen, found: dict[str, Any]) -> None:
     else:
         screen.line("nobody runs it")
     screen.table(HEAD, map(_row, found["partitions"]))
-    screen.table(HOME, map(_home_row, found["partitions"]))
+    if found["running"]:
+        screen.table(HOME, map(_home_row, found["partitions"]))
     outcomes = Counter[str]()
     for partition in found["partitions"]:
         outcomes.update(partition["outcomes"] or {})
@@ -72,16 +73,16 @@ def _row(partition: dict[str, Any]) -> tuple[object, ...]:
     pages = ", ".join(f"{count:,} {name}" for name, count in partition["pages"].items())
     intents, tlog = (_megabytes(partition[name]) for name in ("intents_bytes", "tlog_bytes"))
     return (
-        partition["partition"], partition["settled"], partition["lag"], pages or "none", intents, tlog,
-        f"{partition['digest'][:16]}…",
+        partition["partition"], partition["settled"], partition["lag"], partition["flushed"], pages or "none",
+        intents, tlog, f"{partition['digest'][:16]}…",
     )  # fmt: skip
 
 
 def _home_row(partition: dict[str, Any]) -> tuple[object, ...]:
     written, memory = (_megabytes(partition[name]) for name in ("flushed_bytes", "page_bytes"))
     return (
-        partition["partition"], partition["flushed"], partition["flushes"], written, memory,
-        partition["page_hits"], partition["page_misses"], partition["page_evictions"],
+        partition["partition"], partition["flushes"], written, memory, partition["page_hits"],
+        partition["page_misses"], partition["page_evictions"],
     )  # fmt: skip
 
 
