@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 import mmsb
-from bench.bench_store import write_file
+from bench.bench_store import fresh, write_file
 from bench.engine_folder import data_folder, touch_memory
 from bench.figures import Figure, figure, times
 from bench.harness import Case, measure_all, progress, report, show
@@ -72,7 +72,7 @@ def writing(folder: Path, page: type[mmsb.Page]) -> list[Figure]:
         opened.home.bring_type(page_layout_of(page).type_id)
         disk, flushed, checkpointed = measure_all(
             Case(f"write a file and sync it, beside {name}", "MB", size, lambda path: write_file(path, data),
-                 lambda: folder / "file"),
+                 lambda: fresh(folder)),
             Case(f"flush {name}", "MB", size, lambda _: flush_all(opened, page), nothing, "from memory to synced rows"),
             Case(f"checkpoint of {name}", "MB", size, lambda _: flush_and_link(opened, page, folder / "0"), nothing,
                  "the same, and its rows linked"),

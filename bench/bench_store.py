@@ -76,7 +76,7 @@ def writing(folder: Path) -> list[Figure]:
     large, small = (opened(folder / name, Rows.of(size)) for name, size in (("large", LARGE), ("small", SMALL)))
     data = os.urandom(CHUNK)
     disk, *flushed = measure_all(
-        Case("write a file and sync it", "MB", MEGABYTES, lambda path: write_file(path, data), lambda: folder / "file"),
+        Case("write a file and sync it", "MB", MEGABYTES, lambda path: write_file(path, data), lambda: fresh(folder)),
         flushing("flush rows of 16 KiB", *large),
         flushing("flush rows of 2 KiB", *small),
     )
@@ -96,8 +96,15 @@ def opened(folder: Path, rows: Rows) -> tuple[RocksStore, Rows]:
     return RocksStore(folder), rows
 
 
+def fresh(folder: Path) -> Path:
+    """Where no file is: to give back what an old one took is no part of writing."""
+    path = folder / "file"
+    path.unlink(missing_ok=True)
+    return path
+
+
 def write_file(path: Path, data: bytes) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     for _ in range(MEGABYTES * 1_000_000 // len(data)):
         os.write(number, data)
     os.fdatasync(number)

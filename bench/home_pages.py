@@ -81,6 +81,21 @@ class FillLarge(mmsb.Intent):
         large.more = self.more
 
 
+@app.intent
+class Bump(mmsb.Intent):
+    """A small change of a small page."""
+
+    key: u64
+    value: i64
+
+    def query(self) -> mmsb.Ref[Small]:
+        return Small[self.key]
+
+    def delta(self, small: Small) -> None:
+        small.first = self.value
+        small.second += 1
+
+
 FILL: Final[dict[type[mmsb.Page], type[mmsb.Intent]]] = {Small: FillSmall, Large: FillLarge}
 BYTES: Final[dict[type[mmsb.Page], int]] = {Small: 64, Large: 4_096}
 

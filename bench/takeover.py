@@ -65,7 +65,8 @@ def by_spare(servers: list[Server], folder: Path, page: PageId) -> float:
     spare.until("waiting")
     begun = time.perf_counter()
     servers.pop(0).kill()
-    seconds = _answered(folder, page, begun)
+    until_answered(folder, page)
+    seconds = time.perf_counter() - begun
     spare.until("ready")
     return seconds
 
@@ -75,12 +76,14 @@ def by_new_process(servers: list[Server], folder: Path, page: PageId) -> float:
     begun = time.perf_counter()
     servers.pop(0).kill()
     servers.append(Server(folder))
-    seconds = _answered(folder, page, begun)
+    until_answered(folder, page)
+    seconds = time.perf_counter() - begun
     servers[-1].until("ready")
     return seconds
 
 
-def _answered(folder: Path, page: PageId, begun: float) -> float:
+def until_answered(folder: Path, page: PageId) -> None:
+    """Ask for a page, again and again, until it comes."""
     while True:
         try:
             owner = Owner(folder)
@@ -88,7 +91,6 @@ def _answered(folder: Path, page: PageId, begun: float) -> float:
             time.sleep(AGAIN_SECONDS)
             continue
         [found] = owner.get(0, [page])
-        seconds = time.perf_counter() - begun
         owner.close()
         assert found is not None, "the page was there before"
-        return seconds
+        return
