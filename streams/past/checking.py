@@ -46,7 +46,7 @@ class LogCheck:
         expected = min([self._begin, *bases])  # trimming says first where the log will begin
         bases = [base for base in bases if base < self._end or base == expected]
         whole = True
-        for base, following in zip(bases, [*bases[1:], None], strict=True):
+        for base, following in zip(bases, [*bases, None][1:], strict=True):
             segment = Segment(self._folder, base, base)
             problems = list(self._check(segment, expected, following))
             yield from problems

@@ -4,6 +4,7 @@
 be attached), lets it go on when it is told to, and says how it ended.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -19,11 +20,20 @@ from mmsb.cli.main import main
 from mmsb.streams import flushing
 from tests.cli.running import environment
 from tests.crash.segments import small_segments
+from tests.faults.kills import checkpoint_and_trim, killed_at
 from tests.project.tree import ROOT
 
 FLUSH_SECONDS = 0.02
 SEGMENT_BYTES = 6_000
 GO = b"go\n"
+LOADED = (
+    "examples.bank", "mmsb.cli.serve", "mmsb.cli.checkpoints", "mmsb.streams.bus", "mmsb.streams.store.rocks",
+    "mmsb.streams.checkpoints.archive", "mmsb.streams.checkpoints.installing",
+)  # fmt: skip
+"""What a forked process should not load once more."""
+
+TRIM = "checkpoint-and-trim"
+"""An order of ours, as if it were a command."""
 
 
 class Owners:
@@ -41,9 +51,9 @@ class Owners:
     ) -> None:
         self._process.communicate(timeout=30)
 
-    def begin(self, command: list[str], errors: Path) -> int:
-        """A process that waits at the gate; gives its number."""
-        self._say(json.dumps([command, str(errors)]).encode() + b"\n")
+    def begin(self, command: list[str], errors: Path, kill_at: int = 0) -> int:
+        """A process that waits at the gate; gives its number. It kills itself before its so manieth file operation."""
+        self._say(json.dumps([command, str(errors), kill_at]).encode() + b"\n")
         return int(self._hear())
 
     def go(self) -> None:
@@ -53,8 +63,8 @@ class Owners:
         """Wait for its end; gives its exit code."""
         return int(self._hear())
 
-    def run(self, command: list[str], errors: Path) -> int:
-        self.begin(command, errors)
+    def run(self, command: list[str], errors: Path, kill_at: int = 0) -> int:
+        self.begin(command, errors, kill_at)
         self.go()
         return self.end()
 
@@ -67,24 +77,27 @@ class Owners:
         return self._process.stdout.readline()
 
 
-def _live(command: list[str], errors: str, gate: int) -> int:
+def _live(command: list[str], errors: str, kill_at: int, gate: int) -> int:
     """What the forked process does."""
     null = os.open(os.devnull, os.O_RDWR)
     file = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number, target in ((null, 0), (null, 1), (file, 2)):
         os.dup2(number, target)
     os.read(gate, 1)
-    with small_segments(SEGMENT_BYTES), patch.object(flushing, "FLUSH_SECONDS", FLUSH_SECONDS):
+    small = small_segments(SEGMENT_BYTES)
+    with small, patch.object(flushing, "FLUSH_SECONDS", FLUSH_SECONDS), killed_at(kill_at) as arm:
+        if command[0] == TRIM:
+            asyncio.run(checkpoint_and_trim(Path(command[1]), arm))
+            return 0
+        arm()
         return main(command)
 
 
 def serve() -> None:
-    import mmsb.cli.serve
-    import mmsb.streams.bus
-    import mmsb.streams.store.rocks  # noqa: F401 - all of it before forking
-
+    for name in LOADED:
+        importlib.import_module(name)
     for line in sys.stdin.buffer:
-        command, errors = json.loads(line)
+        command, errors, kill_at = json.loads(line)
         assert threading.active_count() == 1, "only then a fork is whole"
         gate, opener = os.pipe()
         process = os.fork()
@@ -92,7 +105,7 @@ def serve() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             code = 1
             try:
-                code = _live(command, errors, gate)
+                code = _live(command, errors, kill_at, gate)
             except BaseException:
                 traceback.print_exc()
             finally:
