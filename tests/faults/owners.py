@@ -5,6 +5,7 @@ be attached), lets it go on when it is told to, and says how it ended.
 """
 
 import asyncio
+import importlib
 import json
 import os
 import signal
