@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import mmsb
-from examples.bank import Account, Deposit, Open
+from examples.bank import Account, Deposit, Open, app
+from mmsb.streams.bus import Bus
+from mmsb.streams.engine import Engine, Settings
 from mmsb.streams.files import File, RealFile, RealFiles, failed
-from tests.engine.provoke import bank_on
+from tests.crash.recording import FilesWorld
 
 ACCOUNTS = 5
 COUNTED = ("write", "read", "sync", "truncate")
@@ -64,10 +66,19 @@ class FailingDisk(RealFiles):
         self.count(path, "sync")
         super().sync_folder(path)
 
+    def replace(self, source: Path, target: Path) -> None:
+        self.count(source, "replace")
+        super().replace(source, target)
+
+    def remove(self, path: Path) -> None:
+        self.count(path, "remove")
+        super().remove(path)
+
 
 async def work(disk: FailingDisk, data: Path) -> None:
     """The same ids each time, so doing it again after a failure completes it."""
-    async with asyncio.timeout(20), bank_on(disk, data) as bank:
+    engine = Engine(app.bundle(), data, Settings(interpreted=True), FilesWorld(disk))  # whose home is on this disk, too
+    async with asyncio.timeout(20), Bus(engine, app.name) as bank:
         await asyncio.gather(*(bank.submit(Open(number, "ann"), id=f"open-{number}") for number in range(ACCOUNTS)))
         await asyncio.gather(*(bank.submit(Deposit(number, 1), id=f"pay-{number}") for number in range(ACCOUNTS)))
         assert [page.balance async for _, page in bank.scan(Account)] == [1] * ACCOUNTS

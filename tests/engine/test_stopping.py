@@ -86,7 +86,7 @@ def test_closing_that_is_cancelled_anywhere_closes_all_the_same(tmp_path: Path) 
     async def main() -> None:
         steps = 0
         while not await run(steps):
-            steps += 1 + steps // 20
+            steps += 1 + steps // 8
         assert steps > 10
 
     asyncio.run(asyncio.wait_for(main(), 60))
