@@ -22,6 +22,7 @@ from mmsb.streams.checkpoints.folder import (
 from mmsb.streams.checkpoints.manifest import Cause, Manifest, encode_manifest, name_of
 from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files, verify_checkpoint
 from mmsb.streams.files import Files
+from mmsb.streams.folder import Progress
 from mmsb.streams.world import World
 
 _DRAFT = "next" + MAKING
@@ -44,8 +45,18 @@ def link_checkpoint(world: World, partition: Path, store: Store) -> Path:
     return draft
 
 
-def seal_checkpoint(world: World, partition: Path, draft: Path, cause: Cause, read: ReadFacts = read_facts) -> Path:
-    """The second half, which looks at nothing but the draft: rows are verified, and get the name that counts."""
+def seal_checkpoint(
+    world: World,
+    partition: Path,
+    draft: Path,
+    cause: Cause,
+    read: ReadFacts = read_facts,
+    tell: Progress = lambda _, __: None,
+) -> Path:
+    """The second half, which looks at nothing but the draft: rows are verified, and get the name that counts.
+
+    `tell` hears of each part that was hashed, and may take its time.
+    """
     files = world.files
     facts = facts_of(world, draft, read)
     target = draft.parent / name_of(facts)
@@ -54,7 +65,7 @@ def seal_checkpoint(world: World, partition: Path, draft: Path, cause: Cause, re
             remove_tree(files, draft)
             return target
         remove_checkpoint(files, partition, target.name)  # its state is this one's, which is sound
-    manifest = Manifest(facts, cause, world.time_ms(), hash_files(files, draft / ROWS, lambda _, __: None, 0))
+    manifest = Manifest(facts, cause, world.time_ms(), hash_files(files, draft / ROWS, tell, 0))
     publish(files, draft, manifest)
     return target
 
