@@ -82,6 +82,7 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         opened.callback(intents.close)
         _check_reaches(world.files, folder, meta, tlog, intents)
         begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), housed, code.memory)
+        opened.callback(_note_damage, world.files, folder, begun.home)
         fold_rest(begun, tlog, intents, tell)
         tlog.mend()
         if tlog.end == 0:
@@ -102,6 +103,11 @@ def _check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, int
             found = f"rows up to TLog offset {standing.next}, and a TLog that begins at {tlog.first}"
             distrust(files, folder, f"it lost rows: {found}")
             raise CorruptState(f"{folder / HOME}: expected what came before its logs, found {found}; start it again")
+
+
+def _note_damage(files: Files, folder: Path, home: Home) -> None:
+    if home.damage is not None:
+        distrust(files, folder, home.damage)
 
 
 def make_folders(files: Files, folder: Path) -> None:

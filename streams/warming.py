@@ -169,7 +169,7 @@ def warm_home() -> None:
     rows = MemorySnapshot(dict(home.cut(fold.settled).rows(fold.standing([]))))
     meta = check_store(rows)
     _, again = restore(rows, meta, 0)
-    again.bring_changed(memoryview(entry)[FIXED.size :], 1)
+    again.bring_buckets(again.buckets_changed(memoryview(entry)[FIXED.size :], 1))
     again.bring_pages([(page.type_id, bytes(page.key_size))])
     assert again.is_whole
     again.written()

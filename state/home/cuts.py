@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from mmsb.kernels.pages.buckets import WRITING
 from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.buckets import Buckets
 from mmsb.state.home.bucket_rows import Rows, copy_rows
@@ -62,5 +65,6 @@ def cut_type(type_id: int, pages: ArrayPageType) -> TypeCut:
     pages.give_back()
     if not len(pages) and not buckets.rows:  # nothing is left, here or in rows
         pages.buckets = Buckets()
+        pages.buckets.flags |= np.uint8(WRITING)  # until its old rows are away, nobody may ask for them
     taken = [(bucket_key(type_id, *place), b"") for place in replaced]
     return TypeCut(taken, buckets.depth, numbers.tolist(), rows, emptied.tolist())

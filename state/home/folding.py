@@ -1,6 +1,6 @@
 """A fold over a state of which a part is in a store: what a record needs is brought before it is read."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from mmsb.schemas.errors import MmsbError
@@ -36,7 +36,7 @@ def note_changed(home: Home, value: bytes) -> None:
 
 
 @contextmanager
-def converting(fold: Fold, home: Home) -> Iterator[None]:
+def converting(fold: Fold, home: Home) -> Generator[None]:
     """While a migrate record may be folded: all pages of the types that it converts are in memory."""
     pending = dict(fold.pending)
     known = fold.state.layouts
@@ -49,11 +49,14 @@ def converting(fold: Fold, home: Home) -> Iterator[None]:
 
 
 def _bring(fold: Fold, home: Home, value: bytes) -> None:
-    """What is wrong with a record, the fold says."""
+    """What is wrong with a record, the fold says; what is wrong with a row, nobody else would."""
     try:
-        if peek(value) in (TlogKind.BLOCK, TlogKind.QUARANTINE):
-            header = unpack_block_header(value)
-            if header is not None and header.reign == fold.reign and header.first == fold.settled + 1:
-                home.bring_changed(memoryview(value)[FIXED.size :], header.last - header.first + 1)
+        if peek(value) not in (TlogKind.BLOCK, TlogKind.QUARANTINE):
+            return
+        header = unpack_block_header(value)
+        if header is None or header.reign != fold.reign or header.first != fold.settled + 1:
+            return
+        named = home.buckets_changed(memoryview(value)[FIXED.size :], header.last - header.first + 1)
     except (MmsbError, ValueError):
         return
+    home.bring_buckets(named)

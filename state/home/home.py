@@ -7,7 +7,7 @@ and ingested once that boundary is accepted; until then its buckets stay in memo
 One thread at a time; but a cut, once made, belongs to whoever ingests it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -99,7 +99,7 @@ class Home:
         for type_id, some in hashes.items():
             if type_id in self._types:
                 named[type_id] = self._types[type_id].buckets.numbers_of(some)
-        self._bring(named)
+        self.bring_buckets(named)
 
     def bring_pages(self, pages: Sequence[PageId]) -> None:
         """The same, named by their keys."""
@@ -110,14 +110,14 @@ class Home:
                 hashes.setdefault(page[0], []).append(self.state.array_pages.hash_of(page))
         self.bring_hashes({type_id: np.concatenate(some) for type_id, some in hashes.items()})
 
-    def bring_changed(self, sections: bytes | memoryview, count: int) -> None:
-        """The pages that a block changes, before it is folded."""
+    def buckets_changed(self, sections: bytes | memoryview, count: int) -> dict[int, Any]:
+        """Those of the pages that a block changes, by page type; what is no block raises."""
         named: dict[int, Any] = {}
         for type_id, words, places in pages_changed(sections, count):
             pages = self._types.get(type_id)
             if pages is not None and int(places[-1]) + pages.key_words <= len(words):
                 named[type_id] = buckets_of(pages, words, places)
-        self._bring(named)
+        return named
 
     def bring_type(self, type_id: int) -> None:
         """All pages of a type, for whoever needs them all at once: whatever the budget says, none of them goes."""
@@ -128,22 +128,29 @@ class Home:
             pages.reserve(pages.buckets.elsewhere)  # in the order of hashes all go into one end of a small index
             self._fetch_all(pages, type_id, absent)
 
-    def _bring(self, named: Mapping[int, Any]) -> None:
+    def bring_buckets(self, named: Mapping[int, Any]) -> None:
         """Have buckets in memory, by page type. What is named stays while the rest of it comes."""
         for type_id, buckets in named.items():
             self._types[type_id].buckets.touch(buckets, USED | PINNED)
-        for type_id, buckets in named.items():
-            pages = self._types[type_id]
-            absent = pages.buckets.absent_of(buckets)
-            self.use.hits += len(buckets) - len(absent)
-            self.use.misses += len(absent)
-            if len(absent):
-                self._make_room(len(absent) * _bucket_bytes(pages))
-                self._fetch_all(pages, type_id, absent)
-        for type_id, buckets in named.items():
-            self._types[type_id].buckets.unpin(buckets)
+        try:
+            for type_id, buckets in named.items():
+                self._bring_some(type_id, buckets)
+        finally:
+            for type_id, buckets in named.items():
+                self._types[type_id].buckets.unpin(buckets)
+
+    def _bring_some(self, type_id: int, buckets: Any) -> None:
+        pages = self._types[type_id]
+        absent = pages.buckets.absent_of(buckets)
+        self.use.hits += len(buckets) - len(absent)
+        self.use.misses += len(absent)
+        if len(absent):
+            self._make_room(len(absent) * _bucket_bytes(pages))
+            self._fetch_all(pages, type_id, absent)
 
     def _fetch_all(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
+        if self.damage is not None:  # rows before the wrong one were taken: they must not come twice
+            raise CorruptState(self.damage)
         with self._noting_damage():
             for start in range(0, len(absent), ROWS_AT_ONCE):
                 still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more
@@ -183,7 +190,7 @@ class Home:
         return copy
 
     @contextmanager
-    def _noting_damage(self) -> Iterator[None]:
+    def _noting_damage(self) -> Generator[None]:
         try:
             yield
         except CorruptState as error:
