@@ -51,8 +51,10 @@ class IdRows:
 def _rows(ids: ArrayIds, start: int, end: int) -> Iterator[Row]:
     words = ids.words_from(start, end)
     chunks = (words[:, 0].astype(np.int64) - 1) // OFFSETS
-    for chunk in np.unique(chunks).tolist():
-        yield chunk_key(IDS, chunk), _pack(IDS, chunk, words[chunks == chunk])
+    numbers, starts = np.unique(chunks, return_index=True)  # they rise, so each has one stretch
+    bounds = [*starts.tolist(), len(words)]
+    for at, chunk in enumerate(numbers.tolist()):
+        yield chunk_key(IDS, chunk), _pack(IDS, chunk, words[bounds[at] : bounds[at + 1]])
 
 
 class MarkRows:
