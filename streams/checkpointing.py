@@ -14,6 +14,7 @@ from typing import Final
 
 from mmsb.processors.machine import Outcome
 from mmsb.processors.receipts import last_applied
+from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.checkpoints.creating import link_checkpoint, seal_checkpoint
 from mmsb.streams.checkpoints.facts import read_facts
 from mmsb.streams.checkpoints.folder import read_manifest
@@ -78,6 +79,7 @@ class Checkpointing:
         self._sealer = world.worker(f"checkpoint-{number}")
         self._one = asyncio.Lock()
         self._asked: asyncio.Queue[Cause] = asyncio.Queue()
+        self._closed = False
 
     async def run(self) -> None:
         """Those by schedule and by intents."""
@@ -97,8 +99,16 @@ class Checkpointing:
                 self._asked.put_nowait(Cause("intent", offset))
 
     async def make(self, cause: Cause) -> Manifest:
-        """One of all that is stepped by now; it is verified and listed when this returns."""
+        """One of all that is stepped by now; it is verified and listed when this returns.
+
+        It goes on if its caller is cancelled, since the next one would change the rows that this one looks at.
+        """
+        return await asyncio.shield(self._alone(cause))
+
+    async def _alone(self, cause: Cause) -> Manifest:
         async with self._one:
+            if self._closed:
+                raise EnvironmentFailed("a checkpoint was asked for while the engine was closed; start it again")
             draft = await self._flushing.flush_and(link_checkpoint, self._world, self._folder, self._opened.store)
             made = await self._sealer.run(self._seal, draft, cause)
             await self._sealer.run(remove_surplus, self._world.files, self._folder)
@@ -112,11 +122,14 @@ class Checkpointing:
 
     def _is_busy(self) -> bool:
         """Whether intents wait for their outcome."""
-        return self._opened.intents.end - 1 > self._opened.writer.fold.settled
+        return not self._closed and self._opened.intents.end - 1 > self._opened.writer.fold.settled
 
     def _trim_logs(self, relaying: list[int]) -> None:
         opened, window = self._opened, self._opened.writer.fold.genesis.window
         trim_logs(self._world.files, self._folder, opened.intents, opened.tlog, window, relaying)
 
     async def close(self) -> None:
-        await finish(self._sealer)
+        """Once one that is being made is whole, or has failed."""
+        self._closed = True
+        async with self._one:
+            await finish(self._sealer)

@@ -47,6 +47,7 @@ class Flushing:
         self._due = asyncio.Event()
         self._cut_at = -1
         self._accepted: asyncio.Future[Standing] | None = None
+        self._failure: BaseException | None = None  # why nothing more will be accepted
         self._flushed_size = opened.tlog.size
         self._flushed: Standing | None = opened.stored
         self._cut_short = False  # a copy was made, and not written: what it had, no later one has
@@ -131,6 +132,8 @@ class Flushing:
 
         It cannot if something was stepped that nobody appends any more.
         """
+        self.fail(EnvironmentFailed("the engine was closed; start it again"))
+        await self.rest()
         if not self._cut_short and not await self._stepper.run(self._is_ahead):
             await self.flush()
 
@@ -150,6 +153,8 @@ class Flushing:
             cut = await self._stepper.run(self._copy)
             if fold.settled == cut.settled:
                 return cut, self._standing()
+            if self._failure is not None:
+                raise self._failure
             self._cut_at = cut.settled
             self._accepted = asyncio.get_running_loop().create_future()
         return cut, await self._accepted
@@ -162,7 +167,8 @@ class Flushing:
         return self._opened.store.ingest(cut.rows(standing))
 
     def fail(self, error: BaseException) -> None:
-        """Nothing more will be accepted."""
+        """Nothing more will be accepted: whoever waits for that now or later hears why."""
+        self._failure = error
         if self._accepted is not None and not self._accepted.done():
             self._accepted.set_exception(error)
 

@@ -1,0 +1,121 @@
+"""Flushes and checkpoints while something else ends: their callers, the engine, what they wait for."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+import mmsb
+from mmsb.state.home.cuts import Cut
+from mmsb.state.home.home import Home
+from mmsb.state.store import Row
+from mmsb.streams import flushing
+from mmsb.streams.checkpoints import creating
+from mmsb.streams.checkpoints.folder import CHECKPOINTS, list_names
+from mmsb.streams.checkpoints.manifest import StoredFile
+from mmsb.streams.checkpoints.verifying import hash_files, verify_checkpoint
+from mmsb.streams.partition import Partition
+from mmsb.streams.store.rocks import RocksStore
+from mmsb.streams.world import RealWorld
+from tests.checkpoints.test_engine import Sell, Till, app
+
+
+async def seen(event: Event) -> None:
+    async with asyncio.timeout(20):
+        while not event.is_set():
+            await asyncio.sleep(0.01)
+
+
+def test_one_that_nobody_waits_for_any_more_is_whole_before_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashing, hashed = Event(), Event()
+
+    def slow(*arguments: Any) -> tuple[StoredFile, ...]:
+        hashing.set()
+        assert hashed.wait(20)
+        return hash_files(*arguments)
+
+    monkeypatch.setattr(creating, "hash_files", slow)
+
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bus:
+            await bus.submit(Sell(1, 5))
+            first = asyncio.create_task(bus.checkpoint())
+            await seen(hashing)
+            first.cancel()
+            await bus.submit(Sell(1, 5))
+            second = asyncio.create_task(bus.checkpoint())
+            await asyncio.sleep(0.1)
+            hashed.set()
+            (made,) = await second
+            assert made.settled == 1
+
+    asyncio.run(main())
+    names = list_names(RealWorld().files, tmp_path / "0")
+    assert len(names) == 2
+    for name in names:
+        verify_checkpoint(RealWorld(), tmp_path / "0" / CHECKPOINTS / name)
+
+
+def test_whoever_waits_for_one_hears_when_the_engine_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing, cutting, failed = Event(), Event(), Event()
+    cut = Home.cut
+
+    def no_room(*_: Any) -> None:
+        writing.set()
+        assert cutting.wait(20)
+        raise mmsb.EnvironmentFailed("the disk is full")
+
+    def late(home: Home, settled: int) -> Cut:
+        cutting.set()
+        assert failed.wait(20)
+        return cut(home, settled)
+
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bus:
+            await bus.submit(Sell(1, 5))
+            monkeypatch.setattr(Partition, "_write_blocks", no_room)
+            monkeypatch.setattr(Home, "cut", late)
+            submitted = asyncio.create_task(bus.submit(Sell(1, 5)))
+            await seen(writing)
+            asked = asyncio.create_task(bus.checkpoint())
+            with pytest.raises(mmsb.OutcomeUnknown):
+                await submitted
+            failed.set()
+            with pytest.raises(mmsb.EnvironmentFailed, match="the disk is full"):
+                await asyncio.wait_for(asked, 20)
+
+    with pytest.raises(mmsb.EnvironmentFailed, match="the disk is full"):
+        asyncio.run(main())
+
+
+def test_what_settles_while_a_flush_is_under_way_is_flushed_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flushing, "FLUSH_SECONDS", 0.05)
+    ingesting = Event()
+    ingest = RocksStore.ingest
+
+    def slow(store: RocksStore, rows: Iterable[Row]) -> int:
+        ingesting.set()
+        time.sleep(0.2)
+        return ingest(store, rows)
+
+    monkeypatch.setattr(RocksStore, "ingest", slow)
+
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bus:
+            await bus.submit(Sell(1, 5))
+            await seen(ingesting)
+            last = (await bus.submit(Sell(1, 5))).offset
+        monkeypatch.setattr(flushing, "FLUSH_SECONDS", 60.0)
+        async with app.run(data=tmp_path, interpreted=True) as bus:
+            assert (await bus.stats()).partitions[0].flushed == last
+            assert (await bus.get(Till, 1)).total == 10
+
+    asyncio.run(main())
