@@ -23,12 +23,9 @@ _MARK: Final = 3
 _SENT: Final = 4
 _CLOCK: Final = 5
 _INTENTS: Final = 6
-_PAGE_ROW: Final = 7
 
 NULL_SIZE: Final = _U64
 """What stands for the length of a null value."""
-
-_CHECKSUM_INDEX: Final = 4  # which word of a page's durable row is its checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +136,3 @@ def _intent_term(offset: int, time: int, flags: int, value: bytes | None) -> int
     content = value or b""
     words = words_of(content + bytes(-len(content) % 8))
     return _term(seed(_INTENTS, offset, size), enumerate((time, flags, *words))).a
-
-
-def page_checksum(row: bytes) -> int:
-    """Of a page's durable row, whatever stands where its checksum goes (docs/formats.md, section 8)."""
-    words = enumerate(words_of(row))
-    return _term(seed(_PAGE_ROW), ((i, 0 if i == _CHECKSUM_INDEX else word) for i, word in words)).a

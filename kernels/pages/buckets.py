@@ -33,7 +33,7 @@ BAD_HEAD: Final = -1
 BAD_CHECKSUM: Final = -2
 BAD_PAGE: Final = -3
 
-_TAG: Final = np.uint64(9)
+_TAG: Final = np.uint64(7)
 _ZERO: Final = np.uint64(0)
 _U32: Final = np.uint64(32)
 _BITS: Final = 32

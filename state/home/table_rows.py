@@ -18,7 +18,7 @@ from mmsb.state.store import IDS, MARKS, Row, Snapshot, chunk_key
 OFFSETS: Final = 1_024  # of which a row has the ids
 SOURCES: Final = 256  # of which a row has the marks
 
-_HEADS: Final = {IDS: 0x0149_4D4D, MARKS: 0x014D_4D4D}  # MMI and MMM, version 1
+_HEADS: Final = {IDS: 0x0152_4D4D, MARKS: 0x014D_4D4D}  # MMR and MMM, version 1
 _AT_ONCE: Final = 256  # rows that are read together
 
 

@@ -61,8 +61,8 @@ def again(data: bytes) -> bytes:
     if magic == b"MMH":
         return unpack_meta(data).pack()
     words = np.frombuffer(data, np.uint64)
-    if magic in (b"MMI", b"MMM"):
-        kind, width = (IDS, id_window.ROW) if magic == b"MMI" else (MARKS, source_marks.ROW)
+    if magic in (b"MMR", b"MMM"):
+        kind, width = (IDS, id_window.ROW) if magic == b"MMR" else (MARKS, source_marks.ROW)
         return _pack(kind, int(words[1]), unpack_table(kind, int(words[1]), data, width))
     type_id, key_words, body_words = int(words[1]), int(words[0]) >> 32, int(words[2]) >> 32
     pages = ArrayPageType(key_words, body_words, SALT)

@@ -54,7 +54,7 @@ def reader_of(row: bytes) -> Callable[[bytes], object]:
 
 
 def table_at(row: bytes, data: bytes) -> object:
-    kind, width = (IDS, id_window.ROW) if row[:3] == b"MMI" else (MARKS, source_marks.ROW)
+    kind, width = (IDS, id_window.ROW) if row[:3] == b"MMR" else (MARKS, source_marks.ROW)
     return unpack_table(kind, int.from_bytes(row[8:16], "little"), data, width)
 
 
