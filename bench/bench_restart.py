@@ -21,6 +21,7 @@ from bench.harness import measure, progress, report, show
 from bench.machine import load_average
 from bench.replaying import replayed, written
 from bench.takeover import Server, by_new_process, by_spare, owned, until_answered
+from mmsb.kernels.jit import cache_folder
 from mmsb.schemas.classes import page_layout_of
 
 SEED: Final = 1
@@ -46,7 +47,7 @@ def main() -> None:
     with data_folder(8 << 30) as folder:
         found = killing(folder / "killed")
         found.append(replaying(folder / "replayed"))
-    found += restarting(history())
+    found += restarting(*history())
     report("restart", {"seed": SEED, "accounts": ACCOUNTS, "load average": load_average()}, found)
 
 
@@ -89,17 +90,23 @@ def replaying(folder: Path) -> Figure:
 # History
 
 
-def history() -> Path:
-    """The folder that has it."""
-    intents = min(INTENTS, (room(CACHE) - SPARE) // INTENT_BYTES // AT_ONCE * AT_ONCE)
-    kept = list(CACHE.glob("history-*"))
-    largest = max((int(path.name.removeprefix("history-")) for path in kept), default=0)
-    if largest >= min(intents, INTENTS):
-        return CACHE / f"history-{largest}"
-    making = CACHE / "making-history"
-    shutil.rmtree(making, ignore_errors=True)
-    asyncio.run(fill(making, ACCOUNTS, intents))
-    return making.rename(CACHE / f"history-{intents}")
+def history() -> tuple[Path, int]:
+    """The folder that has it, and how many intents. What other kernels wrote, ours may not read: it is made anew."""
+    kept = CACHE / f"history-{cache_folder().name}"
+    if not kept.exists():
+        for old in CACHE.glob("history-*"):
+            shutil.rmtree(old)
+        intents = min(INTENTS, (room(CACHE) - SPARE) // INTENT_BYTES // AT_ONCE * AT_ONCE)
+        making = CACHE / "history-making"
+        asyncio.run(fill(making, ACCOUNTS, intents))
+        making.rename(kept)
+    asked = asyncio.run(settled(kept))
+    return kept, asked
+
+
+async def settled(folder: Path) -> int:
+    async with app.run(data=folder) as bus:
+        return sum(part.settled + 1 for part in (await bus.stats()).partitions)
 
 
 async def fill(folder: Path, accounts: int, intents: int) -> None:
@@ -116,9 +123,8 @@ async def fill(folder: Path, accounts: int, intents: int) -> None:
             await bus.submit_many(Transfer, {"src": src, "dst": dst, "amount": rng.integers(1, 100, len(src))})
 
 
-def restarting(folder: Path) -> list[Figure]:
+def restarting(folder: Path, intents: int) -> list[Figure]:
     """A new process, to its first answer: with the folder's files in the kernel's memory, and without."""
-    intents = int(folder.name.removeprefix("history-"))
     condition = f"{ACCOUNTS:,} pages, {intents:,} intents of history, {log_bytes(folder) / 1e9:.1f} GB of logs"
     found: list[Figure] = []
     for name, forget in (("files in memory", False), ("files on the disk only", True)):
