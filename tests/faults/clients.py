@@ -17,6 +17,7 @@ ACCOUNTS = 4
 ROUNDS = 8
 CHECKPOINT_AT = 3
 REACH_SECONDS = 20.0
+REASON = "so that a round needs more room than the last page of a file has" * 6
 
 
 @dataclass
@@ -33,7 +34,7 @@ def _deposits(number: int) -> list[tuple[str, Deposit]]:
 
 async def _round(bank: Bus, number: int, heard: Heard) -> None:
     async def one(id: str, deposit: Deposit) -> None:
-        receipt = await bank.submit(deposit, id=id)
+        receipt = await bank.submit(deposit, id=id, reason=REASON)
         heard.told[id] = receipt.offset
 
     await asyncio.gather(*(one(id, deposit) for id, deposit in _deposits(number)))

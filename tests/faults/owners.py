@@ -41,6 +41,7 @@ class Owners:
     """Its parent's side: one process at a time."""
 
     def __enter__(self) -> "Owners":
+        self._living, self._gone = 0, False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.owners"], cwd=ROOT, env=environment(),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
@@ -50,24 +51,38 @@ class Owners:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_living()
         self._process.communicate(timeout=30)
 
     def begin(self, command: list[str], errors: Path, kill_at: int = 0) -> int:
         """A process that waits at the gate; gives its number. It kills itself before its so manieth file operation."""
+        self._end_living()
         self._say(json.dumps([command, str(errors), kill_at]).encode() + b"\n")
-        return int(self._hear())
+        self._living, self._gone = int(self._hear()), False
+        return self._living
 
     def go(self) -> None:
+        self._gone = True
         self._say(GO)
 
     def end(self) -> int:
         """Wait for its end; gives its exit code."""
-        return int(self._hear())
+        code = int(self._hear())
+        self._living = 0
+        return code
 
     def run(self, command: list[str], errors: Path, kill_at: int = 0) -> int:
         self.begin(command, errors, kill_at)
         self.go()
         return self.end()
+
+    def _end_living(self) -> None:
+        """Of a test that failed, whose gate may still be closed."""
+        if self._living:
+            os.kill(self._living, signal.SIGKILL)
+            if not self._gone:
+                self.go()
+            self.end()
 
     def _say(self, line: bytes) -> None:
         assert self._process.stdin is not None
