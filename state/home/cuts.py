@@ -1,14 +1,17 @@
 """What changed since some moment, copied at a boundary between steps: the rows that a flush writes."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from heapq import merge
+from operator import itemgetter
+from typing import Final
 
 import numpy as np
 
 from mmsb.kernels.pages.buckets import WRITING
 from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.buckets import Buckets
-from mmsb.state.home.bucket_rows import Rows, copy_rows
+from mmsb.state.home.bucket_rows import Rows, copy_rows, rows_of
 from mmsb.state.home.meta import Contents, Meta, Standing
 from mmsb.state.store import META, Row, bucket_key
 
@@ -18,6 +21,7 @@ class TypeCut:
     """The pages of one type that changed."""
 
     replaced: list[Row]
+    """Rows to be taken away, which others take the place of; their keys rise."""
     depth: int
     buckets: list[int]
     rows: Rows
@@ -26,10 +30,23 @@ class TypeCut:
 
     def changed(self, type_id: int) -> Iterator[Row]:
         """Rows to be put, and to be taken away."""
-        yield from self.replaced
+        return merge(self.replaced, self._written(type_id), key=itemgetter(0))
+
+    def instead_of(self, type_id: int, keys: Iterable[bytes]) -> "TypeCut":
+        """The same, where all pages came anew: these rows are of what was before."""
+        sizes = self.rows.sizes.tolist()
+        put = {
+            bucket_key(type_id, self.depth, bucket) for bucket, size in zip(self.buckets, sizes, strict=True) if size
+        }
+        return replace(self, replaced=[(key, b"") for key in keys if key not in put])
+
+    def _written(self, type_id: int) -> Iterator[Row]:
         for number, (bucket, size) in enumerate(zip(self.buckets, self.rows.sizes.tolist(), strict=True)):
             if size or self.emptied[number]:
                 yield bucket_key(type_id, self.depth, bucket), self.rows.row(number)
+
+
+NO_PAGES: Final = TypeCut([], 0, [], rows_of([]), [])
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.block_pages import pages_changed
 from mmsb.state.home.bucket_rows import buckets_of, drop_pages, rows_of, take_rows
-from mmsb.state.home.cuts import Cut, TypeCut, cut_type
+from mmsb.state.home.cuts import NO_PAGES, Cut, cut_type
 from mmsb.state.home.meta import Contents, Meta, StoredType
 from mmsb.state.home.table_rows import IdRows, MarkRows
 from mmsb.state.pages import PageId
@@ -55,6 +55,7 @@ class Home:
         self._ids = IdRows()
         self._marks = MarkRows()
         self._stored: set[int] = set()  # page types that have rows, or had at the cut before
+        self._outdated: set[int] = set()  # those of them whose pages all came anew since
         if meta is not None:
             self._stored = {stored.type_id for stored in meta.contents.types}
             self._ids = IdRows(*meta.contents.id_rows)
@@ -229,6 +230,7 @@ class Home:
         if type_id in self._types:
             buckets = self._types[type_id].buckets
             buckets.touch(np.arange(len(buckets)), DIRTY)
+            self._outdated |= {type_id} & self._stored
 
     # Writing
 
@@ -236,14 +238,11 @@ class Home:
         """Copy what changed. The state has all effects of intents up to `settled`, and of no others."""
         tables = self._ids.changed(self.state.array_ids) + self._marks.changed(self.state.array_marks)
         types = {type_id: cut_type(type_id, pages) for type_id, pages in self._types.items()}
-        types |= {type_id: self._take_away(type_id) for type_id in self._stored - types.keys()}
-        self._stored = set(self._types)
+        for type_id in self._outdated | (self._stored - types.keys()):  # a migration made others of these pages
+            keys = [key for key, _ in self._store.rows(*bucket_range(type_id))]
+            types[type_id] = types.get(type_id, NO_PAGES).instead_of(type_id, keys)
+        self._stored, self._outdated = set(self._types), set()
         return Cut(settled, self._contents(), tables, types)
-
-    def _take_away(self, type_id: int) -> TypeCut:
-        """A migration made another type of it."""
-        replaced = [(key, b"") for key, _ in self._store.rows(*bucket_range(type_id))]
-        return TypeCut(replaced, 0, [], rows_of([]), [])
 
     def close(self) -> None:
         """Nothing will be asked of the store any more."""

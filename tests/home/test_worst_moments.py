@@ -1,5 +1,6 @@
 """A home while something is on its way, or goes wrong: pages that were deleted stay so, and none comes twice."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
+from mmsb.state.converting import convert_type
+from mmsb.state.fields import Column
+from mmsb.state.home.digesting import check_store
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Standing
 from mmsb.state.home.restoring import read_meta, restore
@@ -84,3 +88,25 @@ def test_a_wrong_row_ends_all_reading_so_that_no_sound_row_beside_it_comes_twice
             home.bring_pages([(LAYOUT.type_id, key(0))])
         assert pages_of(home).resident <= 64
         assert not np.any(pages_of(home).buckets.flags & PINNED), "what did not come holds nothing in memory"
+
+
+def test_no_row_stays_of_a_page_type_that_became_another_and_came_back_before_a_flush() -> None:
+    with small():
+        rows = Rows()
+        made(rows, 64)
+        meta = read_meta(rows)
+        assert meta is not None
+        fold, home = restore(rows, meta, MUCH)
+        assert isinstance(fold.state, ArrayState)
+        other = replace(LAYOUT, name="Other")
+        columns = {f.name: Column(f.type, f.type, slice(f.offset, f.end)) for f in LAYOUT.fields}
+        home.bring_type(LAYOUT.type_id)
+        convert_type(fold.state, LAYOUT, other, columns)
+        home.converted(other.type_id)
+        convert_type(fold.state, other, LAYOUT, columns)
+        home.converted(LAYOUT.type_id)
+        for number in range(1, 64):
+            write(home, number, None)
+        flush(home, rows, 128)
+        check_store(rows)
+        assert rows.count(PAGES) == 1
