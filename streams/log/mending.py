@@ -41,8 +41,8 @@ def mend(
 
 
 def _mend_last(files: Files, segment: Segment, position: int) -> File:
-    remove_index(files, segment)  # of a segment that was sealed before it was cut: it will grow again
-    files.sync_folder(segment.folder)
+    if remove_index(files, segment):  # of a segment that was sealed before it was cut: it will grow again
+        files.sync_folder(segment.folder)
     file = files.open(segment.path)
     try:
         while position < segment.size:

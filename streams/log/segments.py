@@ -191,10 +191,13 @@ def write_index(files: Files, segment: Segment) -> None:
     files.sync_folder(segment.folder)
 
 
-def remove_index(files: Files, segment: Segment) -> None:
+def remove_index(files: Files, segment: Segment) -> bool:
+    """Whether there was one."""
     path = index_path(segment.folder, segment.base)
     if files.exists(path):
         files.remove(path)
+        return True
+    return False
 
 
 def corrupt(segment: Segment, fault: Fault, offset: int) -> CorruptState:
