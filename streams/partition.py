@@ -253,6 +253,10 @@ class Partition:
         state = self._fold.state
         return state.mark(FOLLOW_UP, source_of_follow_up(state.genesis.log_id, source))
 
+    async def caught_up(self) -> None:
+        """Return once all that was logged before this start has settled."""
+        await self.settled.reach(self._logged_before - 1)
+
     def hand(self, ticket: Ticket) -> None:
         """Have follow-ups logged, whatever clients have in flight."""
         self.inbox.put_always(ticket)
@@ -329,8 +333,6 @@ class Partition:
 
     async def close(self) -> None:
         """Once its stages have ended: wait for the threads, and leave nothing open. Whoever comes now is too late."""
-        if self.opened.home.damage is not None:
-            distrust(self._world.files, self._folder, self.opened.home.damage)
         await self.events.close(self._failure)
         if self._failure is None:
             self.fail(EnvironmentFailed("it was closed"))
@@ -339,7 +341,10 @@ class Partition:
         await self.flushing.close()
         for worker in (self._logger, self._stepper, self._appender, self._reader):
             await finish(worker)
+        self.reads.close()
         self.opened.close()
+        if self.opened.home.damage is not None:
+            distrust(self._world.files, self._folder, self.opened.home.damage)
 
 
 _STATUSES: Final = {int(status): status for status in Status}

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.streams.tickets import Ticket
 
@@ -39,6 +40,10 @@ class Source(Protocol):
 class Target(Protocol):
     def counted(self, source: int) -> int:
         """The highest number that counted of the follow-ups of a partition."""
+        ...
+
+    async def caught_up(self) -> None:
+        """Return once all that was in its log when it was opened has settled."""
         ...
 
     def hand(self, ticket: Ticket) -> None:
@@ -89,6 +94,19 @@ class Relay:
                         del lacking[row.target]
         del blocks[:at]
         self.handed |= {target: first - 1 for target, first in lacking.items()}
+        for target, first in lacking.items():
+            await self._check_has(target, first - 1)
+
+    async def _check_has(self, target: int, number: int) -> None:
+        """That follow-ups up to a number, which nobody here has any more, are in the target's log."""
+        await self._targets[target].caught_up()
+        counted = self._targets[target].counted(self._source.number)
+        if counted < number:
+            raise CorruptState(
+                f"partition {target}: expected the follow-ups of partition {self._source.number} up to {number}, which "
+                f"has them no more, found them up to {counted}: the two are of different moments; restore all of the "
+                "partitions from checkpoints that were made when nothing was on its way"
+            )
 
     async def _carry(self) -> None:
         """Hand over what the next blocks hold, and go on when all targets have logged it."""

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.pages import PageId
 from mmsb.streams.door import StoredPage
 from mmsb.streams.folder import TLOG
+from mmsb.streams.log.segments import list_bases
 from mmsb.streams.past import forward
 from mmsb.streams.past.bases import Bases, NoBases
 from mmsb.streams.past.catalog import Indexer
@@ -18,6 +19,8 @@ from mmsb.streams.past.moments import SCAN_PAGES
 from mmsb.streams.past.outline import Conversion
 from mmsb.streams.past.past import Past
 from mmsb.streams.world import World, finish
+
+T = TypeVar("T")
 
 
 class Owner(Protocol):
@@ -34,6 +37,7 @@ class Keeper:
     ) -> None:
         """Each thread has bases of its own."""
         self._owner = owner
+        self._files, self._folder = world.files, folder / TLOG
         self._past = Past(world.files, folder, owner.accepted_tlog, make_bases())
         self._index = Indexer(world.files, folder / TLOG, make_bases())
         self._bases = make_bases()
@@ -44,18 +48,28 @@ class Keeper:
         self.sealed.set()  # the life before may have ended before it wrote one
 
     async def history(self, page: PageId, limit: int) -> History[Change]:
-        return await self._asker.run(forward.history, self._past, page, limit)
+        return await self._asker.run(self._ask, forward.history, self._past, page, limit)
 
     async def blame(self, page: PageId, field: int | None) -> Change | None:
-        return await self._asker.run(forward.blame, self._past, page, field)
+        return await self._asker.run(self._ask, forward.blame, self._past, page, field)
+
+    def _ask(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Ask once more if the log was trimmed meanwhile: a file may have gone that was about to be read."""
+        while True:
+            begins = list_bases(self._files, self._folder)[:1]
+            try:
+                return function(*arguments)
+            except EnvironmentFailed:
+                if list_bases(self._files, self._folder)[:1] == begins:
+                    raise
 
     async def get(self, pages: Sequence[PageId], at: int) -> list[tuple[int, bytes] | None]:
         """Epoch and body of each page right after an intent had settled."""
-        return await self._asker.run(self._past.get_many, pages, at)
+        return await self._asker.run(self._ask, self._past.get_many, pages, at)
 
     async def scan(self, type_id: int, at: int) -> AsyncIterator[list[StoredPage]]:
         """All pages of a type right after an intent had settled, in the order of their keys."""
-        moment = await self._asker.run(self._past.moment, type_id, at)
+        moment = await self._asker.run(self._ask, self._past.moment, type_id, at)
         pages = None if moment is None else await self._replayer.run(moment.pages, self._bases)
         if pages is not None:
             for start in range(0, len(pages), SCAN_PAGES):

@@ -3,6 +3,7 @@
 `python -m tests.simulation.campaign SEED` repeats one and prints all that happens.
 """
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -33,6 +34,9 @@ def run_seeds(seeds: Iterable[int]) -> Counter[str]:
             error.add_note(f"seed {seed}: `make sim SEED={seed}` repeats it and prints all of what ends so:")
             error.add_note("\n".join(life.trace.lines[-LINES:]))
             raise
+        finally:
+            gc.unfreeze()  # engines freeze what is alive when they start; those that crash never thaw it
+            gc.collect()
         cells.update(life.cells)
     return cells
 

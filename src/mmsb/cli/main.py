@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ REPORT: Final = "this is a bug of MMSB's: please report it with the lines above"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
+    warnings.formatwarning = lambda message, *_: f"mmsb: {message}\n"  # for people, who have no use for our lines
     try:
         return _run(given)
     except KeyboardInterrupt:

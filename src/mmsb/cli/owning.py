@@ -20,7 +20,8 @@ def opened(asked: Namespace, spare: Callable[[], object] | None = None) -> Bus:
     """The application's bus over the folder, not entered yet."""
     return load_app(asked.app).run(
         data=asked.data, durability=Durability[asked.durability.upper()], partitions=asked.partitions,
-        window=asked.window, interpreted=asked.interpreted, dev=asked.dev, spare=spare,
+        window=asked.window, memory=asked.memory, checkpoint_seconds=asked.checkpoint_seconds, trim=asked.trim,
+        interpreted=asked.interpreted, dev=asked.dev, spare=spare,
     )  # fmt: skip
 
 

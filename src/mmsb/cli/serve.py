@@ -31,6 +31,20 @@ def add_app_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--window", type=int, metavar="N", help="when the folder is made: how many offsets back an id is known (2^20)"
     )
+    parser.add_argument(
+        "--memory", type=_bytes, metavar="BYTES",
+        help="what pages and their indexes may take, as 512M or 4G (half of what the machine has)",
+    )  # fmt: skip
+    parser.add_argument("--checkpoint-seconds", type=float, metavar="S", help="make a checkpoint each S seconds")
+    parser.add_argument(
+        "--trim", action="store_true", help="remove log that lies before the older of the two newest checkpoints"
+    )
+
+
+def _bytes(text: str) -> int:
+    """A number, or one with K, M, G or T behind it."""
+    power = "KMGT".find(text[-1:].upper()) + 1 if text else 0
+    return int(text[:-1] if power else text) << (10 * power)
 
 
 def _add(parser: ArgumentParser) -> None:
