@@ -190,7 +190,7 @@ ENGINE_BUGS: Final = (
         "streams/relay.py",
         "        await source.make_durable()\n",
         "",
-        ("simulate", "200", "300"),
+        ("simulate", "440", "446"),
         "[a follow-up has its cause]",
         "the effect of what can vanish must not stay",
     ),
