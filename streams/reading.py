@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
+from weakref import finalize
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.state.array_fold import ArrayFold
@@ -117,6 +118,10 @@ class Reads:
         await self._settled.reach(boundary)
         return counted
 
+    def close(self) -> None:
+        """Nobody reads any more."""
+        self._bases.close()
+
     # For events
 
     @property
@@ -156,4 +161,6 @@ class Reads:
         fold.own_pages()
         opened = self._opened
         store: Snapshot = NoRows() if opened.home.is_whole else opened.store.snapshot()
-        return Home(fold.pages, store, opened.home.budget // FOLLOWER_PARTS)
+        home = Home(fold.pages, store, opened.home.budget // FOLLOWER_PARTS)
+        finalize(home, store.close)  # whether anybody follows it or not
+        return home

@@ -8,7 +8,6 @@ and says nothing until it is there.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-from weakref import finalize
 
 from mmsb.processors.intake import read_batches
 from mmsb.processors.packed_events import PackedEvents, last_place_of, offset_of
@@ -56,24 +55,27 @@ class Follower:
     """All records before `next` have been gone through."""
 
     def __init__(self, source: Source, start: Start) -> None:
-        self._source = source
-        self._fold = start.fold
-        self._home = start.home
-        finalize(self, start.home.close)
-        self._has = start.has
-        self._floor = start.floor
-        self._projector = Projector(start.fold.pages)
-        self._steps = self._walk()
-        self.next = start.fold.next
+        self._way = _Way(source, start)
+        self._steps = self._way.steps()
+        self._begun_with = start.home.dirty_bytes
+
+    @property
+    def next(self) -> int:
+        return self._way.next
 
     @property
     def is_crowded(self) -> bool:
-        """Whether it has changed so many pages, none of which it can write anywhere, that a new cut takes less."""
-        return not self._home.is_whole and self._home.is_crowded
+        """Whether it has changed so many pages, none of which it can write anywhere, that a new cut takes less.
+
+        A cut has what the owner has changed and not written, so one is worth its copying only once that has doubled.
+        """
+        home = self._way.home
+        return not home.is_whole and home.is_crowded and home.dirty_bytes > 2 * self._begun_with
 
     def has_told(self, settled: int) -> bool:
         """Whether all events of intents up to an offset were given."""
-        return self.next == self._fold.next and self._fold.settled >= settled
+        fold = self._way.fold
+        return self.next == fold.next and fold.settled >= settled
 
     def take(self) -> list[PackedEvents]:
         """Go some way; gives the events on it. At the end of what is accepted it gives nothing."""
@@ -82,7 +84,7 @@ class Follower:
         while spent < TAKE_BYTES:
             step = next(self._steps, None)
             if step is None:
-                self._steps = self._walk()
+                self._steps = self._way.steps()
                 break
             if isinstance(step, PackedEvents):
                 taken.append(step)
@@ -91,14 +93,27 @@ class Follower:
                 spent += step
         return taken
 
-    def _walk(self) -> Iterator[PackedEvents | int]:
+
+class _Way:
+    """Does not know its follower, so that pages and a moment of the store go when that goes, not some time later."""
+
+    def __init__(self, source: Source, start: Start) -> None:
+        self._source = source
+        self.fold = start.fold
+        self.home = start.home
+        self._has = start.has
+        self._floor = start.floor
+        self._projector = Projector(start.fold.pages)
+        self.next = start.fold.next
+
+    def steps(self) -> Iterator[PackedEvents | int]:
         """Events, and the size of each record, up to what is accepted by then."""
-        fold = self._fold
+        fold = self.fold
         while fold.next < self._source.accepted_tlog():
             records = read_batches(self._source.read(fold.next, READ_BYTES))
             for index in range(fold.next - records.first, len(records)):
                 value = records.value(index)
-                verdict = read_at_home(fold, self._home, records.key(index), value)
+                verdict = read_at_home(fold, self.home, records.key(index), value)
                 if verdict.value is not None:
                     yield from self._block(verdict.value)
                 self.next = fold.next
@@ -110,8 +125,8 @@ class Follower:
         if header.last <= self._has:
             return
         if last_place_of(header.last) <= self._floor:
-            self._projector.follow(self._fold.claim, header, value)
+            self._projector.follow(self.fold.claim, header, value)
         else:
-            yield from self._projector.project(self._fold.claim, header, value)
-        if not self._home.is_whole:
-            note_changed(self._home, value)
+            yield from self._projector.project(self.fold.claim, header, value)
+        if not self.home.is_whole:
+            note_changed(self.home, value)
