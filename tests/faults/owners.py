@@ -25,7 +25,7 @@ from tests.faults.kills import checkpoint_and_trim, killed_at
 from tests.project.tree import ROOT
 
 FLUSH_SECONDS = 0.02
-SEGMENT_BYTES = 6_000
+SEGMENT_BYTES = 24_000
 GO = b"go\n"
 LOADED = (
     "examples.bank", "mmsb.cli.serve", "mmsb.cli.checkpoints", "mmsb.streams.bus", "mmsb.streams.store.rocks",
