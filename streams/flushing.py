@@ -144,7 +144,9 @@ class Flushing:
 
     def _is_clean(self, flushed: Standing) -> bool:
         writer = self._opened.writer
-        return flushed.next == writer.fold.next and flushed.settled == writer.machine.settled
+        relaying = tuple(self._opened.follow_up_blocks)
+        at_end = flushed.next == writer.fold.next and flushed.settled == writer.machine.settled
+        return at_end and flushed.follow_up_blocks == relaying
 
     async def _cut(self) -> tuple[Cut, Standing]:
         """A copy of what changed, and the fold's standing when it has accepted all of that."""

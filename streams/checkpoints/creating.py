@@ -19,7 +19,7 @@ from mmsb.streams.checkpoints.folder import (
     remove_checkpoint,
     remove_tree,
 )
-from mmsb.streams.checkpoints.manifest import Cause, Manifest, encode_manifest, name_of
+from mmsb.streams.checkpoints.manifest import Cause, Facts, Manifest, encode_manifest, name_of
 from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files, verify_checkpoint
 from mmsb.streams.files import Files
 from mmsb.streams.folder import Progress
@@ -61,7 +61,7 @@ def seal_checkpoint(
     facts = facts_of(world, draft, read)
     target = draft.parent / name_of(facts)
     if files.exists(target):
-        if _is_sound(world, target, read):
+        if _is_sound(world, target, facts, read):
             remove_tree(files, draft)
             return target
         remove_checkpoint(files, partition, target.name)  # its state is this one's, which is sound
@@ -90,9 +90,9 @@ def publish(files: Files, draft: Path, manifest: Manifest) -> None:
     files.sync_folder(draft.parent)
 
 
-def _is_sound(world: World, folder: Path, read: ReadFacts) -> bool:
+def _is_sound(world: World, folder: Path, facts: Facts, read: ReadFacts) -> bool:
+    """Whether nothing is wrong with a checkpoint, and nothing has changed since: follow-ups may have arrived."""
     try:
-        verify_checkpoint(world, folder, read=read)
+        return verify_checkpoint(world, folder, read=read).facts == facts
     except CorruptState:
         return False
-    return True

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 import mmsb
+from mmsb import i64, u64
 from mmsb.state.home.cuts import Cut
 from mmsb.state.home.home import Home
 from mmsb.state.store import Row
 from mmsb.streams import flushing
 from mmsb.streams.checkpoints import creating
-from mmsb.streams.checkpoints.folder import CHECKPOINTS, list_names
-from mmsb.streams.checkpoints.manifest import StoredFile
+from mmsb.streams.checkpoints.folder import CHECKPOINTS, list_names, read_manifest
+from mmsb.streams.checkpoints.manifest import Manifest, StoredFile
 from mmsb.streams.checkpoints.verifying import hash_files, verify_checkpoint
 from mmsb.streams.partition import Partition
+from mmsb.streams.relay import Relay
 from mmsb.streams.store.rocks import RocksStore
 from mmsb.streams.world import RealWorld
 from tests.checkpoints.test_engine import Sell, Till, app
@@ -117,5 +119,73 @@ def test_what_settles_while_a_flush_is_under_way_is_flushed_before_the_end(
         async with app.run(data=tmp_path, interpreted=True) as bus:
             assert (await bus.stats()).partitions[0].flushed == last
             assert (await bus.get(Till, 1)).total == 10
+
+    asyncio.run(main())
+
+
+post = mmsb.App("post", generation=1)
+
+
+@post.page(key=u64)
+class Box(mmsb.Page):
+    letters: i64
+
+
+@post.intent
+class Arrive(mmsb.Intent):
+    box: u64
+
+    def query(self):
+        return Box[self.box]
+
+    def delta(self, box: Box) -> None:
+        box.letters += 1
+
+
+@post.intent
+class Send(mmsb.Intent):
+    box: u64
+    to: u64
+
+    def query(self):
+        return Box[self.box]
+
+    def delta(self, box: Box) -> None:
+        box.letters -= 1
+        mmsb.emit(Arrive(self.to))
+
+
+def test_one_that_is_made_when_all_follow_ups_have_arrived_says_so_though_nothing_else_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry = Relay._carry  # pyright: ignore[reportPrivateUsage]
+
+    async def main() -> None:
+        may_carry = asyncio.Event()
+
+        async def late(relay: Relay) -> None:
+            await may_carry.wait()
+            await carry(relay)
+
+        monkeypatch.setattr(Relay, "_carry", late)
+        async with post.run(data=tmp_path, interpreted=True, partitions=2) as bus:
+            boxes: dict[int, int] = {}
+            for box in range(40):
+                boxes[(await bus.submit(Arrive(box))).partition] = box
+            await bus.submit(Send(boxes[0], boxes[1]))
+            relaying = [manifest.facts.relaying for manifest in await made(bus)]
+            assert relaying == [1, 0]
+            may_carry.set()
+            async with asyncio.timeout(20):
+                while (await bus.get(Box, boxes[1])).letters < 2:
+                    await asyncio.sleep(0.01)
+            assert [manifest.facts.relaying for manifest in await made(bus)] == [0, 0]
+
+    async def made(bus: mmsb.Bus) -> list[Manifest]:
+        files = RealWorld().files
+        return [
+            read_manifest(files, tmp_path / str(one.partition) / CHECKPOINTS / one.name)
+            for one in await bus.checkpoint()
+        ]
 
     asyncio.run(main())
