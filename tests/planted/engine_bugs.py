@@ -330,7 +330,7 @@ ENGINE_BUGS: Final = (
         "streams/flushing.py",
         "fold.standing(self._opened.follow_up_blocks)",
         "fold.standing([])",
-        SEEDS,
+        ("simulate", "520", "526"),
         "[the store knows what is to be relayed]",
         "the next start does not read the blocks before the store",
     ),
