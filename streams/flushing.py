@@ -50,6 +50,7 @@ class Flushing:
         self._failure: BaseException | None = None  # why nothing more will be accepted
         self._flushed_size = opened.tlog.size
         self._flushed: Standing | None = opened.stored
+        self._why = "it was cut short"
         self._cut_short = False  # a copy was made, and not written: what it had, no later one has
         self.count = 0
         self.written_bytes = 0
@@ -107,20 +108,28 @@ class Flushing:
         self._due.clear()
         if self._cut_short:
             raise EnvironmentFailed(
-                "the home takes nothing more, since a flush before this one failed; start again: what it did not "
-                "write is in the logs"
+                f"the home takes nothing more, since a flush before this one failed ({self._why}); start again: what it "
+                "did not write is in the logs"
             )
         if self._flushed is not None and self._is_clean(self._flushed):
             return
         self._flushed_size = self._opened.tlog.size
         self._cut_short = True
+        try:
+            self._flushed = await self._write()
+        except BaseException as error:
+            self._why = str(error) or type(error).__name__
+            raise
+        self._cut_short = False
+        self.count += 1
+
+    async def _write(self) -> Standing:
         cut, standing = await self._cut()
         await self._make_durable()
         self.written_bytes += await self._writer.run(self._ingest, cut, standing)
         async with self._machine:
             await self._stepper.run(self._opened.home.written)
-        self._cut_short = False
-        self._flushed, self.count = standing, self.count + 1
+        return standing
 
     async def rest(self) -> None:
         """Wait until none is under way."""

@@ -16,6 +16,8 @@ from tests.faults import folders
 from tests.faults.clients import ROUNDS, Heard, judge, work
 from tests.faults.owners import Owners
 
+pytestmark = pytest.mark.slow
+
 FULL = "No space left on device; free some space there and start again"
 BALLAST = "ballast"
 

@@ -17,6 +17,8 @@ from tests.faults import folders
 from tests.faults.folders import Started
 from tests.faults.owners import TRIM, Owners
 
+pytestmark = pytest.mark.slow
+
 KILLED = -9
 STRIDE = 3  # every third operation; the begin differs from one kind to another
 
