@@ -7,7 +7,7 @@ Only the first two keep anybody waiting; the rest happens on a thread of its own
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -110,10 +110,11 @@ class Checkpointing:
             if self._closed:
                 raise EnvironmentFailed("a checkpoint was asked for while the engine was closed; start it again")
             draft = await self._flushing.flush_and(link_checkpoint, self._world, self._folder, self._opened.store)
+            relaying = self._flushing.relaying  # what has arrived since may not be durable there
             made = await self._sealer.run(self._seal, draft, cause)
             await self._sealer.run(remove_surplus, self._world.files, self._folder)
             if self._keeping.trim:
-                await self._sealer.run(self._trim_logs, list(self._opened.follow_up_blocks[:1]))
+                await self._sealer.run(self._trim_logs, relaying)
             return await self._sealer.run(read_manifest, self._world.files, made)
 
     def _seal(self, draft: Path, cause: Cause) -> Path:
@@ -124,7 +125,7 @@ class Checkpointing:
         """Whether intents wait for their outcome."""
         return not self._closed and self._opened.intents.end - 1 > self._opened.writer.fold.settled
 
-    def _trim_logs(self, relaying: list[int]) -> None:
+    def _trim_logs(self, relaying: Sequence[int]) -> None:
         opened, window = self._opened, self._opened.writer.fold.genesis.window
         trim_logs(self._world.files, self._folder, opened.intents, opened.tlog, window, relaying)
 

@@ -73,6 +73,11 @@ class Flushing:
         """The last intent whose effects are in the store; -1 if there is none."""
         return -1 if self._flushed is None else self._flushed.settled
 
+    @property
+    def relaying(self) -> tuple[int, ...]:
+        """TLog offsets that the store names, from which a start may have to relay follow-ups."""
+        return () if self._flushed is None else self._flushed.follow_up_blocks
+
     async def room(self) -> None:
         """Before a step: wait as long as too much is changed."""
         if self._opened.home.is_crowded:
@@ -108,8 +113,8 @@ class Flushing:
         self._due.clear()
         if self._cut_short:
             raise EnvironmentFailed(
-                f"the home takes nothing more, since a flush before this one failed ({self._why}); start again: what it "
-                "did not write is in the logs"
+                f"the home takes nothing more, since a flush before this one failed ({self._why}); start again: what "
+                "it did not write is in the logs"
             )
         if self._flushed is not None and self._is_clean(self._flushed):
             return

@@ -30,6 +30,10 @@ from mmsb.streams.world import Worker
 SCAN_PAGES: Final = 1_000  # that a scan gives at a time
 FOLLOWER_PARTS: Final = 8  # of a partition's memory, whoever makes events may have one for pages that did not change
 
+_TRIMMED: Final = (
+    "are not there any more: the log was trimmed; take a later position, or scan the pages and read on from now"
+)
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -132,7 +136,12 @@ class Reads:
         return self._tlog.at
 
     def read(self, offset: int, size: int) -> bytes:
-        return self._opened.tlog.read(offset, size, self._tlog.at)
+        try:
+            return self._opened.tlog.read(offset, size, self._tlog.at)
+        except (InvalidValue, EnvironmentFailed):
+            if offset < self._opened.tlog.first:
+                raise InvalidValue(f"events from TLog offset {offset} on {_TRIMMED}") from None
+            raise
 
     def base_before(self, offset: int) -> ArrayFold | None:
         base = self._bases.newest_before(offset - 1)
@@ -140,10 +149,7 @@ class Reads:
         if base is not None and base.next >= first:
             return base.fold()
         if first:
-            raise InvalidValue(
-                f"events behind offset {offset} are not there any more: the log was trimmed; take a later position, or "
-                "scan the pages and read on from now"
-            )
+            raise InvalidValue(f"events behind offset {offset} {_TRIMMED}")
         return None
 
     async def wait(self, tlog_offset: int) -> None:

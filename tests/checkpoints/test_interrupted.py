@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,12 +13,14 @@ import mmsb
 from mmsb import i64, u64
 from mmsb.state.home.cuts import Cut
 from mmsb.state.home.home import Home
+from mmsb.state.home.restoring import read_meta
 from mmsb.state.store import Row
-from mmsb.streams import flushing
+from mmsb.streams import checkpointing, flushing
 from mmsb.streams.checkpoints import creating
 from mmsb.streams.checkpoints.folder import CHECKPOINTS, list_names, read_manifest
 from mmsb.streams.checkpoints.manifest import Manifest, StoredFile
 from mmsb.streams.checkpoints.verifying import hash_files, verify_checkpoint
+from mmsb.streams.engine import Engine
 from mmsb.streams.partition import Partition
 from mmsb.streams.relay import Relay
 from mmsb.streams.store.rocks import RocksStore
@@ -187,5 +189,49 @@ def test_one_that_is_made_when_all_follow_ups_have_arrived_says_so_though_nothin
             read_manifest(files, tmp_path / str(one.partition) / CHECKPOINTS / one.name)
             for one in await bus.checkpoint()
         ]
+
+    asyncio.run(main())
+
+
+def test_no_log_is_trimmed_that_the_home_would_relay_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmsb.streams.log.log.Log.open.__func__.__defaults__", (1 << 12,))
+    carry, seal = Relay._carry, creating.seal_checkpoint  # pyright: ignore[reportPrivateUsage]
+
+    async def main() -> None:
+        may_carry = asyncio.Event()
+
+        async def late(relay: Relay) -> None:
+            await may_carry.wait()
+            await carry(relay)
+
+        monkeypatch.setattr(Relay, "_carry", late)
+        async with post.run(data=tmp_path, interpreted=True, partitions=2, window=1, trim=True) as bus:
+            boxes: dict[int, int] = {}
+            for box in range(40):
+                boxes[(await bus.submit(Arrive(box))).partition] = box
+            await bus.submit(Send(boxes[0], boxes[1]))
+            source = cast(Engine, bus._door)._partitions[0]  # pyright: ignore[reportPrivateUsage]
+            for _ in range(3):
+                await bus.submit_many(Arrive, {"box": [boxes[0]] * 200})
+                await bus.checkpoint()
+
+            def relayed_meanwhile(*arguments: Any) -> Path:
+                loop.call_soon_threadsafe(may_carry.set)
+                while source.follow_up_blocks:
+                    time.sleep(0.01)
+                return seal(*arguments)
+
+            loop = asyncio.get_running_loop()
+            monkeypatch.setattr(checkpointing, "seal_checkpoint", relayed_meanwhile)
+            await bus.submit_many(Arrive, {"box": [boxes[0]] * 200})
+            await bus.checkpoint()
+            meta = read_meta(source.opened.store)
+            assert meta is not None
+            assert len(meta.standing.follow_up_blocks) == 1
+            assert source.opened.tlog.first <= meta.standing.follow_up_blocks[0]
+            monkeypatch.setattr(checkpointing, "seal_checkpoint", seal)
+            await bus.submit_many(Arrive, {"box": [boxes[0]] * 200})
+            await bus.checkpoint()
+            assert source.opened.tlog.first > meta.standing.follow_up_blocks[0], "it arrived long ago"
 
     asyncio.run(main())
