@@ -42,7 +42,9 @@ def test_a_follower_and_a_cut_that_nobody_followed_go_when_they_are_let_go(tmp_p
             gc.disable()
             try:
                 await follow_and_drop(partition)
-                assert moments(partition) == 0
+                async with asyncio.timeout(20):
+                    while moments(partition):  # the thread that made a cut lets it go a little later
+                        await asyncio.sleep(0.01)
             finally:
                 gc.enable()
 
