@@ -80,6 +80,7 @@ class Checkpointing:
         self._one = asyncio.Lock()
         self._asked: asyncio.Queue[Cause] = asyncio.Queue()
         self._closed = False
+        self._newest = -1  # the last intent that the newest one made here has
 
     async def run(self) -> None:
         """Those by schedule and by intents."""
@@ -89,7 +90,8 @@ class Checkpointing:
                     cause = await self._asked.get()
             except TimeoutError:
                 cause = Cause("schedule")
-            await self.make(cause)
+            if cause.offset is None or cause.offset > self._newest:  # one may have what many asked for meanwhile
+                await self.make(cause)
 
     def accepted(self, outcome: Outcome) -> None:
         """One is due if an intent asked for it; it will have that intent's effects."""
@@ -115,7 +117,9 @@ class Checkpointing:
             await self._sealer.run(remove_surplus, self._world.files, self._folder)
             if self._keeping.trim:
                 await self._sealer.run(self._trim_logs, relaying)
-            return await self._sealer.run(read_manifest, self._world.files, made)
+            manifest = await self._sealer.run(read_manifest, self._world.files, made)
+            self._newest = manifest.facts.settled
+            return manifest
 
     def _seal(self, draft: Path, cause: Cause) -> Path:
         pace = Pace(self._world.seconds, self._is_busy)

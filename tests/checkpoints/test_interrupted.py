@@ -25,7 +25,7 @@ from mmsb.streams.partition import Partition
 from mmsb.streams.relay import Relay
 from mmsb.streams.store.rocks import RocksStore
 from mmsb.streams.world import RealWorld
-from tests.checkpoints.test_engine import Sell, Till, app
+from tests.checkpoints.test_engine import CloseDay, Sell, Till, app, until
 
 
 async def seen(event: Event) -> None:
@@ -235,3 +235,33 @@ def test_no_log_is_trimmed_that_the_home_would_relay_from(tmp_path: Path, monkey
             assert source.opened.tlog.first > meta.standing.follow_up_blocks[0], "it arrived long ago"
 
     asyncio.run(main())
+
+
+def test_one_has_what_many_intents_asked_for_while_the_one_before_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealing, asked, made = Event(), Event(), list[int | None]()
+    seal = creating.seal_checkpoint
+
+    def counted(*arguments: Any) -> Path:
+        made.append(arguments[3].offset)
+        sealing.set()
+        assert asked.wait(20)
+        return seal(*arguments)
+
+    monkeypatch.setattr(checkpointing, "seal_checkpoint", counted)
+
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bus:
+            for till in range(9):
+                await bus.submit(Sell(till, 5))
+                await bus.submit(CloseDay(till))
+                await seen(sealing)
+            asked.set()
+            await until(2, tmp_path)
+            await bus.submit(Sell(1, 5))
+            await bus.submit(CloseDay(1))
+            await until(3, tmp_path)
+
+    asyncio.run(main())
+    assert made == [1, 3, 19]
