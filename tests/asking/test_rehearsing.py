@@ -5,6 +5,7 @@ The model is the interpreter, which steps one record at a time and is given a co
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def recorded(case: Case, bundle: Bundle, cut: int) -> VirtualFiles:
     return files
 
 
-def rehearse(files: VirtualFiles, bundle: Bundle, **filters: Filter) -> tuple[Rehearsal, list[Rehearsed]]:
+def rehearse(files: VirtualFiles, bundle: Bundle, **filters: Any) -> tuple[Rehearsal, list[Rehearsed]]:
     """What became of it; follow-ups of other partitions arrive as they were recorded."""
     rehearsal = Rehearsal(files, [PARTITION], bundle, **filters)
     return rehearsal, list(rehearsal.run())
@@ -68,7 +69,8 @@ def rows_of(found: list[Rehearsed]) -> list[OutcomeRow]:
 
 
 def model(case: Case, bundle: Bundle, left_out: set[int]) -> tuple[list[OutcomeRow], Machine]:
-    machine, rows = Machine(bundle, Fold(case.genesis.pack()).state), []
+    machine = Machine(bundle, Fold(case.genesis.pack()).state)
+    rows: list[OutcomeRow] = []
     for index in range(len(case.records)):
         record = case.records.slice(index, index + 1)
         if index in left_out:
@@ -97,7 +99,8 @@ def test_what_is_left_out_never_was(seed: int) -> None:
     with loaded(case.description) as bundle:
         files = recorded(case, bundle, 7)
         rows, _ = model(case, bundle, set())
-        for actor in sorted({read_metadata(row.metadata).actor for row in rows if row.metadata} - {None}):
+        actors = {read_metadata(row.metadata).actor for row in rows if row.metadata}
+        for actor in sorted(actor for actor in actors if actor is not None):
             rehearsal, found = rehearse(files, bundle, without=Filter(actor=actor))
             left_out = {each.first + row for each in found for row in range(len(each.kept)) if not each.kept[row]}
             assert left_out == {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmsb.cli import pages
+from mmsb.cli import pages, sources
 from mmsb.cli.exits import Exit
 from mmsb.streams.past.changes import History
 from tests.cli.running import objects
@@ -72,7 +72,7 @@ def test_history_says_what_was_trimmed(ask, folder, monkeypatch):
         def history(self, *asked):
             return History(self._source.history(*asked), 1_042)
 
-    inner = pages.source_of
+    inner = sources.source_of
 
     class Sources:
         def __init__(self, data):

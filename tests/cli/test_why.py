@@ -27,8 +27,8 @@ async def _send(data: Path) -> None:
         for account in range(6):
             await bus.submit(Open(account, 100, 100 if account == 1 else 1_000), id=f"open-{account}", actor="ann")
         for account in range(1, 6):
-            about = {"id": "named"} if account == 2 else {}
-            await bus.submit(Send(0, account, 10), actor="bob", causation="open-0", **about)
+            name = "named" if account == 2 else None
+            await bus.submit(Send(0, account, 10), id=name, actor="bob", causation="open-0")
 
 
 @pytest.fixture(scope="module")

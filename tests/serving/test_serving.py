@@ -131,8 +131,8 @@ def test_reads_of_every_kind_arrive(tmp_path):
                 await bank.get(0, [], -2)
             stored = [page async for pages in bank.scan(1, PAGE) for page in pages]
             assert stored == [(key_of(n), n + 1, bytes(40)) for n in range(1_000)]
-            found = await bank.history(1, (PAGE, key_of(1)), 2_000)
-            assert (found, found.trimmed) == ([change(n) for n in range(2_000, 0, -1)], None)
+            changes = await bank.history(1, (PAGE, key_of(1)), 2_000)
+            assert (changes, changes.trimmed) == ([change(n) for n in range(2_000, 0, -1)], None)
             assert (await bank.history(1, (PAGE, key_of(1)), 1)).trimmed == 7
             assert door.asked.pop() == (1, (PAGE, key_of(1)), 1)
             assert await bank.blame(1, (PAGE, key_of(1)), 5) == change(5)

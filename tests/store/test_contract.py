@@ -186,7 +186,8 @@ def test_any_changes_leave_what_a_dictionary_has(home, changes, request):
     request.node.turn = getattr(request.node, "turn", 0) + 1
     folder = home.folder / f"store-{request.node.turn}"
     home.files.make_folder(folder)
-    store, expected = home.open(folder), {}
+    store = home.open(folder)
+    expected: dict[bytes, bytes] = {}
     for change in changes:
         store.ingest(sorted(change.items()))
         expected = {key: value for key, value in (expected | change).items() if value}

@@ -19,7 +19,7 @@ REPORT: Final = "this is a bug of MMSB's: please report it with the lines above"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
-    warnings.formatwarning = lambda message, *_: f"mmsb: {message}\n"  # for people, who have no use for our lines
+    warnings.formatwarning = _warning
     try:
         return _run(given)
     except KeyboardInterrupt:
@@ -34,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"mmsb: {REPORT if code == Exit.BUG else _words(error)}", file=sys.stderr)
         return code
+
+
+def _warning(message: Warning | str, *_: object, **__: object) -> str:
+    """For people, who have no use for our file and line."""
+    return f"mmsb: {message}\n"
 
 
 def _run(given: list[str]) -> int:
