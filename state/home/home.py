@@ -152,6 +152,8 @@ class Home:
     def _fetch_all(self, pages: ArrayPageType, type_id: int, absent: Any) -> None:
         if self.damage is not None:  # rows before the wrong one were taken: they must not come twice
             raise CorruptState(self.damage)
+        # In the order of hashes the first of them would all go into one end of an index that is too small for the rest.
+        pages.reserve(min(len(absent) * len(pages) // len(pages.buckets), pages.buckets.elsewhere))
         with self._noting_damage():
             for start in range(0, len(absent), ROWS_AT_ONCE):
                 still = pages.buckets.absent_of(absent[start : start + ROWS_AT_ONCE])  # a row may have brought more

@@ -1,5 +1,6 @@
 """A home while something is on its way, or goes wrong: pages that were deleted stay so, and none comes twice."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,3 +111,25 @@ def test_no_row_stays_of_a_page_type_that_became_another_and_came_back_before_a_
         flush(home, rows, 128)
         check_store(rows)
         assert rows.count(PAGES) == 1
+
+
+def test_the_index_has_room_for_all_that_comes_before_the_first_of_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filled up in the order of hashes while it grows, it took 9 s instead of half a second for half a million pages."""
+    monkeypatch.setattr("mmsb.state.home.home.ROWS_AT_ONCE", 8)
+    with small():
+        rows = Rows()
+        made(rows, 4_000)
+        meta = read_meta(rows)
+        assert meta is not None
+        _, home = restore(rows, meta, MUCH)
+        places = list[int]()
+        read = rows.read
+
+        def noted(keys: Sequence[bytes]) -> list[bytes | None]:
+            places.append(len(pages_of(home).index))
+            return read(keys)
+
+        monkeypatch.setattr(rows, "read", noted)
+        home.bring_pages([(LAYOUT.type_id, key(number)) for number in range(4_000)])
+        assert len(places) > 100
+        assert len(set(places)) == 1
