@@ -114,7 +114,7 @@ def test_no_row_stays_of_a_page_type_that_became_another_and_came_back_before_a_
 
 
 def test_the_index_has_room_for_all_that_comes_before_the_first_of_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Filled up in the order of hashes while it grows, it took 9 s instead of half a second for half a million pages."""
+    """Filled in the order of hashes while it grows, it took 9 s instead of half a second for a million pages."""
     monkeypatch.setattr("mmsb.state.home.home.ROWS_AT_ONCE", 8)
     with small():
         rows = Rows()
