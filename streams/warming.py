@@ -166,6 +166,7 @@ def warm_home() -> None:
     assert BlockFolder(fold.state).fold(None, unpack_block(entry).header, entry) == APPLIED
     home = Home(fold.state, NoRows(), MEMORY_MIN)
     note_changed(home, entry)
+    home.changed(memoryview(bytearray(entry))[FIXED.size :], 1)  # what was stepped lies in memory that can be written
     rows = MemorySnapshot(dict(home.cut(fold.settled).rows(fold.standing([]))))
     meta = check_store(rows)
     _, again = restore(rows, meta, 0)

@@ -115,7 +115,7 @@ def test_a_clock_that_jumps_moves_neither_time_back_nor_flushes_nor_checkpoints(
                     assert part.clock >= last, "a partition's clock never falls"
                     last, number = part.clock, number + 1
                     await asyncio.sleep(0.02)
-                assert part.flushes > 1
+                assert part.flushes, "time that stands still for the calendar goes on for them"
 
     asyncio.run(main())
     assert folders.problems(tmp_path) == []
