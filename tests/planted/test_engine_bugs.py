@@ -1,27 +1,21 @@
 """Check the simulation: each bug planted into the engine breaks the claim that it should, in some seed."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.planted.bugs import Bug
 from tests.planted.catcher import CAUGHT, MISSED
+from tests.planted.choosing import chosen
 from tests.planted.copies import catch, copy_tree, plant
 from tests.planted.engine_bugs import ENGINE_BUGS
 
 pytestmark = pytest.mark.slow
 
 ANY_CLAIM = "["
-IN_EACH_RUN = 3  # of so many bugs one is planted by `make test`; all of them by `make planted`
 
 
-def _chosen(number: int, bug: Bug) -> Any:
-    marks = [] if number % IN_EACH_RUN == 0 else [pytest.mark.campaign]
-    return pytest.param(bug, id=bug.name, marks=marks)
-
-
-@pytest.mark.parametrize("bug", [_chosen(number, bug) for number, bug in enumerate(ENGINE_BUGS)])
+@pytest.mark.parametrize("bug", chosen(ENGINE_BUGS))
 def test_a_planted_bug_breaks_its_claim(bug: Bug, tmp_path: Path) -> None:
     tree = copy_tree(tmp_path)
     plant(bug, tree)

@@ -1,0 +1,16 @@
+"""Which planted bugs `make test` plants: one in three, since each takes seconds; `make planted` plants all of them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pytest
+
+from tests.planted.bugs import Bug
+
+IN_EACH: Final = 3
+
+
+def chosen(bugs: Sequence[Bug]) -> list[Any]:
+    """All of them as parameters; those that are left to `make planted` are marked."""
+    marks = (() if number % IN_EACH == 0 else (pytest.mark.campaign,) for number in range(len(bugs)))
+    return [pytest.param(bug, id=bug.name, marks=mark) for bug, mark in zip(bugs, marks, strict=True)]
