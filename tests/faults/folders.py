@@ -1,6 +1,7 @@
 """A small data folder that has everything in it, copies of it to be damaged, and what it must answer."""
 
 import asyncio
+import shutil
 import subprocess
 import warnings
 from dataclasses import dataclass
@@ -43,8 +44,13 @@ class Started:
 
 
 def copy(source: Path, target: Path) -> Path:
-    """With all hard links within it: files of rows are shared by the home and checkpoints."""
-    subprocess.run(["cp", "-a", source, target], check=True)
+    """With all hard links within it: files of rows are shared by the home and checkpoints.
+
+    Of a folder that somebody runs a file may go before it is copied, as of an index that got its name: then once more.
+    """
+    while subprocess.run(["cp", "-a", source, target], check=False, stderr=subprocess.DEVNULL).returncode:
+        assert source.exists(), "only a file of it may go"
+        shutil.rmtree(target)
     return target
 
 
