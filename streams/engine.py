@@ -31,8 +31,9 @@ from mmsb.streams.checkpointing import KEEP_ALL, Keeping
 from mmsb.streams.checkpoints.manifest import Cause, Manifest
 from mmsb.streams.completing import complete
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
+from mmsb.streams.files import make_folders
 from mmsb.streams.folder import MEMORY_MIN, Progress
-from mmsb.streams.opening import Code, Opened, make_folders
+from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change, History
 from mmsb.streams.relay import Relay

@@ -98,6 +98,14 @@ class Files(Protocol):
         ...
 
 
+def make_folders(files: Files, folder: Path) -> None:
+    """A folder and those above it, as far as they are missing, with durable names."""
+    if not files.exists(folder):
+        make_folders(files, folder.parent)
+        files.make_folder(folder)
+        files.sync_folder(folder.parent)
+
+
 def failed(path: Path, what: str, error: OSError) -> EnvironmentFailed:
     """What to raise when the system refuses."""
     words = error.strerror or str(error)

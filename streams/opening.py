@@ -28,7 +28,7 @@ from mmsb.state.home.meta import Meta, Standing
 from mmsb.state.planning import Plan, make_plans
 from mmsb.state.store import Store
 from mmsb.streams.beginning import Begun, Logs, Wanted, begin, durable_of
-from mmsb.streams.files import Files
+from mmsb.streams.files import Files, make_folders
 from mmsb.streams.folder import FOLD_BYTES, HOME, INTENTS, MARK, MEMORY_MIN, TLOG, Progress
 from mmsb.streams.homes import distrust, open_home
 from mmsb.streams.log import Durable, Log, Mark
@@ -108,14 +108,6 @@ def _check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, int
 def _note_damage(files: Files, folder: Path, home: Home) -> None:
     if home.damage is not None:
         distrust(files, folder, home.damage)
-
-
-def make_folders(files: Files, folder: Path) -> None:
-    """A folder and those above it, as far as they are missing."""
-    if not files.exists(folder):
-        make_folders(files, folder.parent)
-        files.make_folder(folder)
-        files.sync_folder(folder.parent)
 
 
 def _make_durable_folder(files: Files, folder: Path) -> None:

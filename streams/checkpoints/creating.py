@@ -15,13 +15,12 @@ from mmsb.streams.checkpoints.folder import (
     MAKING,
     MANIFEST,
     ROWS,
-    make_folders,
     remove_checkpoint,
     remove_tree,
 )
 from mmsb.streams.checkpoints.manifest import Cause, Facts, Manifest, encode_manifest, name_of
 from mmsb.streams.checkpoints.verifying import ReadFacts, facts_of, hash_files, verify_checkpoint
-from mmsb.streams.files import Files
+from mmsb.streams.files import Files, make_folders
 from mmsb.streams.folder import Progress
 from mmsb.streams.world import World
 

@@ -81,11 +81,3 @@ def remove_tree(files: Files, folder: Path) -> None:
             files.remove(folder / name)
     files.remove_folder(folder)
     files.sync_folder(folder.parent)
-
-
-def make_folders(files: Files, folder: Path) -> None:
-    """A folder and those above it, as far as they are missing, with durable names."""
-    if not files.exists(folder):
-        make_folders(files, folder.parent)
-        files.make_folder(folder)
-        files.sync_folder(folder.parent)

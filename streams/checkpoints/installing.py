@@ -16,12 +16,11 @@ from mmsb.streams.checkpoints.folder import (
     CHECKPOINTS,
     MAKING,
     ROWS,
-    make_folders,
     remove_tree,
 )
 from mmsb.streams.checkpoints.manifest import Facts, Manifest, StoredFile, name_of
 from mmsb.streams.checkpoints.verifying import ReadFacts, compare_facts, facts_of
-from mmsb.streams.files import Files
+from mmsb.streams.files import Files, make_folders
 from mmsb.streams.folder import HOME, INTENTS, MARK, TLOG, Progress
 from mmsb.streams.log import Durable, Mark
 from mmsb.streams.log.begin import write_begin

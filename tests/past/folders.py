@@ -7,10 +7,9 @@ from random import Random
 from mmsb.processors.writer import Entry
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.records import Records
-from mmsb.streams.files import Files
+from mmsb.streams.files import Files, make_folders
 from mmsb.streams.folder import INTENTS, MARK, TLOG
 from mmsb.streams.log import Durable, Log, Mark
-from mmsb.streams.opening import make_folders
 from mmsb.streams.past.bases import NoBases
 from mmsb.streams.past.catalog import Indexer
 
