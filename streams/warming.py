@@ -43,7 +43,7 @@ from mmsb.state.array_fold import ArrayFold
 from mmsb.state.array_pages import words_in
 from mmsb.state.arrays import ArrayState
 from mmsb.state.block_folder import APPLIED, REFUSED, BlockFolder
-from mmsb.state.home.digesting import check_store
+from mmsb.state.home.digesting import digest_store
 from mmsb.state.home.folding import note_changed
 from mmsb.state.home.home import Home
 from mmsb.state.home.restoring import restore
@@ -168,7 +168,7 @@ def warm_home() -> None:
     note_changed(home, entry)
     home.changed(memoryview(bytearray(entry))[FIXED.size :], 1)  # what was stepped lies in memory that can be written
     rows = MemorySnapshot(dict(home.cut(fold.settled).rows(fold.standing([]))))
-    meta = check_store(rows)
+    meta, _ = digest_store(rows)
     _, again = restore(rows, meta, 0)
     again.bring_buckets(again.buckets_changed(memoryview(entry)[FIXED.size :], 1))
     again.bring_pages([(page.type_id, bytes(page.key_size))])

@@ -22,8 +22,8 @@ Told = Callable[[int, int], None]
 """Told how many pages were looked at, of how many."""
 
 
-def digest_store(store: Snapshot, tell: Told = lambda done, total: None) -> tuple[Meta, Digest, dict[str, int]]:
-    """What the rows say they are, what they are, and how many pages of each type; raises CorruptState."""
+def digest_store(store: Snapshot, tell: Told = lambda done, total: None) -> tuple[Meta, dict[str, int]]:
+    """What the rows say they are, and how many pages of each type there are; raises CorruptState unless it is true."""
     meta = read_meta(store)
     if meta is None:
         raise CorruptState("store: expected a meta row, found none; nothing was ever flushed into it")
@@ -46,20 +46,14 @@ def digest_store(store: Snapshot, tell: Told = lambda done, total: None) -> tupl
         digest += mark_term(kind, source, number)
     for target, count in state.array_sent.items():
         digest += sent_term(target, count)
-    return meta, digest, counts
-
-
-def check_store(store: Snapshot, tell: Told = lambda done, total: None) -> Meta:
-    """Raise CorruptState unless the rows are what they say they are."""
-    meta, digest, counts = digest_store(store, tell)
     if digest != meta.contents.digest:
         raise CorruptState(
-            f"store: its rows have the digest {digest.pack().hex()}, and its meta row says "
-            f"{meta.contents.digest.pack().hex()}; restore a checkpoint"
+            f"store: expected rows with the digest {meta.contents.digest.pack().hex()}, as its meta row says, found "
+            f"{digest.pack().hex()}; use another checkpoint"
         )
-    if sum(counts.values()) != sum(stored.pages for stored in meta.contents.types):
-        raise CorruptState(f"store: expected {meta.contents.types}, found {counts} pages; restore a checkpoint")
-    return meta
+    if done != total:
+        raise CorruptState(f"store: expected {total} pages, as its meta row says, found {done}; use another checkpoint")
+    return meta, counts
 
 
 def _pages(store: Snapshot, layout: PageLayout, salt: np.uint64) -> Iterator[tuple[Digest, int]]:

@@ -14,7 +14,7 @@ from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
 from mmsb.state.converting import convert_type
 from mmsb.state.fields import Column
-from mmsb.state.home.digesting import check_store
+from mmsb.state.home.digesting import digest_store
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Standing
 from mmsb.state.home.restoring import read_meta, restore
@@ -109,7 +109,7 @@ def test_no_row_stays_of_a_page_type_that_became_another_and_came_back_before_a_
         for number in range(1, 64):
             write(home, number, None)
         flush(home, rows, 128)
-        check_store(rows)
+        digest_store(rows)
         assert rows.count(PAGES) == 1
 
 
