@@ -118,12 +118,15 @@ class Buckets:
         self.absent -= some.stop - some.start
         self.elsewhere -= pages
 
-    def are_empty(self, buckets: Numbers) -> None:
-        """Of those of them that did not come there is no row."""
+    def are_empty(self, buckets: Numbers) -> bool:
+        """Of those of them that did not come there is no row; whether that can be, since some may have had one."""
         empty = self.absent_of(buckets)
+        if np.any(self._stored[empty]):
+            return False
         self.flags[empty] |= RESIDENT
         self._levels[empty], self._stored[empty] = self.depth + 1, False
         self.absent -= len(empty)
+        return True
 
     def _of_row(self, depth: int, number: int) -> slice:
         """The buckets whose pages a row holds."""

@@ -48,7 +48,7 @@ class Flushing:
         self._cut_at = -1
         self._accepted: asyncio.Future[Standing] | None = None
         self._failure: BaseException | None = None  # why nothing more will be accepted
-        self._flushed_size = opened.tlog.size
+        self._flushed_bytes = 0  # of the TLog, appended since this start
         self._flushed: Standing | None = opened.stored
         self._why = "it was cut short"
         self._cut_short = False  # a copy was made, and not written: what it had, no later one has
@@ -89,7 +89,7 @@ class Flushing:
         fold = self._opened.writer.fold
         if self._accepted is not None and not self._accepted.done() and fold.settled == self._cut_at:
             self._accepted.set_result(self._standing())
-        if self._opened.tlog.size - self._flushed_size > FLUSH_LOG_BYTES:
+        if self._opened.tlog.appended_bytes - self._flushed_bytes > FLUSH_LOG_BYTES:
             self._due.set()
 
     async def flush(self) -> None:
@@ -118,7 +118,7 @@ class Flushing:
             )
         if self._flushed is not None and self._is_clean(self._flushed):
             return
-        self._flushed_size = self._opened.tlog.size
+        self._flushed_bytes = self._opened.tlog.appended_bytes
         self._cut_short = True
         try:
             self._flushed = await self._write()

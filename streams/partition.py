@@ -196,7 +196,7 @@ class Partition:
             blocks = [await self._blocks.get()]
             while not self._blocks.empty():
                 blocks.append(self._blocks.get_nowait())
-            sealed = self.opened.tlog.sealed_count
+            growing = self.opened.tlog.growing
             await self._appender.run(self._write_blocks, blocks, self._world.time_ms())
             for entry, outcome, receipts in blocks:
                 verdict, mine = self.opened.writer.read(self._fold.next, entry.key, entry.value)
@@ -209,7 +209,7 @@ class Partition:
                 self._accept(outcome, receipts)
                 self.flushing.accepted()
                 self.checkpoints.accepted(outcome)
-            if self.opened.tlog.sealed_count > sealed:
+            if self.opened.tlog.growing > growing:
                 self.past.sealed.set()
 
     def _write_blocks(self, blocks: list[Stepped], time_ms: int) -> None:

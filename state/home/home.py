@@ -171,7 +171,11 @@ class Home:
         counts = take_rows(pages, type_id, rows_of([value for _, value in there]), places)
         for place, count in zip(places, counts, strict=True):
             pages.buckets.came(*place, count)
-        pages.buckets.are_empty(absent)
+        if not pages.buckets.are_empty(absent):
+            raise CorruptState(
+                f"store: expected a row of page type {type_id:016x} that was there before, found none; restore a "
+                "checkpoint"
+            )
 
     def _read(self, type_id: int, places: list[tuple[int, int]]) -> list[tuple[tuple[int, int], bytes]]:
         """Depth, number and content of those rows that there are."""

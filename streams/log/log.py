@@ -59,6 +59,7 @@ class Log:
         self._begin = found.begin
         self._end = found.segments[-1].end if found.segments else found.begin
         self._durable = max(durable, found.begin)  # nothing is trimmed that is not durable
+        self.appended_bytes = 0  # since it was opened
         self._failure: str | None = None
         self._syncing = Lock()
 
@@ -80,9 +81,9 @@ class Log:
         return self._end
 
     @property
-    def sealed_count(self) -> int:
-        """How many segments will not change any more."""
-        return max(len(self._segments) - 1, 0)
+    def growing(self) -> int:
+        """Where the segment begins that is written to, or -1. Those before it do not change any more."""
+        return self._segments[-1].base if self._segments else -1
 
     @property
     def size(self) -> int:
@@ -205,6 +206,7 @@ class Log:
         segment = self._segments[-1]
         position = segment.size
         self._file.write(position, batch)
+        self.appended_bytes += len(batch)
         segment.add(first, position, first + count, len(batch))
         self._end = first + count
 

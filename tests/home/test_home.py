@@ -223,3 +223,14 @@ def test_pages_that_are_all_deleted_leave_no_row() -> None:
         run.check()
         assert run.rows.count(PAGES) == 0
         assert len(run.type) == 0
+
+
+def test_a_row_that_was_there_and_is_not_any_more_is_damage_and_no_bucket_without_pages() -> None:
+    some = buckets.Buckets()
+    numbers, replaced = np.zeros(1, np.int64), list[tuple[int, int]]()
+    some.touch(numbers, DIRTY)
+    assert not some.copied(numbers, replaced, np.array([10])).any()
+    some.written()
+    some.went(numbers, 1)
+    assert not some.are_empty(numbers), "its row was written, so it has pages"
+    assert buckets.Buckets.stored(3, {}, 0).are_empty(np.arange(8))
