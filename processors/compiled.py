@@ -18,12 +18,11 @@ from mmsb.kernels.digest import Digest
 from mmsb.kernels.flat_json import json_scan
 from mmsb.kernels.intake import envelopes as envelope
 from mmsb.kernels.intake import record_batches
-from mmsb.kernels.intake.intents_checksum import checksum_intents
 from mmsb.kernels.memory import Words
 from mmsb.kernels.stepping import block_builder as block
 from mmsb.kernels.stepping import outcomes, settling
 from mmsb.processors.compiling.modules import Module
-from mmsb.processors.intake import bytes_of, find_columns
+from mmsb.processors.intake import bytes_of, checksum, find_columns
 from mmsb.processors.json_tables import json_tables
 from mmsb.processors.judging import Judgement
 from mmsb.schemas.limits import KEY_BYTES_MAX, PAGES_PER_INTENT_MAX
@@ -279,8 +278,7 @@ class Stepper:
 
     def checksum(self, records: Records, count: int) -> int:
         """The checksum of the first records of a batch."""
-        columns, start = find_columns(records)
-        return int(checksum_intents(bytes_of(records.buffer), columns, start, start + count, records.first))
+        return checksum(records.slice(0, count))
 
 
 def _words_of(judged: Judgement, rises: bool) -> int:

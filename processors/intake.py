@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmsb.kernels.intake import record_batches as rows
+from mmsb.kernels.intake.intents_checksum import checksum_intents
 from mmsb.schemas.batches import Frame, decode_batches, read_frame
 from mmsb.schemas.errors import MalformedBytes
 from mmsb.schemas.records import Buffer, Records
@@ -115,3 +116,9 @@ def find_columns(records: Records) -> tuple[Columns, int]:
     columns[rows.VALUE_SIZE] = records.sizes
     columns[rows.HEADERS_AT] = records.header_starts
     return columns, 0
+
+
+def checksum(records: Records) -> int:
+    """The checksum of intents, which the block that settles them has."""
+    columns, start = find_columns(records)
+    return int(checksum_intents(bytes_of(records.buffer), columns, start, start + len(records), records.first))

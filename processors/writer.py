@@ -52,11 +52,11 @@ class Writer:
         if bundle.app != fold.genesis.app:  # such a claim would stop every reader for ever
             raise InvalidValue(f"expected a bundle of {fold.genesis.app!r}, whose log this is, found {bundle.app!r}")
         self.fold = fold
-        self._bundle = bundle
+        self.bundle = bundle
         self._nonce = nonce
         self._durability = durability
         self._compiled = compiled
-        self._reigned = False
+        self.reigned = False  # whether its claim was accepted, whatever followed
         self._machine: Machine | None = None
         # As the last stepped block left them, from the start of the reign on. Stepping looks at nothing that reading
         # back writes, so one thread may step while another reads back.
@@ -72,7 +72,7 @@ class Writer:
     @property
     def superseded(self) -> bool:
         """Whether another's claim followed ours: answer for what was accepted, and stop."""
-        return self._reigned and not self.reigns
+        return self.reigned and not self.reigns
 
     @property
     def machine(self) -> Machine:
@@ -82,6 +82,11 @@ class Writer:
         return self._machine
 
     @property
+    def stepped(self) -> int:
+        """The last intent whose effects the state has; raises Superseded once some of these will never count."""
+        return self.fold.settled if self._machine is None else self.machine.settled
+
+    @property
     def pending(self) -> list[Entry]:
         """Entries that were stepped and not read back yet, in order."""
         return [entry for entry, _, _ in self._stepped]
@@ -89,8 +94,8 @@ class Writer:
     def claim(self) -> Entry:
         """The claim that opens this reign; to claim again after losing one takes a new writer with a new nonce."""
         self._check_not_superseded()
-        descriptor, generation = self._bundle.descriptor, self._bundle.generation
-        claim = Claim(self.fold.reign, self._nonce, generation, self._bundle.hash, self._durability, descriptor)
+        descriptor, generation = self.bundle.descriptor, self.bundle.generation
+        claim = Claim(self.fold.reign, self._nonce, generation, self.bundle.hash, self._durability, descriptor)
         return Entry(TlogKind.CLAIM.key, claim.pack())
 
     def step(self, records: Records) -> tuple[Entry, Outcome]:
@@ -126,11 +131,11 @@ class Writer:
             verdict = self.fold.acknowledge(offset, entry.key, entry.value, outcome.digest, head)
             return verdict, self._stepped.popleft()[1] if verdict.accepted else None
         verdict = self.fold.read(offset, key, value)
-        self._reigned |= self.reigns
+        self.reigned |= self.reigns
         if verdict.settles and self.reigns:
             raise CorruptState(f"TLog offset {offset}: a block of this reign that this writer did not write; stop both")
         if verdict.accepted and self.reigns and not self.fold.pending and self._machine is None:
-            self._machine = Machine(self._bundle, self.fold.state, self.fold.settled, self._compiled)
+            self._machine = Machine(self.bundle, self.fold.state, self.fold.settled, self._compiled)
             self._head, self._last = self.fold.head, self.fold.settled
         return verdict, None
 

@@ -127,10 +127,10 @@ class Checkpointing:
 
     def _is_busy(self) -> bool:
         """Whether intents wait for their outcome."""
-        return not self._closed and self._opened.intents.end - 1 > self._opened.writer.fold.settled
+        return not self._closed and self._opened.intents.end - 1 > self._opened.fold.settled
 
     def _trim_logs(self, relaying: Sequence[int]) -> None:
-        opened, window = self._opened, self._opened.writer.fold.genesis.window
+        opened, window = self._opened, self._opened.fold.genesis.window
         trim_logs(self._world.files, self._folder, opened.intents, opened.tlog, window, relaying)
 
     async def close(self) -> None:

@@ -33,6 +33,7 @@ from mmsb.streams.completing import complete
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.files import make_folders
 from mmsb.streams.folder import MEMORY_MIN, Progress
+from mmsb.streams.journal import FolderJournal
 from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
 from mmsb.streams.past.changes import Change, History
@@ -42,7 +43,7 @@ from mmsb.streams.starting import open_partitions
 from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
 from mmsb.streams.stopped import stopped
 from mmsb.streams.submitting import submit, submit_many, submit_nowait
-from mmsb.streams.tickets import Receipt, Until
+from mmsb.streams.tickets import Receipt, Ticket, Until
 from mmsb.streams.world import Lock, World
 
 
@@ -75,7 +76,7 @@ class Engine:
         self._settings = settings
         self._world = world
         self._tell: Progress = tell or (lambda done, total: None)
-        self._partitions: list[Partition] = []
+        self._partitions: list[Partition[FolderJournal]] = []
         self._relays: list[Relay] = []
         self._running: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -94,21 +95,28 @@ class Engine:
             raise
         for part in opened:
             part.home.budget = max(self._memory // len(opened), MEMORY_MIN)
-        genesis = opened[0].writer.fold.genesis
+        genesis = opened[0].fold.genesis
         self._router = Router(self._bundle, self._compiled, genesis)
         settings, bundle = self._settings, opened[0].writer.machine.bundle
         durability = settings.durability
         self._about = About(
-            tuple(part.writer.fold.genesis.log_id for part in opened),
+            tuple(part.fold.genesis.log_id for part in opened),
             bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window,
         )  # fmt: skip
         self._partitions = [
             Partition(
-                self._world, number, self._folder / str(number), part, durability, self._make_durable, settings.keeping
+                self._world,
+                number,
+                self._folder / str(number),
+                part,
+                FolderJournal(self._world, number, part, durability),
+                self._make_durable,
+                settings.keeping,
             )
             for number, part in enumerate(opened)
         ]
-        self._relays = [Relay(partition, self._partitions) for partition in self._partitions]
+        targets = [_Neighbour(partition) for partition in self._partitions]
+        self._relays = [Relay(partition, targets) for partition in self._partitions]
         self._started = self._world.seconds()
         self._running = asyncio.create_task(self._run())
         gc.freeze()  # a full collection that walks all modules and compiled code stops the event loop for 0.1 s
@@ -197,7 +205,7 @@ class Engine:
 
     async def _settle_all(self, running: "asyncio.Task[None]") -> None:
         """Wait until what was submitted has settled, and the follow-ups of that, or until nothing runs any more."""
-        parts: list[Partition | Relay] = [*self._partitions, *self._relays]
+        parts: list[Partition[FolderJournal] | Relay] = [*self._partitions, *self._relays]
         while not running.done() and not all(part.idle for part in parts):
             for part in parts:
                 waiting = asyncio.ensure_future(part.until_idle())
@@ -224,25 +232,25 @@ class Engine:
 
     async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
         partition = self._partition_for(intent)
-        return await submit(partition.inbox, partition.number, intent, until, timeout)
+        return await submit(partition.journal.inbox, partition.number, intent, until, timeout)
 
     def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
-        return submit_nowait(self._partition_for(intent).inbox, intent)
+        return submit_nowait(self._partition_for(intent).journal.inbox, intent)
 
     async def submit_many(self, intents: Intents) -> Receipts:
         self.check()
         if len(self._partitions) == 1 or not len(intents):
-            return await submit_many(self._partitions[0].inbox, intents)
+            return await submit_many(self._partitions[0].journal.inbox, intents)
         partitions = await self._routing.run(self._router.partitions_for, intents)
         numbers: list[int] = np.unique(partitions).tolist()
         rows = [(number, np.flatnonzero(partitions == number)) for number in numbers]
         found = await asyncio.gather(
-            *(submit_many(self._partitions[number].inbox, intents.take(some)) for number, some in rows)
+            *(submit_many(self._partitions[number].journal.inbox, intents.take(some)) for number, some in rows)
         )
         parts = [(number, some, receipts) for (number, some), receipts in zip(rows, found, strict=True)]
         return spread_receipts(parts, len(intents))
 
-    def _partition_for(self, intent: bytes) -> Partition:
+    def _partition_for(self, intent: bytes) -> Partition[FolderJournal]:
         self.check()
         return self._partitions[self._router.partition_for(intent)]
 
@@ -294,3 +302,20 @@ class Engine:
             memory_bytes=resident_bytes(),
             partitions=tuple(parts),
         )
+
+
+class _Neighbour:
+    """A partition as the relays of the same engine see it: mmsb.streams.relay.Target."""
+
+    def __init__(self, partition: Partition[FolderJournal]) -> None:
+        self._partition = partition
+
+    def counted(self, source: int) -> int:
+        return self._partition.counted(source)
+
+    async def caught_up(self) -> None:
+        await self._partition.caught_up()
+
+    def hand(self, ticket: Ticket) -> None:
+        """Whatever clients have in flight."""
+        self._partition.journal.inbox.put_always(ticket)

@@ -56,7 +56,7 @@ class Flushing:
         self.written_bytes = 0
 
     def _standing(self) -> Standing:
-        return self._opened.writer.fold.standing(self._opened.follow_up_blocks)
+        return self._opened.fold.standing(self._opened.follow_up_blocks)
 
     async def run(self) -> None:
         """Flush whenever it is due."""
@@ -86,7 +86,7 @@ class Flushing:
 
     def accepted(self) -> None:
         """The fold has accepted one more block."""
-        fold = self._opened.writer.fold
+        fold = self._opened.fold
         if self._accepted is not None and not self._accepted.done() and fold.settled == self._cut_at:
             self._accepted.set_result(self._standing())
         if self._opened.tlog.appended_bytes - self._flushed_bytes > FLUSH_LOG_BYTES:
@@ -153,19 +153,17 @@ class Flushing:
 
     def _is_ahead(self) -> bool:
         """Whether the machine has stepped what is not accepted. Asked in its thread: after all that this has to do."""
-        writer = self._opened.writer
-        return writer.machine.settled > writer.fold.settled
+        return self._opened.stepped > self._opened.fold.settled
 
     def _is_clean(self, flushed: Standing) -> bool:
-        writer = self._opened.writer
-        relaying = tuple(self._opened.follow_up_blocks)
-        at_end = flushed.next == writer.fold.next and flushed.settled == writer.machine.settled
+        fold, relaying = self._opened.fold, tuple(self._opened.follow_up_blocks)
+        at_end = flushed.next == fold.next and flushed.settled == self._opened.stepped
         return at_end and flushed.follow_up_blocks == relaying
 
     async def _cut(self) -> tuple[Cut, Standing]:
         """A copy of what changed, and the fold's standing when it has accepted all of that."""
         async with self._machine:
-            fold = self._opened.writer.fold
+            fold = self._opened.fold
             cut = await self._stepper.run(self._copy)
             if fold.settled == cut.settled:
                 return cut, self._standing()
@@ -176,7 +174,7 @@ class Flushing:
         return cut, await self._accepted
 
     def _copy(self) -> Cut:
-        return self._opened.home.cut(self._opened.writer.machine.settled)
+        return self._opened.home.cut(self._opened.stepped)
 
     def _ingest(self, cut: Cut, standing: Standing) -> int:
         assert standing.next <= self._opened.tlog.durable, "flushed <= accepted, and that is durable"

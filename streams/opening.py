@@ -21,6 +21,7 @@ from mmsb.schemas.tlog.blocks import FIXED, unpack_block_header
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups
 from mmsb.schemas.tlog.records import TlogKind, peek
+from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
 from mmsb.state.home.folding import converting, fold_at_home
 from mmsb.state.home.home import Home
@@ -35,24 +36,42 @@ from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
 
 
-@dataclass(frozen=True)
+@dataclass
 class Opened:
-    """A partition that its writer reigns over."""
+    """A partition's parts, open in this process."""
 
     intents: Log
     tlog: Log
     mark: Mark
-    writer: Writer
+    fold: ArrayFold
     home: Home
     store: Store
     stored: Standing | None
-    """Where the store stands; None if it is empty."""
+    """Where the store stood when it was opened; None if it was empty."""
     follow_up_blocks: list[int]
     """TLog offsets of the blocks that count and have follow-ups."""
+    claimed_by: Writer | None = None
+
+    @property
+    def writer(self) -> Writer:
+        assert self.claimed_by is not None, "the partition was claimed"
+        return self.claimed_by
+
+    @property
+    def stepped(self) -> int:
+        """The last intent whose effects the pages have."""
+        return self.fold.settled if self.claimed_by is None else self.claimed_by.stepped
+
+    def sync(self) -> None:
+        """Have both logs on disk as far as they go by now."""
+        self.intents.sync()
+        self.tlog.sync()
+        self.mark.write(Durable(self.intents.durable, self.tlog.durable))
 
     def close(self) -> None:
-        for part in (self.intents, self.tlog, self.mark, self.store):
-            part.close()
+        with ExitStack() as parts:
+            for part in (self.store, self.mark, self.tlog, self.intents):
+                parts.callback(part.close)
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,7 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         opened.callback(tlog.close)
         intents = Log.open(world.files, folder / INTENTS, durable.intents)
         opened.callback(intents.close)
-        _check_reaches(world.files, folder, meta, tlog, intents)
+        check_reaches(world.files, folder, meta, tlog, intents)
         begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), housed, code.memory)
         opened.callback(_note_damage, world.files, folder, begun.home)
         fold_rest(begun, tlog, intents, tell)
@@ -92,10 +111,10 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         mark.write(Durable(intents.durable, tlog.durable))
         opened.pop_all()
     stored = None if meta is None else meta.standing
-    return Opened(intents, tlog, mark, writer, begun.home, store, stored, begun.follow_up_blocks)
+    return Opened(intents, tlog, mark, begun.fold, begun.home, store, stored, begun.follow_up_blocks, writer)
 
 
-def _check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, intents: Log) -> None:
+def check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, intents: Log) -> None:
     """That the logs go on where the store ends: one that lost its last rows may say what it said before a trim."""
     if meta is not None:
         standing = meta.standing
@@ -118,14 +137,17 @@ def _make_durable_folder(files: Files, folder: Path) -> None:
         files.sync_folder(folder.parent.parent)
 
 
-def fold_rest(begun: Begun, tlog: Log, intents: Log, tell: Progress) -> None:
-    """Fold all of a TLog whose intents are there; the rest, which only a weaker promise allows, is cut off."""
+def fold_rest(begun: Begun, tlog: Log, intents: Log | None, tell: Progress) -> None:
+    """Fold all of a TLog whose intents are there; the rest, which only a weaker promise allows, is cut off.
+
+    None stands for intents that are elsewhere, and were before they were settled.
+    """
     fold = begun.fold
     while fold.next < tlog.end:
         records = read_batches(tlog.read(fold.next, FOLD_BYTES))
         for index in range(fold.next - records.first, len(records)):
             value = records.value(index)
-            if _settles_more(fold, value, intents.end):
+            if intents is not None and _settles_more(fold, value, intents.end):
                 _check_promise(fold, intents)
                 tlog.cut(fold.next)
                 return

@@ -1,45 +1,44 @@
-"""One partition at work: from what was submitted to blocks that count, in three stages that overlap.
+"""One partition at work: from intents that are logged to blocks that count, in three stages that overlap.
 
-    inbox ─▶ intents log, durable ─▶ step ─▶ TLog, durable, read back ─▶ callers are told
+    journal: intents, logged ─▶ step ─▶ journal: TLog, read back ─▶ callers are told
 
 Each stage hands its blocking work to a thread of its own, a group of intents at a time. Nobody is told anything that
 the fold has not accepted; what a stage raises stops the partition, and what is on disk then is for the next start.
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
-from mmsb.processors.batching import Intents, RawBatch
+from mmsb.processors.batching import RawBatch
 from mmsb.processors.intake import read_batches
 from mmsb.processors.machine import Outcome
-from mmsb.processors.receipts import Receipts, concat_receipts, receipts_of
+from mmsb.processors.receipts import Receipts, receipts_of
 from mmsb.processors.writer import Entry
-from mmsb.schemas.errors import EnvironmentFailed, MmsbError, OutcomeUnknown
+from mmsb.schemas.errors import EnvironmentFailed, MmsbError
 from mmsb.schemas.ids import source_of_follow_up
 from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.schemas.statuses import Status
-from mmsb.schemas.tlog.blocks import FollowUpRow
-from mmsb.schemas.tlog.claims import Durability
+from mmsb.schemas.tlog.blocks import FIXED, FollowUpRow
 from mmsb.schemas.tlog.follow_up_rows import count_follow_ups, read_follow_ups
+from mmsb.state.fold import Verdict
 from mmsb.streams.checkpointing import Checkpointing, Keeping
 from mmsb.streams.checkpoints.bases import CheckpointBases
 from mmsb.streams.events.events import Events
 from mmsb.streams.flushing import Flushing
-from mmsb.streams.grouping import batches_of
+from mmsb.streams.folding import Folding, Read
 from mmsb.streams.homes import distrust
-from mmsb.streams.inbox import GROUP_BYTES, Inbox
-from mmsb.streams.log import Durable
-from mmsb.streams.opening import Opened, encode_entry
+from mmsb.streams.inbox import GROUP_BYTES
+from mmsb.streams.journal import Journal
+from mmsb.streams.opening import Opened
 from mmsb.streams.past.keeper import Keeper
 from mmsb.streams.rates import Rate
 from mmsb.streams.reading import Reads, sent
 from mmsb.streams.relay import Relay
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.stopped import stopped
-from mmsb.streams.tickets import Receipt, Ticket
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World, finish
 
@@ -50,8 +49,10 @@ BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they bec
 
 Stepped = tuple[Entry, Outcome, Receipts]
 
+J = TypeVar("J", bound=Journal)
 
-class Partition:
+
+class Partition(Generic[J]):
     """The writer of one partition."""
 
     def __init__(
@@ -60,16 +61,16 @@ class Partition:
         number: int,
         folder: Path,
         opened: Opened,
-        durability: Durability,
+        journal: J,
         make_durable: Callable[[], Awaitable[None]],
         keeping: Keeping,
     ) -> None:
         """`make_durable` has what all partitions accepted on disk."""
         self.number = number
         self._folder = folder
-        self.inbox = Inbox()
         self.opened = opened
-        self._fold = opened.writer.fold
+        self.journal = journal
+        self._fold = opened.fold
         self.settled = Watermark(self._fold.settled)  # the last intent whose outcome is accepted
         self.outcomes: Counter[Status] = Counter()  # since this start
         self.rate = Rate(world)
@@ -79,66 +80,66 @@ class Partition:
         self.all_relayed = asyncio.Event()
         self._digest = self._fold.digest.pack()  # after the last accepted block
         self._logged_before = opened.intents.end
+        self._growing = opened.tlog.growing
         self._world = world
-        self._durability = durability
         self._machine = asyncio.Lock()
+        self._may_step = asyncio.Event()
+        self._may_step.set()
         self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
         self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
-        self._waiting: deque[Ticket] = deque()  # logged, or about to be, and not settled, in the order of offsets
         self._failure: MmsbError | None = None
         self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:
             self.new_follow_ups.set()
-        names = ("intents", "step", "tlog", "read")
-        self._logger, self._stepper, self._appender, self._reader = (world.worker(f"{name}-{number}") for name in names)
+        self._stepper, self._reader = (world.worker(f"{name}-{number}") for name in ("step", "read"))
         self.flushing = Flushing(world, number, opened, self._machine, self._stepper, make_durable)
         self.checkpoints = Checkpointing(world, number, folder, opened, self.flushing, keeping)
         bases = CheckpointBases(world, folder)
         self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog, bases)
         self.events = Events(self.reads, world, f"events-{number}")
+        self.folding = Folding(opened, self._machine, self._stepper, self.reads)
         self.past = Keeper(world, number, folder, self.reads, lambda: CheckpointBases(world, folder))
 
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:
         """What runs until it is cancelled, or one of it fails."""
-        stages = [self._log_intents(), self._step_groups(), self._append_blocks()]
-        return [*stages, self.flushing.run(), self.checkpoints.run(), self.past.keep_index()]
+        return [self.journal.take_intents(self.take), *self.stepping(), *self.keeping]
+
+    def stepping(self) -> list[Coroutine[Any, Any, None]]:
+        """What its writer does."""
+        self._logged_before = self.opened.intents.end
+        return [self._step_groups(), self._append_blocks()]
+
+    @property
+    def keeping(self) -> list[Coroutine[Any, Any, None]]:
+        """What goes on whoever writes it."""
+        return [self.flushing.run(), self.checkpoints.run(), self.past.keep_index()]
 
     @property
     def idle(self) -> bool:
         """Whether all that was submitted, now or before this start, has settled."""
-        return not self.inbox.in_flight and self.settled.at == self.opened.intents.end - 1
+        return not self.journal.in_flight and self.settled.at == self.opened.intents.end - 1
+
+    # Stepping
+
+    async def take(self, group: list[RawBatch]) -> None:
+        """What is logged comes here, in order."""
+        await self._groups.put(group)
 
     @property
-    def _logged_end(self) -> int:
-        """The offset after the last intent that is logged: as durable as is promised."""
-        intents = self.opened.intents
-        return intents.end if self._durability == Durability.PROCESS else intents.durable
+    def resting(self) -> bool:
+        return not self._may_step.is_set()
 
-    # Stage 1
+    async def rest(self) -> None:
+        """Step no more, and have all that was stepped accepted and at home."""
+        self._may_step.clear()
+        async with self._machine:
+            stepped = self.opened.stepped
+        await self.settled.reach(stepped)
+        await self.flushing.flush()
 
-    async def _log_intents(self) -> None:
-        while True:
-            tickets = await self.inbox.take()
-            first = self.opened.intents.end
-            for ticket in tickets:
-                ticket.first, first = first, first + ticket.count
-            self._waiting.extend(tickets)
-            group = await self._logger.run(self._write_group, tickets, self._world.time_ms())
-            for ticket in tickets:
-                ticket.tell_logged()
-            await self._groups.put(group)
-
-    def _write_group(self, tickets: list[Ticket], time_ms: int) -> list[RawBatch]:
-        log = self.opened.intents
-        group = batches_of(tickets, log.end, time_ms)
-        for batch in group:
-            log.append(batch.data, batch.first, batch.count)
-        if self._durability != Durability.PROCESS:
-            log.sync()
-        return group
-
-    # Stage 2
+    def go_on(self) -> None:
+        self._may_step.set()
 
     async def _step_groups(self) -> None:
         """First what was logged before this start and has not settled, then what comes."""
@@ -148,17 +149,23 @@ class Partition:
             first = await self._step_batch(batch, first)
         while True:
             for raw in await self._groups.get():
-                first = raw.first
                 while first < raw.first + raw.count:
                     first = await self._step_batch(raw.data, first)
 
     async def _step_batch(self, batch: bytes | memoryview, first: int) -> int:
         """Step the records from an offset on; gives the offset after the last."""
         await self.flushing.room()
-        async with self._machine:
+        await self._machine.acquire()
+        try:
+            while self.resting:
+                self._machine.release()
+                await self._may_step.wait()
+                await self._machine.acquire()
             self.reads.at_boundary = False
             stepped = await self._on_stepper(batch, first)
             self.reads.at_boundary = True
+        finally:
+            self._machine.release()
         for block in stepped:
             await self._blocks.put(block)
         _, last, _ = stepped[-1]
@@ -189,59 +196,59 @@ class Partition:
             at = outcome.last + 1 - records.first
         return stepped
 
-    # Stage 3
+    # Blocks of others
+
+    def followed(self, read: Read) -> None:
+        """What others wrote was folded: it counts for whoever asks here."""
+        for verdict, _ in read:
+            if verdict.value is not None:
+                self._note_follow_ups(verdict, memoryview(verdict.value)[FIXED.size :])
+        self.rate.add(self._fold.settled - self.settled.at)
+        self._note_sealed()
+        self._digest = self._fold.digest.pack()
+        self.settled.rise(self._fold.settled)
+        self._tlog.rise(self._fold.next)
+        self.flushing.accepted()
+
+    def _note_sealed(self) -> None:
+        if self.opened.tlog.growing > self._growing:
+            self._growing = self.opened.tlog.growing
+            self.past.sealed.set()
+
+    def _note_follow_ups(self, verdict: Verdict, sections: bytes | memoryview) -> None:
+        if count_follow_ups(sections):
+            self.follow_up_blocks.append(verdict.offset)
+            self.new_follow_ups.set()
+            self.all_relayed.clear()
+
+    # Blocks
 
     async def _append_blocks(self) -> None:
         while True:
             blocks = [await self._blocks.get()]
             while not self._blocks.empty():
                 blocks.append(self._blocks.get_nowait())
-            growing = self.opened.tlog.growing
-            await self._appender.run(self._write_blocks, blocks, self._world.time_ms())
-            for entry, outcome, receipts in blocks:
-                verdict, mine = self.opened.writer.read(self._fold.next, entry.key, entry.value)
-                assert verdict.accepted, "nobody else writes into a locked folder"
+            await self._append(blocks)
+            self._note_sealed()
+
+    async def _append(self, blocks: list[Stepped]) -> None:
+        assert blocks[-1][1].last < self.journal.logged, "appended <= min(stepped, intents durable)"
+        awaited = iter(blocks)
+        async for verdict, mine in self.journal.append([entry for entry, _, _ in blocks]):
+            if mine is not None:
+                _, outcome, receipts = next(awaited)
                 assert mine is outcome, "blocks are accepted in the order in which they were stepped"
-                if count_follow_ups(outcome.sections):
-                    self.follow_up_blocks.append(verdict.offset)
-                    self.new_follow_ups.set()
-                    self.all_relayed.clear()
+                self._note_follow_ups(verdict, outcome.sections)
                 self._accept(outcome, receipts)
                 self.flushing.accepted()
                 self.checkpoints.accepted(outcome)
-            if self.opened.tlog.growing > growing:
-                self.past.sealed.set()
-
-    def _write_blocks(self, blocks: list[Stepped], time_ms: int) -> None:
-        intents, tlog = self.opened.intents, self.opened.tlog
-        for entry, outcome, _ in blocks:
-            assert outcome.last < self._logged_end, "appended <= min(stepped, intents durable)"
-            tlog.append(encode_entry(entry, tlog.end, time_ms), tlog.end, 1)
-        if self._durability != Durability.PROCESS:
-            tlog.sync()
-        elif tlog.durable > self.opened.mark.durable.tlog:
-            intents.sync()  # a full segment was sealed, so durable: what it settles must not be lost before it is
-        self.opened.mark.write(Durable(intents.durable, tlog.durable))
 
     def _accept(self, outcome: Outcome, receipts: Receipts) -> None:
         """Tell everybody who waited for this."""
         assert outcome.first == self.settled.at + 1, "accepted without a gap"
         self.outcomes.update(receipts.counts)
         self.rate.add(len(receipts))
-        released = 0
-        singles = _Singles(self.number, receipts)
-        while self._waiting and self._waiting[0].first <= outcome.last:
-            ticket = self._waiting[0]
-            if isinstance(ticket.intents, Intents):
-                ticket.parts.append(receipts.part(ticket.first, ticket.last))
-            if ticket.last > outcome.last:
-                break
-            self._waiting.popleft()
-            released += ticket.size
-            if ticket.settled is not None and not ticket.settled.done():
-                single = isinstance(ticket.intents, bytes)
-                ticket.settled.set_result(singles.at(ticket.first) if single else concat_receipts(ticket.parts))
-        self.inbox.release(released)
+        self.journal.accepted(outcome, receipts)
         self._digest = outcome.digest.pack()
         self.settled.rise(outcome.last)
         self._tlog.rise(self._fold.next)
@@ -257,20 +264,9 @@ class Partition:
         """Return once all that was logged before this start has settled."""
         await self.settled.reach(self._logged_before - 1)
 
-    def hand(self, ticket: Ticket) -> None:
-        """Have follow-ups logged, whatever clients have in flight."""
-        self.inbox.put_always(ticket)
-
     async def make_durable(self) -> None:
-        """Have what is accepted on disk, which with durability `process` nobody has waited for yet."""
-        if self._durability == Durability.PROCESS:
-            await self._appender.run(self._sync_both)
-
-    def _sync_both(self) -> None:
-        opened = self.opened
-        opened.intents.sync()
-        opened.tlog.sync()
-        opened.mark.write(Durable(opened.intents.durable, opened.tlog.durable))
+        """Have what is accepted on disk."""
+        await self.journal.make_durable()
 
     async def read_follow_ups(self, offset: int) -> list[FollowUpRow]:
         """Those of the block at a TLog offset."""
@@ -287,7 +283,7 @@ class Partition:
         counted = await self.reads.count()
         return PartitionStats(
             partition=self.number,
-            logged=self._logged_end - 1,
+            logged=self.journal.logged - 1,
             settled=self.settled.at,
             tlog=self._tlog.at - 1,
             reign=self._fold.reign.hex(),
@@ -295,7 +291,7 @@ class Partition:
             clock=counted.clock,
             pages=counted.pages,
             outcomes={str(status): count for status, count in sorted(self.outcomes.items())},
-            in_flight_bytes=self.inbox.in_flight,
+            in_flight_bytes=self.journal.in_flight,
             intents_bytes=opened.intents.size,
             tlog_bytes=opened.tlog.size,
             flushed=self.flushing.flushed,
@@ -313,19 +309,13 @@ class Partition:
 
     async def until_idle(self) -> None:
         while not self.idle:
-            await self.inbox.empty.wait()
+            await self.journal.until_idle()
             await self.settled.reach(self.opened.intents.end - 1)
         await self.flushing.rest()
 
     def fail(self, error: BaseException) -> None:
         """Nothing more will be accepted: what was on its way may have happened or not."""
-        unknown = OutcomeUnknown(
-            f"partition {self.number} stopped ({error}): what was submitted may be in the log or not; after the next "
-            "start submit it again with the same id"
-        )
-        self.inbox.fail(unknown)
-        while self._waiting:
-            self._waiting.popleft().fail(unknown)
+        self.journal.fail(error)
         self._failure = stopped(f"partition {self.number}", error)
         self.flushing.fail(self._failure)
         self.settled.fail(self._failure)
@@ -339,31 +329,10 @@ class Partition:
         await self.past.close()
         await self.checkpoints.close()
         await self.flushing.close()
-        for worker in (self._logger, self._stepper, self._appender, self._reader):
+        await self.journal.close()
+        for worker in (self._stepper, self._reader):
             await finish(worker)
         self.reads.close()
         self.opened.close()
         if self.opened.home.damage is not None:
             distrust(self._world.files, self._folder, self.opened.home.damage)
-
-
-_STATUSES: Final = {int(status): status for status in Status}
-
-
-class _Singles:
-    """Receipts of single intents out of a block's columns."""
-
-    def __init__(self, partition: int, receipts: Receipts) -> None:
-        self._partition = partition
-        self._receipts = receipts
-        self._statuses: list[int] = []
-
-    def at(self, offset: int) -> Receipt:
-        receipts, index = self._receipts, offset - self._receipts.first
-        if not self._statuses:
-            self._statuses = receipts.statuses.tolist()
-        status = _STATUSES[self._statuses[index]]
-        if status == Status.APPLIED:
-            return Receipt(self._partition, offset, status)
-        first_offset = int(receipts.first_offsets[index]) if status == Status.DUPLICATE else None
-        return Receipt(self._partition, offset, status, receipts.rejection(index), first_offset)

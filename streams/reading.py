@@ -76,13 +76,13 @@ class Reads:
 
     @property
     def _state(self) -> ArrayState:
-        return cast(ArrayState, self._opened.writer.fold.state)
+        return cast(ArrayState, self._opened.fold.state)
 
     def _boundary(self) -> int:
         """The last intent whose effects the pages have, all of them."""
         if not self.at_boundary:
             raise EnvironmentFailed("the engine has stopped while it stepped; start it again")
-        return self._opened.writer.machine.settled
+        return self._opened.stepped
 
     async def get(self, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
         """Epoch and body of each page."""
@@ -158,7 +158,7 @@ class Reads:
     async def cut(self) -> Cut:
         async with self._machine:
             settled = self._boundary()
-            fold = PageFold.beside(self._opened.writer.fold)
+            fold = PageFold.beside(self._opened.fold)
             home = await complete(self._stepper.run(self._part, fold))
         return Cut(fold, home, settled)
 

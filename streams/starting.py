@@ -24,7 +24,7 @@ async def open_partitions(world: World, folder: Path, wanted: Wanted, code: Code
     opening = _Opening(world, folder, code, tell)
     try:
         await opening.open([wanted])
-        genesis = opening.opened[0].writer.fold.genesis
+        genesis = opening.opened[0].fold.genesis
         count = genesis.partition_count
         check_others(world.files, folder, count)
         await opening.open(
@@ -108,7 +108,7 @@ def check_others(files: Files, folder: Path, count: int) -> None:
 
 def check_follow_ups(folder: Path, opened: list[Opened]) -> None:
     """That no partition is older than what others have of it: what it emitted next would be dropped as a duplicate."""
-    states = [part.writer.fold.state for part in opened]
+    states = [part.fold.state for part in opened]
     for source, state in enumerate(states):
         for target, other in enumerate(states):
             counted = other.mark(FOLLOW_UP, source_of_follow_up(state.genesis.log_id, source))

@@ -20,12 +20,20 @@ def fold_at_home(fold: Fold, home: Home, key: bytes | None, value: bytes | None)
 
 def read_at_home(fold: Fold, home: Home, key: bytes | None, value: bytes | None) -> Verdict:
     """Let the fold read the next record; what a block changed is not noted yet."""
+    with brought(fold, home, value):
+        return fold.read(fold.next, key, value)
+
+
+@contextmanager
+def brought(fold: Fold, home: Home, value: bytes | None) -> Generator[None]:
+    """While the fold reads the next record: what that needs is in memory."""
     if value is not None and not home.is_whole:
         _bring(fold, home, value)
     if not fold.pending:
-        return fold.read(fold.next, key, value)
+        yield
+        return
     with converting(fold, home):
-        return fold.read(fold.next, key, value)
+        yield
 
 
 def note_changed(home: Home, value: bytes) -> None:

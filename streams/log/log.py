@@ -21,6 +21,7 @@ from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
 from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.schemas.records import Buffer
 from mmsb.streams.files import File, Files
+from mmsb.streams.log.begin import write_begin
 from mmsb.streams.log.mending import mend
 from mmsb.streams.log.reading import Found, read_batches
 from mmsb.streams.log.recovery import Recovered, recover
@@ -125,6 +126,13 @@ class Log:
         """Make all that is left durable, and remove what is not to be there."""
         assert not self._mended, "a log is mended once"
         self._guarded(self._mend)
+
+    def begin_at(self, offset: int) -> None:
+        """Let a log that has nothing begin there: nobody will look for what is below."""
+        assert self._mended, "a log is mended before it grows"
+        assert not self._segments, "it has nothing"
+        self._guarded(lambda: write_begin(self._files, self._folder, offset))
+        self._begin = self._end = self._durable = offset
 
     def append(self, batch: Buffer, first: int, count: int) -> None:
         """Write one batch behind the last. It is durable after a `sync` that begins later."""

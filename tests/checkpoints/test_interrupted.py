@@ -21,7 +21,7 @@ from mmsb.streams.checkpoints.folder import CHECKPOINTS, list_names, read_manife
 from mmsb.streams.checkpoints.manifest import Manifest, StoredFile
 from mmsb.streams.checkpoints.verifying import hash_files, verify_checkpoint
 from mmsb.streams.engine import Engine
-from mmsb.streams.partition import Partition
+from mmsb.streams.journal import FolderJournal
 from mmsb.streams.relay import Relay
 from mmsb.streams.store.rocks import RocksStore
 from mmsb.streams.world import RealWorld
@@ -83,7 +83,7 @@ def test_whoever_waits_for_one_hears_when_the_engine_fails(tmp_path: Path, monke
     async def main() -> None:
         async with app.run(data=tmp_path, interpreted=True) as bus:
             await bus.submit(Sell(1, 5))
-            monkeypatch.setattr(Partition, "_write_blocks", no_room)
+            monkeypatch.setattr(FolderJournal, "_write_blocks", no_room)
             monkeypatch.setattr(Home, "cut", late)
             submitted = asyncio.create_task(bus.submit(Sell(1, 5)))
             await seen(writing)

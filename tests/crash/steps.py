@@ -183,7 +183,7 @@ def watched_state(watcher: Watcher) -> Generator[None]:
     step, cut, make_room = Partition._step, Home.cut, Home._make_room
     ingest, sync = RocksStore.ingest, rocks._sync
 
-    def watched_step(partition: Partition, *arguments: Any) -> Any:
+    def watched_step(partition: Partition[Any], *arguments: Any) -> Any:
         stepped = step(partition, *arguments)
         watcher.reached("stepped")
         return stepped

@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_refused_by_the_limits_name(start: Any) -> None:
     async def main() -> None:
         async with start() as bank:
             await bank.submit(Open(1, "ann"))
-            bank.door._partitions[0].inbox.limit = 4 * (len(mmsb.pack(Deposit(1, 1))) + TICKET_BYTES)
+            bank.door._partitions[0].journal.inbox.limit = 4 * (len(mmsb.pack(Deposit(1, 1))) + TICKET_BYTES)
             futures = [bank.submit_nowait(Deposit(1, 1)) for _ in range(4)]
             with pytest.raises(Overloaded, match="IN_FLIGHT_BYTES_MAX"):
                 bank.submit_nowait(Deposit(1, 1))
@@ -211,7 +211,7 @@ def test_leaving_lets_those_in_who_wait_for_room(tmp_path: Path) -> None:
     async def main() -> None:
         async with app.run(data=tmp_path, interpreted=True) as bank:
             engine: Any = bank.door
-            engine._partitions[0].inbox.limit = 1
+            engine._partitions[0].journal.inbox.limit = 1
             waiting = [asyncio.create_task(bank.submit(Deposit(1, 1))) for _ in range(50)]
             await asyncio.sleep(0)
         receipts = await asyncio.gather(*waiting)
@@ -226,8 +226,8 @@ def test_statistics_wait_for_what_they_count_to_be_accepted(tmp_path: Path) -> N
         async with app.run(data=tmp_path, interpreted=True) as bank:
             engine: Any = bank.door
             part = engine._partitions[0]
-            write = part._write_blocks
-            part._write_blocks = lambda *block: (held.wait(30), write(*block))
+            write = part.journal._write_blocks
+            part.journal._write_blocks = lambda *block: (held.wait(30), write(*block))
             deposit = bank.submit_nowait(Deposit(1, 5))
             while part.opened.writer.machine.settled < 0:
                 await asyncio.sleep(0.001)

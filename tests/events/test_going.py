@@ -15,15 +15,15 @@ from mmsb.streams.store.rocks import RocksStore
 from tests.checkpoints.test_engine import Sell, app
 
 
-def moments(partition: Partition) -> int:
+def moments(partition: Partition[Any]) -> int:
     return len(cast(RocksStore, partition.opened.store)._snapshots)  # pyright: ignore[reportPrivateUsage]
 
 
-def partition_of(bus: Any) -> Partition:
+def partition_of(bus: Any) -> Partition[Any]:
     return cast(Engine, bus._door)._partitions[0]  # pyright: ignore[reportPrivateUsage]
 
 
-async def follow_and_drop(partition: Partition) -> None:
+async def follow_and_drop(partition: Partition[Any]) -> None:
     first, second = await partition.reads.cut(), await partition.reads.cut()
     assert moments(partition) == 2
     follower = Follower(partition.reads, start_of_cut(first))

@@ -8,7 +8,7 @@ SEEDS: Final = ("simulate", "0", "60")
 MORE_SEEDS: Final = ("simulate", "0", "200")
 
 SEALED: Final = (
-    "        elif tlog.durable > self.opened.mark.durable.tlog:\n"
+    "        elif tlog.durable > self._opened.mark.durable.tlog:\n"
     "            intents.sync()  # a full segment was sealed, so durable: "
     "what it settles must not be lost before it is\n"
 )
@@ -16,7 +16,7 @@ SEALED: Final = (
 ENGINE_BUGS: Final = (
     Bug(
         "intents are not synced",
-        "streams/partition.py",
+        "streams/journal.py",
         "        if self._durability != Durability.PROCESS:\n            log.sync()\n",
         "        log._durable = log.end\n",
         SEEDS,
@@ -25,7 +25,7 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "the TLog is not synced",
-        "streams/partition.py",
+        "streams/journal.py",
         "            tlog.sync()\n        elif",
         "            tlog._durable = tlog.end\n        elif",
         SEEDS,
@@ -34,19 +34,20 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "receipts are released before their block is accepted",
-        "streams/partition.py",
-        "            await self._appender.run(self._write_blocks, blocks, self._world.time_ms())\n",
-        "            writing = asyncio.ensure_future(\n"
-        "                self._appender.run(self._write_blocks, blocks, self._world.time_ms())\n"
-        "            )\n"
-        "            writing.add_done_callback(lambda done: done.exception())\n",
+        "streams/journal.py",
+        "        await self._appender.run(self._write_blocks, entries, self._world.time_ms())\n",
+        "        import asyncio\n"
+        "        writing = asyncio.ensure_future(\n"
+        "            self._appender.run(self._write_blocks, entries, self._world.time_ms())\n"
+        "        )\n"
+        "        writing.add_done_callback(lambda done: done.exception())\n",
         SEEDS,
         "[what settled is durable]",
         "nobody is told before the block is on disk",
     ),
     Bug(
         "logged is told before the sync",
-        "streams/partition.py",
+        "streams/journal.py",
         "            group = await self._logger.run(",
         "            for ticket in tickets:\n"
         "                ticket.tell_logged()\n"
@@ -66,9 +67,9 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "a group is lost between two stages",
-        "streams/partition.py",
-        "            await self._groups.put(group)\n",
-        "            if len(self._waiting) != 3:\n                await self._groups.put(group)\n",
+        "streams/journal.py",
+        "            await put(group)\n",
+        "            if len(self._waiting) != 3:\n                await put(group)\n",
         SEEDS,
         "[it runs on]",
         "blocks settle one intent after another, without a gap",
@@ -102,11 +103,11 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "the mark is written before the sync",
-        "streams/partition.py",
+        "streams/journal.py",
         "        if self._durability != Durability.PROCESS:\n            tlog.sync()\n"
         + SEALED
-        + "        self.opened.mark.write(Durable(intents.durable, tlog.durable))\n",
-        "        self.opened.mark.write(Durable(intents.durable, tlog.end))\n"
+        + "        self._opened.mark.write(Durable(intents.durable, tlog.durable))\n",
+        "        self._opened.mark.write(Durable(intents.durable, tlog.end))\n"
         "        if self._durability != Durability.PROCESS:\n            tlog.sync()\n" + SEALED,
         SEEDS,
         "[it starts again]",
@@ -142,7 +143,7 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "room is never given back",
-        "streams/partition.py",
+        "streams/journal.py",
         "        self.inbox.release(released)\n",
         "",
         SEEDS,
@@ -169,7 +170,7 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "a sealed segment settles what is not durable",
-        "streams/partition.py",
+        "streams/journal.py",
         SEALED,
         "",
         ("simulate", "150", "250"),
@@ -301,8 +302,8 @@ ENGINE_BUGS: Final = (
     Bug(
         "a copy is written as of another boundary",
         "streams/flushing.py",
-        "self._opened.home.cut(self._opened.writer.machine.settled)",
-        "self._opened.home.cut(self._opened.writer.fold.settled)",
+        "self._opened.home.cut(self._opened.stepped)",
+        "self._opened.home.cut(self._opened.fold.settled)",
         SEEDS,
         "[the home is of one boundary]",
         "rows are those of the boundary that their meta row names, not of one that is still to be accepted",
@@ -336,9 +337,9 @@ ENGINE_BUGS: Final = (
     ),
     Bug(
         "a flush syncs the TLog alone",
-        "streams/partition.py",
-        "        opened.intents.sync()\n        opened.tlog.sync()\n",
-        "        opened.tlog.sync()\n",
+        "streams/opening.py",
+        "        self.intents.sync()\n        self.tlog.sync()\n",
+        "        self.tlog.sync()\n",
         SEEDS,
         "[the store never leads the logs]",
         "with durability process, both logs are synced before a flush",

@@ -1,7 +1,7 @@
 """Which cells of the crash matrix a crash has reached: protocol.md, the embedded column."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mmsb.state.home.meta import Standing
 from mmsb.streams.engine import Engine
@@ -59,7 +59,7 @@ def reached(folder: Path, before: VirtualFiles, after: VirtualFiles, engine: Eng
     return found
 
 
-def _of_partition(partition: Partition, seen: Watch, hard: Watch, after: Watch) -> set[str]:
+def _of_partition(partition: Partition[Any], seen: Watch, hard: Watch, after: Watch) -> set[str]:
     stepped = partition.opened.writer.machine.settled
     cells = {
         CLAIM: seen.claimed_last,
@@ -73,7 +73,7 @@ def _of_partition(partition: Partition, seen: Watch, hard: Watch, after: Watch) 
     return {cell for cell, is_reached in cells.items() if is_reached}
 
 
-def _of_flush(partition: Partition, standing: Standing | None) -> set[str]:
+def _of_flush(partition: Partition[Any], standing: Standing | None) -> set[str]:
     """What became of a copy that was made, and of which nobody heard that it was written."""
     flushing = partition.flushing
     if not flushing._cut_short:

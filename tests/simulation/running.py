@@ -19,14 +19,14 @@ def states(engine: Engine) -> list[State]:
     return [_state(partition) for partition in engine._partitions]
 
 
-def _state(partition: Partition) -> State:
+def _state(partition: Partition[Any]) -> State:
     opened, fold = partition.opened, partition.opened.writer.fold
     return State(opened.intents.end - 1, fold.settled, (fold.digest.a, fold.digest.b))
 
 
 def limit(engine: Engine, in_flight_bytes: int) -> None:
     for partition in engine._partitions:
-        partition.inbox.limit = in_flight_bytes
+        partition.journal.inbox.limit = in_flight_bytes
 
 
 @contextmanager
