@@ -1,0 +1,153 @@
+"""One partition in this process: it follows what the owner writes, and is the owner when it is told to be.
+
+opened ─▶ folded to the end ─▶ follows ◀──▶ owns
+                                 │    claim ─▶ step, append
+                                 │    rest: stepping stops, what was stepped is accepted, flushed
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from mmsb.processors.batching import RawBatch
+from mmsb.processors.receipts import Receipts
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.streams.checkpointing import Keeping
+from mmsb.streams.kafka.broker import Broker
+from mmsb.streams.kafka.journal import TopicJournal
+from mmsb.streams.kafka.mirror import Mirrored, check_same
+from mmsb.streams.opening import Code, Opened
+from mmsb.streams.partition import Partition
+from mmsb.streams.world import World
+
+LOOK_SECONDS: Final = 3.0  # between two looks of an owner that appends nothing, whether it still reigns
+STALL_SECONDS: Final = 60.0
+"""An owner that has intents to settle and settles none for so long stops, saying so."""
+
+
+class Replica:
+    """`start`, then `run` until it is cancelled; in between `own`, `rest`, `go_on` and `disown`; in the end `close`."""
+
+    def __init__(
+        self,
+        world: World,
+        broker: Broker,
+        of: Mirrored,
+        folder: Path,
+        opened: Opened,
+        keeping: Keeping,
+        told: Callable[[int, int, Receipts], None],
+    ) -> None:
+        """`told` hears of blocks that this process writes, as they are accepted."""
+        self.of = of
+        self._world = world
+        self._broker = broker
+        self._opened = opened
+        self.journal = TopicJournal(world, broker, of, opened, told)
+        self.partition = Partition(
+            world, of.partition, folder, opened, self.journal, self.journal.make_durable, keeping
+        )
+        self.journal.attach(self.partition.folding, self.partition.followed)
+        self.owned = False
+        self._group: asyncio.TaskGroup | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._owning: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Return when all that was accepted before is folded."""
+        opened, of = self._opened, self.of
+        await check_same(self._broker, of.tlog, opened.tlog)
+        await self.journal.fold_to_end()
+        if opened.intents.end == 0:
+            opened.intents.begin_at(opened.fold.settled + 1)  # those before are in the topic, and settled
+        await check_same(self._broker, of.intents, opened.intents)
+        await self.journal.check_last_block()
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                for stage in (*self.partition.keeping, self.journal.take_intents(self._take)):
+                    self._begin(stage)
+                self._follow()
+        except BaseExceptionGroup as failures:
+            self.partition.fail(failures.exceptions[0])
+            raise failures.exceptions[0] from None
+        finally:
+            self._group = None
+
+    def _begin(self, stage: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        assert self._group is not None, "it runs"
+        return self._group.create_task(stage)
+
+    async def _take(self, groups: list[RawBatch]) -> None:
+        if self.owned:
+            await self.partition.take(groups)
+
+    # Following
+
+    def _follow(self) -> None:
+        self._following = self._begin(self._fold_more())
+
+    async def _fold_more(self) -> None:
+        while True:
+            await self.partition.flushing.room()
+            await self.journal.fold_more()
+
+    # Owning
+
+    async def own(self, code: Code) -> None:
+        """Take the partition over from whoever has it; returns when its intents are being stepped here."""
+        assert self._following is not None, "it follows"
+        await _ended(self._following)
+        await self.journal.claim(code)
+        self.owned = True
+        stages = [*self.partition.stepping(), self._look(), self._watch()]
+        self._owning = [self._begin(stage) for stage in stages]
+
+    async def rest(self) -> None:
+        """Nothing is on its way, and what was is at home: another may take over without folding much."""
+        await self.partition.rest()
+
+    def go_on(self) -> None:
+        self.partition.go_on()
+
+    async def disown(self) -> None:
+        """At rest: follow whoever takes over."""
+        self.owned = False
+        for task in self._owning:
+            await _ended(task)
+        self.journal.give_up()
+        self.partition.go_on()
+        self._follow()
+
+    async def _look(self) -> None:
+        """An owner that nobody asks and nobody sends anything must hear, too, that another has claimed."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.journal.look()
+
+    async def _watch(self) -> None:
+        """Stop where nothing goes on, rather than stand still for ever."""
+        while True:
+            settled = self.partition.settled.at
+            await asyncio.sleep(STALL_SECONDS)
+            waiting = self._opened.intents.end - 1 - settled
+            if waiting and self.partition.settled.at == settled and not self.partition.resting:
+                raise EnvironmentFailed(
+                    f"{self.of.intents}: expected intents behind offset {settled} to settle, of which {waiting} are "
+                    f"there, found that none did in STALL_SECONDS = {STALL_SECONDS:g}; the brokers do not take blocks, "
+                    "or a step hangs; this process stops, so that another can try"
+                )
+
+    async def close(self) -> None:
+        """Once `run` has ended."""
+        await self.partition.close()
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """Cancel a task and wait for its end."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
