@@ -103,8 +103,12 @@ class Replica:
         await _ended(self._following)
         await self.journal.claim(code)
         self.owned = True
-        stages = [*self.partition.stepping(), self._look(), self._watch()]
-        self._owning = [self._begin(stage) for stage in stages]
+        for stage in (*self.partition.stepping(), self._look(), self._watch()):
+            self.do_while_owned(stage)
+
+    def do_while_owned(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have it cancelled when another takes over; what it raises stops the replica."""
+        self._owning.append(self._begin(work))
 
     async def rest(self) -> None:
         """Nothing is on its way, and what was is at home: another may take over without folding much."""
@@ -118,6 +122,7 @@ class Replica:
         self.owned = False
         for task in self._owning:
             await _ended(task)
+        self._owning.clear()
         self.journal.give_up()
         self.partition.go_on()
         self._follow()

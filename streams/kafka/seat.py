@@ -18,20 +18,17 @@ class Seat:
     """`run` until it is cancelled or something fails; meanwhile say what is wanted."""
 
     def __init__(
-        self,
-        open_replica: Callable[[], Awaitable[Replica]],
-        take_over: Callable[[Replica], Awaitable[None]],
-        hand_over: Callable[[Replica], Awaitable[None]],
+        self, open_replica: Callable[[], Awaitable[Replica]], take_over: Callable[[Replica], Awaitable[None]]
     ) -> None:
-        """`take_over` makes a replica the owner, `hand_over` the follower of another; both end where they say so."""
+        """`take_over` makes the replica the owner."""
         self._open_replica = open_replica
         self._take_over = take_over
-        self._hand_over = hand_over
-        self._wanted = Wanted.NOTHING
         self._resting = False
         self._changed = asyncio.Event()
         self._changing = asyncio.Lock()
-        self._opened: asyncio.Future[Replica] = asyncio.get_running_loop().create_future()
+        self._opened = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self.wanted = Wanted.NOTHING
         self.replica: Replica | None = None
 
     @property
@@ -39,12 +36,14 @@ class Seat:
         return self.replica is not None and self.replica.owned
 
     def want(self, wanted: Wanted) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
         self._changed.set()
 
     async def opened(self) -> Replica:
-        """The replica, once it has folded all that was accepted before."""
-        return await asyncio.shield(self._opened)
+        """The replica, once it has folded all that was accepted when it was opened."""
+        while self.replica is None:
+            await self._opened.wait()
+        return self.replica
 
     async def rest(self) -> None:
         """Own nothing new, and have nothing on its way."""
@@ -60,56 +59,63 @@ class Seat:
         self._changed.set()
 
     async def run(self) -> None:
-        running: asyncio.Task[None] | None = None
         try:
             while True:
                 self._changed.clear()
-                if self.replica is None and self._wanted != Wanted.NOTHING:
-                    self.replica = await self._open_replica()
-                    running = asyncio.create_task(self.replica.run())
-                    await asyncio.sleep(0)  # it begins
-                    self._opened.set_result(self.replica)
-                elif self.replica is not None and running is not None and self._wanted == Wanted.NOTHING:
-                    await self._close(self.replica, running)
-                    self.replica, running = None, None
-                    self._opened = asyncio.get_running_loop().create_future()
-                elif not await self._change():
-                    await self._wait(running)
+                if not await self._change():
+                    await self._wait()
         finally:
-            if self.replica is not None and running is not None:
-                await self._close(self.replica, running)
+            await self._close()
 
     async def _change(self) -> bool:
         """Take one step to what is wanted; False if there is none."""
+        if self.replica is None and self.wanted != Wanted.NOTHING:
+            await self._open(await self._open_replica())
+            return True
         async with self._changing:
             replica = self.replica
             if replica is None or self._resting:
                 return False
-            if self._wanted == Wanted.OWNING and not replica.owned:
+            if self.wanted == Wanted.OWNING and not replica.owned:
                 await self._take_over(replica)
                 return True
-            if self._wanted != Wanted.OWNING and replica.owned:
+            if self.wanted != Wanted.OWNING and replica.owned:
                 await replica.rest()
-                await self._hand_over(replica)
+                await replica.disown()
                 return True
-            return False
+        if self.wanted == Wanted.NOTHING:
+            await self._close()
+            return True
+        return False
 
-    async def _wait(self, running: "asyncio.Task[None] | None") -> None:
+    async def _open(self, replica: Replica) -> None:
+        self._running = asyncio.create_task(replica.run())
+        await asyncio.sleep(0)  # it begins
+        self.replica = replica
+        self._opened.set()
+
+    async def _wait(self) -> None:
         """For another wish, or for the end of the replica, which raises."""
         changed = asyncio.ensure_future(self._changed.wait())
         try:
-            await asyncio.wait([changed, *filter(None, [running])], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([changed, *filter(None, [self._running])], return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
-        if running is not None and running.done():
-            await running
+        if self._running is not None and self._running.done():
+            await self._running
 
-    async def _close(self, replica: Replica, running: "asyncio.Task[None]") -> None:
+    async def _close(self) -> None:
         """Leave what was accepted at home, if it can be."""
-        if replica.owned and not running.done():
-            with suppress(asyncio.CancelledError):
+        replica, running = self.replica, self._running
+        self.replica, self._running = None, None
+        self._opened.clear()
+        if replica is None or running is None:
+            return
+        try:
+            if replica.owned and not running.done():
                 await replica.rest()
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-        await replica.close()
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            await replica.close()
