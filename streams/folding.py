@@ -26,7 +26,7 @@ class Folding:
         self._reads = reads
 
     async def read(self, batches: bytes) -> Read:
-        """Fold those records of some batches that are not folded yet."""
+        """Fold those records of some batches that are not folded yet; none behind a claim that ends our reign."""
         async with self._machine:
             self._reads.at_boundary = False
             found = await self._stepper.run(self._read, batches)
@@ -35,9 +35,11 @@ class Folding:
 
     def _read(self, batches: bytes) -> Read:
         records, found = read_batches(batches), list[tuple[Verdict, Outcome | None]]()
-        fold = self._opened.fold
+        fold, writer = self._opened.fold, self._opened.claimed_by
         for index in range(fold.next - records.first, len(records)):
             found.append(self._read_one(records.key(index), records.value(index)))
+            if writer is not None and writer.superseded:
+                break
         return found
 
     def _read_one(self, key: bytes | None, value: bytes | None) -> tuple[Verdict, Outcome | None]:

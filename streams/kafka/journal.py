@@ -160,7 +160,7 @@ class TopicJournal:
     async def fold_to(self, end: int) -> Read:
         """Fold what there is up to an offset at least; gives what became of it."""
         found = list[tuple[Verdict, Outcome | None]]()
-        while self._opened.fold.next < end:
+        while self._opened.fold.next < end and not self._superseded:
             found += await self.fold_more()
         self._looked = self._world.seconds()
         if self._opened.claimed_by is not None:
@@ -263,9 +263,12 @@ class TopicJournal:
         time_ms = self._world.time_ms()
         return _Encoded(await self._appender.run(encode_entry, entry, 0, time_ms), time_ms)
 
+    @property
+    def _superseded(self) -> bool:
+        return self._opened.claimed_by is not None and self._opened.claimed_by.superseded
+
     def _check_reigns(self) -> None:
-        writer = self._opened.claimed_by
-        if writer is not None and writer.superseded:
+        if self._superseded:
             raise Superseded(
                 f"{self._of.tlog}: another writer has claimed this partition (reign {self._opened.fold.reign.hex()}); "
                 "this process stops, and what it was not told to be accepted did not happen here"
