@@ -15,6 +15,8 @@ from tests.kafka.folders import run_bank, write_odd
 from tests.kafka.programs import Dump, DumpedBatch, DumpedRecord, dump
 from tests.model.batch import decode_batch
 
+pytestmark = pytest.mark.usefixtures("programs")
+
 SEGMENT_BYTES = 20_000
 LARGE_SEGMENT_BYTES = 2**30
 
