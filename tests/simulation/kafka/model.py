@@ -1,0 +1,293 @@
+"""A Kafka cluster in a simulated world, behind streams/kafka/broker.py: as late and forgetful as a real one may be.
+
+Appends land late or twice, or long after whoever sent them has given up, and their acknowledgements may be lost; what
+is above the high watermark vanishes with its leader; fetches come in pieces and hear nothing for a while; noted offsets
+come late or never. What was acknowledged stays, in order, unless somebody calls `lose`, `recreate` or `expire`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.streams.kafka.broker import Fetched, Gone, Member, Refused, Span, TopicPartition
+from tests.simulation.kafka.groups import Group
+from tests.simulation.kafka.logs import PartitionLog, Stored, count_of
+from tests.simulation.kafka.theatre import Process, Theatre
+from tests.simulation.kafka.weather import Weather
+from tests.simulation.world import START_MS, Trace
+
+SETTINGS: Final = {
+    "cleanup.policy": "delete",
+    "compression.type": "producer",
+    "max.message.bytes": "1048588",
+    "message.timestamp.type": "CreateTime",
+    "min.insync.replicas": "1",
+    "retention.bytes": "-1",
+    "retention.ms": "604800000",
+    "segment.bytes": "1073741824",
+}
+APPEND_TIME: Final = "LogAppendTime"
+DEAF_SECONDS: Final = 20.0  # on average
+PIECES: Final = (1, 1, 3, 1000)  # batches that a fetch gives at most
+
+
+@dataclass
+class Topic:
+    settings: dict[str, str]
+    logs: list[PartitionLog]
+
+    @property
+    def append_time(self) -> bool:
+        return self.settings["message.timestamp.type"] == APPEND_TIME
+
+
+class Cluster:
+    """The brokers together. Everything is decided by `random` and `weather`."""
+
+    def __init__(self, theatre: Theatre, random: Random, weather: Weather, trace: Trace) -> None:
+        self.id = "model"
+        self.theatre = theatre
+        self.random = random
+        self.weather = weather
+        self.trace = trace
+        self.topics: dict[str, Topic] = {}
+        self.groups: dict[str, Group] = {}
+        self.notes: dict[tuple[str, TopicPartition], tuple[int, str]] = {}
+        self._skew_ms = 0
+
+    def create(self, name: str, partitions: int, settings: Mapping[str, str]) -> None:
+        if name not in self.topics:
+            whole = SETTINGS | dict(settings)
+            append_time = whole["message.timestamp.type"] == APPEND_TIME
+            self.topics[name] = Topic(whole, [PartitionLog(append_time) for _ in range(partitions)])
+
+    def log(self, at: TopicPartition) -> PartitionLog:
+        topic = self.topics.get(at.topic)
+        if topic is None or at.partition >= len(topic.logs):
+            raise EnvironmentFailed(f"{at}: expected a topic partition, found none; create it")
+        return topic.logs[at.partition]
+
+    def partitions(self, topic: str) -> int:
+        return len(self.topics[topic].logs) if topic in self.topics else 0
+
+    def span(self, at: TopicPartition) -> Span:
+        log = self.log(at)
+        return Span(log.start, log.high)
+
+    # Appends
+
+    def check(self, at: TopicPartition, batch: bytes) -> None:
+        """What is wrong with a batch, before anything happens to it."""
+        limit = int(self.topics[at.topic].settings["max.message.bytes"]) if at.topic in self.topics else 0
+        if at.topic not in self.topics or len(batch) > limit:
+            raise Refused(f"{at}: expected a batch of at most {limit} bytes, found {len(batch)}")
+        try:
+            count_of(batch)
+        except ValueError as error:
+            raise Refused(f"{at}: expected one record batch, found {error}") from None
+
+    def send(self, at: TopicPartition, batch: bytes, answer: "asyncio.Future[int | None]") -> None:
+        """An append is on its way; `answer` hears what became of it, or never does."""
+        weather = self.weather
+        if weather.happens(weather.lost_before):
+            self._note(f"an append to {at} is lost")
+            self._answer(answer, None)
+            return
+        wait = weather.wait()
+        self.theatre.later(wait, self._land, at, batch, answer)
+        if weather.happens(weather.twice):
+            self.theatre.later(wait + weather.wait(), self._land, at, batch, answer)
+
+    def _land(self, at: TopicPartition, batch: bytes, answer: "asyncio.Future[int | None]") -> None:
+        if at.topic not in self.topics:
+            return
+        log = self.log(at)
+        stored = log.append(batch, START_MS + self._skew_ms + int(self.theatre.time() * 1000))
+        late = " (nobody waits for it)" if answer.done() else ""
+        self._note(f"{at}: {stored.count} at offset {stored.base}{late}")
+        self.theatre.later(self.weather.wait(), self._replicated, log, stored, answer)
+
+    def _replicated(self, log: PartitionLog, stored: Stored, answer: "asyncio.Future[int | None]") -> None:
+        if not log.rise(stored):
+            return
+        if self.weather.happens(self.weather.lost_after):
+            self._note(f"the acknowledgement of offset {stored.base} is lost")
+            self._answer(answer, None)
+        else:
+            self.theatre.later(self.weather.wait(), _tell, answer, stored.base)
+
+    def _answer(self, answer: "asyncio.Future[int | None]", offset: int | None) -> None:
+        """That a connection broke, if that is heard at all before the time is over."""
+        if self.random.random() < 0.5:
+            self.theatre.later(self.weather.wait(), _tell, answer, offset)
+
+    # What befalls it
+
+    def elect(self, at: TopicPartition) -> None:
+        """Another broker leads a partition: what was not acknowledged may be gone, and its clock is another."""
+        log = self.log(at)
+        end = self.random.randint(log.high, log.end)
+        self._skew_ms = self.random.choice((0, -3000, 2000))
+        log.elect(end)
+        self._note(f"{at}: a new leader, whose log ends at {log.end}")
+
+    def lose(self, at: TopicPartition, end: int) -> None:
+        """An unclean election: what was acknowledged is gone from an offset on."""
+        self.log(at).elect(end)
+        self._note(f"{at}: an unclean election: the log ends at {self.log(at).end}")
+
+    def recreate(self, name: str) -> None:
+        """Somebody deletes a topic and makes it anew."""
+        topic = self.topics[name]
+        old, topic.logs = topic.logs, [PartitionLog(topic.append_time) for _ in topic.logs]
+        for log in old:
+            log.wake()
+        self._note(f"{name}: made anew")
+
+    def expire(self, at: TopicPartition, offset: int) -> None:
+        """Retention."""
+        self.log(at).trim(offset)
+        self._note(f"{at}: begins at {self.log(at).start}")
+
+    def note(self, text: str) -> None:
+        self._note(text)
+
+    def _note(self, text: str) -> None:
+        self.trace.add(f"  cluster: {text}")
+
+
+def _tell(answer: "asyncio.Future[int | None]", offset: int | None) -> None:
+    if not answer.done():
+        answer.set_result(offset)
+
+
+class ModelFollowing:
+    """Implements mmsb.streams.kafka.broker.Following."""
+
+    def __init__(self, broker: "ModelBroker", at: TopicPartition, offset: int) -> None:
+        self._broker = broker
+        self._at = at
+        self._offset = offset
+        self._closed = False
+
+    async def take(self) -> Fetched:
+        assert not self._closed, "it was closed"
+        await self._broker.travel(deaf=True)
+        cluster, at = self._broker.cluster_model, self._at
+        while True:
+            log = cluster.log(at)
+            if not log.start <= self._offset <= log.end:
+                raise Gone(at, self._offset, cluster.span(at))
+            found = log.visible(self._offset)
+            if found:
+                break
+            await log.moved()
+        some = found[: cluster.random.choice(PIECES)]
+        span = cluster.span(at)
+        self._offset = some[-1].end
+        await self._broker.travel()  # what comes was so when it was fetched
+        return Fetched(b"".join(batch.data for batch in some), span)
+
+    def close(self) -> None:
+        self._closed = True
+
+
+class ModelBroker:
+    """Implements mmsb.streams.kafka.broker.Broker, for one client process or for somebody who is none."""
+
+    def __init__(self, cluster: Cluster, process: Process | None = None) -> None:
+        self.cluster_model = cluster
+        self._process = process
+        self._appending: set[TopicPartition] = set()
+
+    @property
+    def cluster(self) -> str:
+        return self.cluster_model.id
+
+    async def travel(self, *, deaf: bool = False) -> None:
+        """A request, or an answer, on its way."""
+        self._check()
+        weather = self.cluster_model.weather
+        seconds = weather.wait()
+        if deaf and weather.happens(weather.deaf):
+            seconds += weather.random.expovariate(1.0) * DEAF_SECONDS
+        await asyncio.sleep(seconds)
+
+    def _check(self) -> None:
+        if self._process is not None:
+            self._process.check_lives()
+
+    async def topics(self, names: Sequence[str]) -> dict[str, int]:
+        await self.travel()
+        cluster = self.cluster_model
+        return {name: cluster.partitions(name) for name in names if name in cluster.topics}
+
+    async def settings(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+        await self.travel()
+        known = self.cluster_model.topics
+        return {name: dict(known[name].settings) for name in topics if name in known}
+
+    async def create(self, topic: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
+        await self.travel()
+        self.cluster_model.create(topic, partitions, settings)
+        await self.travel()
+
+    async def span(self, at: TopicPartition) -> Span:
+        await self.travel()
+        span = self.cluster_model.span(at)
+        await self.travel()
+        return span
+
+    def follow(self, at: TopicPartition, offset: int, lane: str) -> ModelFollowing:
+        return ModelFollowing(self, at, offset)
+
+    async def append(self, at: TopicPartition, batch: bytes, timeout: float) -> int | None:
+        self._check()
+        assert at not in self._appending, "one call at a time for a partition"
+        self._appending.add(at)
+        try:
+            return await self._append(at, bytes(batch), timeout)
+        finally:
+            self._appending.discard(at)
+
+    async def _append(self, at: TopicPartition, batch: bytes, timeout: float) -> int | None:
+        cluster = self.cluster_model
+        cluster.check(at, batch)
+        answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        cluster.send(at, batch, answer)
+        await asyncio.wait([answer], timeout=timeout)
+        if not answer.done():
+            answer.cancel()
+            return None
+        return answer.result()
+
+    async def trim(self, at: TopicPartition, offset: int) -> None:
+        await self.travel()
+        self.cluster_model.log(at).trim(offset)
+
+    async def commit(self, group: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        await self.travel()
+        cluster, weather = self.cluster_model, self.cluster_model.weather
+        if weather.happens(weather.notes_lost):
+            return
+        late = weather.random.expovariate(1.0) * weather.long if weather.happens(weather.notes_lost) else 0.0
+        cluster.theatre.later(late, cluster.notes.update, {(group, at): noted for at, noted in offsets.items()})
+
+    async def committed(
+        self, group: str, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, tuple[int, str]]:
+        await self.travel()
+        notes = self.cluster_model.notes
+        return {at: notes[group, at] for at in partitions if (group, at) in notes}
+
+    async def join(self, group: str, topic: str, prefers: frozenset[int], name: str) -> Member:
+        await self.travel()
+        cluster = self.cluster_model
+        known = cluster.groups.setdefault(group, Group(cluster, group, topic))
+        return known.join(name, prefers, self._process)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
