@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import mmsb
 from mmsb import i64, u64
+from mmsb.kernels.pages.buckets import DIRTY
 from mmsb.schemas.classes import page_layout_of
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.claims import Durability
@@ -148,7 +149,8 @@ def at_home(folder: Path) -> Generator[Opened]:
 def flush_all(opened: Opened, page: type[mmsb.Page]) -> int:
     """Take all pages of a type home, as if each had changed; gives how many bytes were written."""
     fold = opened.writer.fold
-    opened.home.converted(page_layout_of(page).type_id)
+    buckets = fold.state.array_pages.types[page_layout_of(page).type_id].buckets
+    buckets.touch(np.arange(len(buckets)), DIRTY)
     cut = opened.home.cut(fold.settled)
     size = opened.store.ingest(cut.rows(fold.standing([])))
     opened.home.written()
