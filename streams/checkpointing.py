@@ -6,8 +6,7 @@ Only the first two keep anybody waiting; the rest happens on a thread of its own
 """
 
 import asyncio
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from mmsb.streams.checkpoints.manifest import Cause, Manifest
 from mmsb.streams.checkpoints.trimming import trim_logs
 from mmsb.streams.flushing import Flushing
 from mmsb.streams.opening import Opened
+from mmsb.streams.pace import Pace
 from mmsb.streams.world import World, finish
 
 
@@ -39,30 +39,6 @@ class Keeping:
 
 
 KEEP_ALL: Final = Keeping()
-
-RESTS: Final = 3
-"""Times as long as it worked: verifying then takes a quarter of a core, and four times as long."""
-
-REST_SECONDS_MAX: Final = 0.1
-
-
-class Pace:
-    """Rests after each part of a long work on a thread, as long as others wait for the cores that it takes.
-
-    On two cores a checkpoint that was verified without rest took a third of the engine's speed away meanwhile.
-    """
-
-    def __init__(self, seconds: Callable[[], float], is_busy: Callable[[], bool]) -> None:
-        self._seconds = seconds
-        self._is_busy = is_busy
-        self._begun = seconds()
-
-    def __call__(self, done: int, total: int) -> None:
-        """A part is done."""
-        worked = self._seconds() - self._begun
-        if worked > 0 and self._is_busy():
-            time.sleep(min(RESTS * worked, REST_SECONDS_MAX))
-        self._begun = self._seconds()
 
 
 class Checkpointing:
@@ -122,10 +98,10 @@ class Checkpointing:
             return manifest
 
     def _seal(self, draft: Path, cause: Cause) -> Path:
-        pace = Pace(self._world.seconds, self._is_busy)
+        pace = Pace(self._world.seconds, self.is_busy)
         return seal_checkpoint(self._world, self._folder, draft, cause, lambda rows: read_facts(rows, pace), pace)
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether intents wait for their outcome."""
         return not self._closed and self._opened.intents.end - 1 > self._opened.fold.settled
 

@@ -9,6 +9,7 @@ the fold has not accepted; what a stage raises stops the partition, and what is 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -98,7 +99,8 @@ class Partition(Generic[J]):
         self.reads = Reads(opened, self._machine, self._stepper, self._reader, self.settled, self._tlog, bases)
         self.events = Events(self.reads, world, f"events-{number}")
         self.folding = Folding(opened, self._machine, self._stepper, self.reads)
-        self.past = Keeper(world, number, folder, self.reads, lambda: CheckpointBases(world, folder))
+        make_bases = partial(CheckpointBases, world, folder)
+        self.past = Keeper(world, number, folder, self.reads, self.checkpoints.is_busy, make_bases)
 
     @property
     def stages(self) -> list[Coroutine[Any, Any, None]]:

@@ -4,7 +4,7 @@ Follows the log as it grows, no further than it is told. Nothing is written here
 the owner of the data folder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from mmsb.kernels.memory import Words
 from mmsb.processors.intake import Bytes, bytes_of, read_batches
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, MalformedBytes
 from mmsb.streams.files import File, Files
+from mmsb.streams.folder import Progress
 from mmsb.streams.log.segments import RESTORE, list_bases, log_path, opened
 from mmsb.streams.past.bases import Base, Bases, NoBases
 from mmsb.streams.past.columns import BlockColumns
@@ -62,13 +63,21 @@ class Part:
 class Catalog:
     """For one thread."""
 
-    def __init__(self, files: Files, folder: Path, upto: Callable[[], int], bases: Bases | None = None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        folder: Path,
+        upto: Callable[[], int],
+        bases: Bases | None = None,
+        tell: Progress = lambda _, __: None,
+    ) -> None:
         """`upto` gives the first TLog offset that may not be read. Bases are closed with it."""
         self.bases: Bases = bases or NoBases()
         self.floor: Base | None = None  # of a trimmed log: where it begins to be known
         self._files = files
         self._folder = folder
         self._upto = upto
+        self._tell = tell
         self.parts: list[Part] = []
         self._outline: Outline | None = None
         self.end = 0
@@ -84,6 +93,11 @@ class Catalog:
 
     def follow(self) -> None:
         """Take note of what may be read by now."""
+        for _ in self.followed():
+            pass
+
+    def followed(self) -> Iterator[Part]:
+        """The same, segment by segment: gives each part of which there is more."""
         end = self._upto()
         if end <= 0:
             return
@@ -95,6 +109,7 @@ class Catalog:
         for base, following in zip(bases, [*bases[1:], None], strict=True):
             if following is None or following > self.end:
                 self._follow_segment(base, following, end)
+                yield self.parts[-1]
         if self.end < end:
             raise CorruptState(
                 f"{self._folder}: expected records up to TLog offset {end}, found the end of the log at {self.end}: "
@@ -201,7 +216,7 @@ class Catalog:
                 self.end = until
                 return
         assert isinstance(part.index, GrowingIndex), "what grows is in memory"
-        extend(self._files, self._folder, part.index, self.outline, until)
+        extend(self._files, self._folder, part.index, self.outline, until, tell=self._tell)
         self.end = until
 
     def _new_part(self, base: int) -> Part:
@@ -254,12 +269,15 @@ class Catalog:
     def adopt_files(self) -> None:
         """Let go of what is in memory and, by now, in a file."""
         for part in self.parts:
-            if isinstance(part.index, GrowingIndex) and part.is_whole:
-                stored = self._load(part, part.index.end)
-                if stored is not None and stored.summary == summary_of(part.index):
-                    part.index = stored
-                elif stored is not None:
-                    stored.close()
+            self.adopt_file(part)
+
+    def adopt_file(self, part: Part) -> None:
+        if isinstance(part.index, GrowingIndex) and part.is_whole:
+            stored = self._load(part, part.index.end)
+            if stored is not None and stored.summary == summary_of(part.index):
+                part.index = stored
+            elif stored is not None:
+                stored.close()
 
     def _remake(self, part: Part, stored: StoredIndex) -> None:
         part.index = GrowingIndex(part.base, _standing(part.base, part.begun))
@@ -275,11 +293,12 @@ def _standing(base: int, outline: Outline) -> Standing:
 class Indexer:
     """Puts indexes beside sealed segments, each read once; for one thread."""
 
-    def __init__(self, files: Files, folder: Path, bases: Bases | None) -> None:
+    def __init__(self, files: Files, folder: Path, bases: Bases | None, tell: Progress = lambda _, __: None) -> None:
         self._files = files
         self._folder = folder
         self._end = 0
-        self._catalog = Catalog(files, folder, lambda: self._end, bases)
+        self._tell = tell
+        self._catalog = Catalog(files, folder, lambda: self._end, bases, tell)
 
     def write_missing(self, upto: int) -> None:
         """One for each sealed segment below a TLog offset that has none that is sound. Blocks for long."""
@@ -287,11 +306,11 @@ class Indexer:
         if not sealed[1:]:
             return
         self._end = sealed[-1]
-        self._catalog.follow()
-        for part in self._catalog.parts:
+        for part in self._catalog.followed():
             if isinstance(part.index, GrowingIndex) and part.is_whole:
                 write_pages(self._files, self._folder, part.index)
-        self._catalog.adopt_files()
+                self._catalog.adopt_file(part)  # what is in memory of it may go before there is more
+                self._tell(self._catalog.end, self._end)
 
     def close(self) -> None:
         self._catalog.close()

@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from mmsb.kernels.memory import Words
 from mmsb.schemas.errors import MalformedBytes, NewerFormat
+from mmsb.schemas.records import Buffer
 from mmsb.streams.files import File, Files
 from mmsb.streams.past.growing import BlockPlace, Entries, GrowingIndex, Place, Standing, word_of
 
@@ -59,16 +60,15 @@ def summary_of(index: GrowingIndex) -> Summary:
     return Summary(index.base, index.end, index.size, before, index.after)
 
 
-def encode_pages(index: GrowingIndex) -> Iterator[bytes]:
+def encode_pages(index: GrowingIndex) -> Iterator[Buffer]:
     """The file of an index, in parts."""
     return encode(summary_of(index), index.marks, _block_rows(index), index.entries.view(ENTRIES)[:, 0])
 
 
-def encode(summary: Summary, places: Sequence[Place], blocks: Any, entries: Any) -> Iterator[bytes]:
+def encode(summary: Summary, places: Sequence[Place], blocks: Any, entries: Any) -> Iterator[Buffer]:
     marks = np.array([tuple(place) for place in places], MARKS)
-    sheets = [*_sheets(blocks), *_sheets(entries)]
-    firsts = [*blocks["last"][:: _per_sheet(BLOCKS)], *entries["page"][:: _per_sheet(ENTRIES)]]
-    fences = np.array([(int(first), _hash(sheet)) for first, sheet in zip(firsts, sheets, strict=True)], _FENCES)
+    parts = [np.ascontiguousarray(rows).view(np.uint8).data for rows in (blocks, entries)]
+    fences = np.concatenate([_fences(blocks, parts[0]), _fences(entries, parts[1])])
     directory = marks.tobytes() + fences.tobytes()
     before, after = summary.before, summary.after
     header = _HEADER.pack(
@@ -76,7 +76,7 @@ def encode(summary: Summary, places: Sequence[Place], blocks: Any, entries: Any)
         len(blocks), len(entries), before.head, after.head, _hash(directory),
     )  # fmt: skip
     yield header + _hash(header) + directory
-    yield from sheets
+    yield from parts
 
 
 def _block_rows(index: GrowingIndex) -> Any:
@@ -86,9 +86,15 @@ def _block_rows(index: GrowingIndex) -> Any:
     return rows
 
 
-def _sheets(rows: Any) -> Iterator[bytes]:
-    per_sheet = _per_sheet(rows.dtype)
-    return (rows[start : start + per_sheet].tobytes() for start in range(0, len(rows), per_sheet))
+def _fences(rows: Any, data: memoryview) -> Any:
+    """What the directory says of each sheet of some rows."""
+    firsts = rows[rows.dtype.names[0]][:: _per_sheet(rows.dtype)]
+    fences: Any = np.empty(len(firsts), _FENCES)
+    fences["first"] = firsts
+    size = _per_sheet(rows.dtype) * rows.dtype.itemsize
+    hashes = b"".join([_hash(data[start : start + size]) for start in range(0, len(data), size)])
+    fences["hash"] = np.frombuffer(hashes, f"V{_HASH_BYTES}")
+    return fences
 
 
 def write_pages(files: Files, folder: Path, index: GrowingIndex) -> None:
@@ -258,7 +264,7 @@ def _read_head(file: File) -> _Head:
     return _Head(Summary(base, end, size, before, after), mark_count, block_count, entry_count, directory)
 
 
-def _hash(data: bytes) -> bytes:
+def _hash(data: bytes | memoryview) -> bytes:
     return blake3(data).digest(_HASH_BYTES)
 
 

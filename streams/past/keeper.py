@@ -11,6 +11,7 @@ from mmsb.state.pages import PageId
 from mmsb.streams.door import StoredPage
 from mmsb.streams.folder import TLOG
 from mmsb.streams.log.segments import list_bases
+from mmsb.streams.pace import Pace
 from mmsb.streams.past import forward
 from mmsb.streams.past.bases import Bases, NoBases
 from mmsb.streams.past.catalog import Indexer
@@ -33,13 +34,21 @@ class Keeper:
     """`keep_index` runs beside the stages of the partition."""
 
     def __init__(
-        self, world: World, number: int, folder: Path, owner: Owner, make_bases: Callable[[], Bases] = NoBases
+        self,
+        world: World,
+        number: int,
+        folder: Path,
+        owner: Owner,
+        is_busy: Callable[[], bool],
+        make_bases: Callable[[], Bases] = NoBases,
     ) -> None:
-        """Each thread has bases of its own."""
+        """Each thread has bases of its own. `is_busy`: whether somebody waits for more than an index."""
         self._owner = owner
+        self._closed = False
         self._files, self._folder = world.files, folder / TLOG
         self._past = Past(world.files, folder, owner.accepted_tlog, make_bases())
-        self._index = Indexer(world.files, folder / TLOG, make_bases())
+        pace = Pace(world.seconds, lambda: not self._closed and is_busy())
+        self._index = Indexer(world.files, folder / TLOG, make_bases(), pace)
         self._bases = make_bases()
         self._asker = world.worker(f"past-{number}")
         self._indexer = world.worker(f"index-{number}")
@@ -87,6 +96,7 @@ class Keeper:
                 await self._indexer.run(self._index.write_missing, self._owner.accepted_tlog())
 
     async def close(self) -> None:
+        self._closed = True
         await self._asker.run(self._past.close)
         await self._indexer.run(self._index.close)
         await self._replayer.run(self._bases.close)

@@ -18,6 +18,7 @@ from mmsb.schemas.tlog.blocks import COUNTS, FIXED, HEADER_BYTES, malformed
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.fold import Fold, Verdict
 from mmsb.streams.files import File, Files
+from mmsb.streams.folder import Progress
 from mmsb.streams.log.frames import Chain, Fault, follow
 from mmsb.streams.log.segments import Segment, corrupt, list_bases, log_path, opened
 from mmsb.streams.past.growing import BlockPlace, GrowingIndex, Place, Standing
@@ -48,13 +49,20 @@ class Damaged(CorruptState):
 
 
 def extend(
-    files: Files, folder: Path, index: GrowingIndex, fold: Fold, until: int, hear: Hear = lambda _: None
+    files: Files,
+    folder: Path,
+    index: GrowingIndex,
+    fold: Fold,
+    until: int,
+    hear: Hear = lambda _: None,
+    tell: Progress = lambda _, __: None,
 ) -> None:
     """Read on where the index ends, up to a TLog offset that the segment reaches; `hear` is told of each record."""
     with opened(files, log_path(folder, index.base)) as file:
         while index.end < until:
             records, chain = _read(file, folder, index, until)
             _note(folder, index, fold, records, chain, hear)
+            tell(index.end, until)
 
 
 def replay(files: Files, folder: Path, fold: Fold, until: int) -> None:

@@ -1,10 +1,10 @@
-"""A checkpoint that is verified leaves most of a core to those who wait for one."""
+"""A checkpoint that is verified, or an index that is made, leaves most of a core to those who wait for one."""
 
 from collections.abc import Callable
 
 import pytest
 
-from mmsb.streams.checkpointing import REST_SECONDS_MAX, RESTS, Pace
+from mmsb.streams.pace import REST_SECONDS_MAX, RESTS, Pace
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("mmsb.streams.checkpointing.time.sleep", clock.sleep)
+    monkeypatch.setattr("mmsb.streams.pace.time.sleep", clock.sleep)
     return clock
 
 
