@@ -91,8 +91,7 @@ def begin(logs: Logs, wanted: Wanted, nonce: bytes, housed: Housed, memory: int)
     if meta is not None and housed.restored is not None:
         wanted.check(meta.contents.genesis)
         _check_stands(logs, meta.standing)
-        blocks = [at for at in meta.standing.follow_up_blocks if at >= logs.tlog.first]  # what is trimmed has arrived
-        return Begun(*housed.restored, store, blocks)
+        return Begun(*housed.restored, store, list(meta.standing.follow_up_blocks))
     fold = _begin_log(logs, wanted, nonce)
     assert isinstance(fold.state, ArrayState), "an array fold has one"
     return Begun(fold, Home(fold.state, store, memory), store)

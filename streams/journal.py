@@ -52,6 +52,10 @@ class Journal(Protocol):
         """Have on disk what is accepted."""
         ...
 
+    async def fetch_block(self, offset: int) -> bytes:
+        """The batch with a TLog offset that lies before what is on this machine."""
+        ...
+
     async def until_idle(self) -> None:
         """Return when nothing is in flight that was submitted here."""
         ...
@@ -147,6 +151,9 @@ class FolderJournal:
         """With durability `process` nobody has waited for it yet."""
         if self._durability == Durability.PROCESS:
             await self._appender.run(self._opened.sync)
+
+    async def fetch_block(self, offset: int) -> bytes:
+        raise AssertionError("what a folder has no more, nobody needs")
 
     # The end
 

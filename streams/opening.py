@@ -102,6 +102,7 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
         check_reaches(world.files, folder, meta, tlog, intents)
         begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), housed, code.memory)
         opened.callback(_note_damage, world.files, folder, begun.home)
+        begun.follow_up_blocks[:] = [at for at in begun.follow_up_blocks if at >= tlog.first]  # those before arrived
         fold_rest(begun, tlog, intents, tell)
         tlog.mend()
         if tlog.end == 0:

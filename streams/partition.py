@@ -272,13 +272,12 @@ class Partition(Generic[J]):
 
     async def read_follow_ups(self, offset: int) -> list[FollowUpRow]:
         """Those of the block at a TLog offset."""
+        if offset < self.opened.tlog.first:
+            return _follow_ups_in(await self.journal.fetch_block(offset), offset)
         return await self._reader.run(self._read_follow_ups, offset)
 
     def _read_follow_ups(self, offset: int) -> list[FollowUpRow]:
-        records = read_batches(self.opened.tlog.read(offset, 1))
-        value = records.value(offset - records.first)
-        assert value is not None, "a block has a value"
-        return list(read_follow_ups(value))
+        return _follow_ups_in(self.opened.tlog.read(offset, 1), offset)
 
     async def stats(self, relay: Relay) -> PartitionStats:
         opened = self.opened
@@ -338,3 +337,10 @@ class Partition(Generic[J]):
         self.opened.close()
         if self.opened.home.damage is not None:
             distrust(self._world.files, self._folder, self.opened.home.damage)
+
+
+def _follow_ups_in(batch: bytes, offset: int) -> list[FollowUpRow]:
+    records = read_batches(batch)
+    value = records.value(offset - records.first)
+    assert value is not None, "a block has a value"
+    return list(read_follow_ups(value))

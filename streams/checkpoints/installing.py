@@ -53,15 +53,21 @@ def import_checkpoint(
 
 
 def _import(world: World, archive: Archive, data: Path, tell: Progress, read: ReadFacts) -> Manifest:
-    files, facts = world.files, archive.manifest.facts
-    target = data / str(facts.partition)
-    if files.exists(target):
-        raise InvalidValue(f"{target}: expected no partition there, since an import replaces none; name another folder")
+    facts = archive.manifest.facts
     if facts.relaying:
         raise InvalidValue(
             f"checkpoint {name_of(facts)}: expected no follow-ups on their way, since they are in the TLog, which is "
             f"not in an archive; found {facts.relaying} blocks of them: export one that was made when all had arrived"
         )
+    return place(world, archive, data, tell, read)
+
+
+def place(world: World, archive: Archive, data: Path, tell: Progress, read: ReadFacts = read_facts) -> Manifest:
+    """Make the partition of an archive in a data folder whose lock the caller holds."""
+    files, facts = world.files, archive.manifest.facts
+    target = data / str(facts.partition)
+    if files.exists(target):
+        raise InvalidValue(f"{target}: expected no partition there, since an import replaces none; name another folder")
     draft = data / (target.name + IMPORTING)
     if files.exists(draft):
         remove_tree(files, draft)  # of an import that was cut short

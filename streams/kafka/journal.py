@@ -281,6 +281,14 @@ class TopicJournal:
         """The home never leads the mirror."""
         await self._appender.run(self._opened.sync)
 
+    async def fetch_block(self, offset: int) -> bytes:
+        following = self._broker.follow(self._of.tlog, offset, "tlog")
+        try:
+            batches = local_form((await following.take()).data)
+        finally:
+            following.close()
+        return bytes(next(batch.data for batch in batches if batch.first <= offset < batch.first + batch.count))
+
     # The end
 
     def fail(self, error: BaseException) -> None:
