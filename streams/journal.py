@@ -133,7 +133,7 @@ class FolderJournal:
 
     def accepted(self, outcome: Outcome, receipts: Receipts) -> None:
         released = 0
-        singles = _Singles(self._number, receipts)
+        singles = Singles(self._number, receipts)
         while self._waiting and self._waiting[0].first <= outcome.last:
             ticket = self._waiting[0]
             if isinstance(ticket.intents, Intents):
@@ -177,7 +177,7 @@ class FolderJournal:
 _STATUSES: Final = {int(status): status for status in Status}
 
 
-class _Singles:
+class Singles:
     """Receipts of single intents out of a block's columns."""
 
     def __init__(self, partition: int, receipts: Receipts) -> None:
