@@ -9,7 +9,7 @@ How they are made and opened is in streams/starting.py.
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -88,21 +88,28 @@ class Engine:
 
     async def __aenter__(self) -> "Engine":
         self._lock, code = await self._lock_folder()
-        try:
+        with ExitStack() as parts:
+            parts.callback(self._lock.close)
             opened = await self._open(code or await self._load())
-        except BaseException:
-            self._lock.close()
-            raise
+            for part in opened:
+                parts.callback(part.close)
+            self._assemble(opened)
+            parts.pop_all()
+        self._started = self._world.seconds()
+        self._running = asyncio.create_task(self._run())
+        gc.freeze()  # a full collection that walks all modules and compiled code stops the event loop for 0.1 s
+        return self
+
+    def _assemble(self, opened: list[Opened]) -> None:
+        """Put partitions above what was opened."""
+        settings = self._settings
         for part in opened:
             part.home.budget = max(self._memory // len(opened), MEMORY_MIN)
-        genesis = opened[0].fold.genesis
-        self._router = Router(self._bundle, self._compiled, genesis)
-        settings, bundle = self._settings, opened[0].writer.machine.bundle
+        genesis, bundle = opened[0].fold.genesis, opened[0].writer.bundle
         durability = settings.durability
-        self._about = About(
-            tuple(part.fold.genesis.log_id for part in opened),
-            bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window,
-        )  # fmt: skip
+        self._router = Router(self._bundle, self._compiled, genesis)
+        log_ids = tuple(part.fold.genesis.log_id for part in opened)
+        self._about = About(log_ids, bundle.descriptor, bundle.generation, bundle.hash, durability, genesis.window)
         self._partitions = [
             Partition(
                 self._world,
@@ -117,10 +124,6 @@ class Engine:
         ]
         targets = [_Neighbour(partition) for partition in self._partitions]
         self._relays = [Relay(partition, targets) for partition in self._partitions]
-        self._started = self._world.seconds()
-        self._running = asyncio.create_task(self._run())
-        gc.freeze()  # a full collection that walks all modules and compiled code stops the event loop for 0.1 s
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
