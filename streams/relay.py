@@ -7,7 +7,8 @@ dense.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from mmsb.schemas.errors import CorruptState
@@ -16,6 +17,8 @@ from mmsb.streams.tickets import Ticket
 
 RELAY_BYTES: Final = 1 << 20  # of follow-ups that are on their way from one partition at a time
 BLOCKS_AT_ONCE: Final = 256  # that they may come from
+
+NONE: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 class Source(Protocol):
@@ -49,6 +52,27 @@ class Target(Protocol):
     def hand(self, ticket: Ticket) -> None:
         """Have it logged, whatever else is in flight."""
         ...
+
+
+async def next_follow_ups(
+    source: Source, blocks: Sequence[int], handed: dict[int, int], arrived: Mapping[int, int] = NONE
+) -> tuple[dict[int, list[bytes]], int]:
+    """What the first of some blocks hold for each target and it has not; and how many blocks that are.
+
+    `handed` has the highest number that each target was handed by then, `arrived` what it may have besides.
+    """
+    wanted: dict[int, list[bytes]] = {}
+    size = taken = 0
+    while taken < len(blocks) and size < RELAY_BYTES:
+        for row in await source.read_follow_ups(blocks[taken]):
+            last = handed.get(row.target, 0)
+            if row.number > max(last, arrived.get(row.target, 0)):
+                assert row.number == last + 1 or row.target not in handed, "follow-ups are numbered without a gap"
+                handed[row.target] = row.number
+                wanted.setdefault(row.target, []).append(row.intent)
+                size += len(row.intent)
+        taken += 1
+    return wanted, taken
 
 
 class Relay:
@@ -113,16 +137,7 @@ class Relay:
         source = self._source
         blocks = source.follow_up_blocks[:BLOCKS_AT_ONCE]
         await source.make_durable()
-        wanted: dict[int, list[bytes]] = {}
-        size = taken = 0
-        while taken < len(blocks) and size < RELAY_BYTES:
-            for row in await source.read_follow_ups(blocks[taken]):
-                if row.number > self.handed[row.target]:
-                    assert row.number == self.handed[row.target] + 1, "follow-ups are numbered without a gap"
-                    self.handed[row.target] = row.number
-                    wanted.setdefault(row.target, []).append(row.intent)
-                    size += len(row.intent)
-            taken += 1
+        wanted, taken = await next_follow_ups(source, blocks, self.handed)
         await asyncio.gather(*(self._hand(target, intents) for target, intents in wanted.items()))
         del source.follow_up_blocks[:taken]
 

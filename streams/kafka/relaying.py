@@ -1,0 +1,142 @@
+"""Carries a partition's follow-ups into the intents topic of an application, whoever owns the partitions they are for.
+
+The TLog is the queue, and the topic is where they arrive: what it has acknowledged has arrived, once or more often. A
+target counts each number once, so two relays at once, one of which does not know yet that it is another's turn, do no
+harm: each begins behind numbers that are in the topic, and leaves none out.
+
+How far it is, is noted as offsets of a group: `<app>.intents`, a target: the highest number that is durable in its log;
+`<app>.tlog`, the source: the TLog offset below which all follow-ups are. The words beside them name the source's log,
+so that one that was made anew does not believe them. Notes may be old, or gone, and then more is sent again.
+"""
+
+import asyncio
+import math
+from bisect import bisect_left
+from contextlib import suppress
+from typing import Final
+
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.streams.grouping import batches_of
+from mmsb.streams.kafka.appending import Appending
+from mmsb.streams.kafka.broker import Broker, TopicPartition
+from mmsb.streams.relay import BLOCKS_AT_ONCE, Source, next_follow_ups
+from mmsb.streams.tickets import Ticket
+from mmsb.streams.world import World
+
+NOTE_SECONDS: Final = 1.0
+"""Between two notes: what was sent since the last one is sent again by the next relay."""
+
+NOTE_AGAIN_SECONDS: Final = 86_400.0
+"""Brokers forget what nobody noted for a week (offsets.retention.minutes), though nothing has changed."""
+
+LAST_NOTE_SECONDS: Final = 2.0  # that ending waits for the last note
+LOOK_SECONDS: Final = 10.0  # between two looks of a follower at what its owner has noted
+
+Notes = dict[TopicPartition, tuple[int, str]]
+
+
+class TopicRelay:
+    """`run` while the source is owned here, `follow` while another owns it; each until cancelled."""
+
+    def __init__(self, world: World, broker: Broker, appending: Appending, genesis: Genesis, source: Source) -> None:
+        app, count = genesis.app, genesis.partition_count
+        self._world = world
+        self._broker = broker
+        self._appending = appending
+        self._source = source
+        self._group = f"{app}.relay-{source.number}"
+        self._words = genesis.log_id.hex()
+        self._targets = [TopicPartition(f"{app}.intents", target) for target in range(count)]
+        self._tlog = TopicPartition(f"{app}.tlog", source.number)
+        self._below = 0  # all follow-ups of blocks below this TLog offset have arrived
+        self._noted: Notes = {}
+        self._noted_at = -math.inf
+        self._arrived: dict[int, int] = {}  # the highest numbers that were noted
+        self._sent: dict[int, int] = {}  # and those that are in the topic by this relay's hand
+
+    @property
+    def handed(self) -> dict[int, int]:
+        """The highest number that each target's log has for certain, as far as it is known."""
+        return {**self._arrived, **self._sent}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was accepted is still to be sent."""
+        return self._source.all_relayed.is_set()
+
+    async def until_idle(self) -> None:
+        await self._source.all_relayed.wait()
+
+    async def run(self) -> None:
+        await self._begin()
+        try:
+            while True:
+                await self._wait()
+                await self._carry()
+                if self._world.seconds() - self._noted_at >= NOTE_SECONDS:
+                    await self._note()
+        finally:
+            with suppress(EnvironmentFailed, TimeoutError):
+                async with asyncio.timeout(LAST_NOTE_SECONDS):
+                    await self._note()
+
+    async def follow(self) -> None:
+        """Forget, of what the source still has to send, what whoever owns it says to have arrived."""
+        while True:
+            await self._begin()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _begin(self) -> None:
+        """Behind what is noted. What the source's list lacks has arrived, though perhaps nobody has noted it."""
+        found = await self._broker.committed(self._group, [*self._targets, self._tlog])
+        self._noted = {at: note for at, note in found.items() if note[1] == self._words}
+        for at, (offset, _) in self._noted.items():
+            if at == self._tlog:
+                self._below = max(self._below, offset)
+            else:
+                self._arrived[at.partition] = max(self._arrived.get(at.partition, 0), offset)
+        blocks = self._source.follow_up_blocks
+        del blocks[: bisect_left(blocks, self._below)]
+
+    async def _wait(self) -> None:
+        """For something to send; meanwhile nothing is left unnoted."""
+        source = self._source
+        while not source.follow_up_blocks:
+            source.new_follow_ups.clear()
+            source.all_relayed.set()
+            due = NOTE_SECONDS if self._position() != self._noted else NOTE_AGAIN_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, self._noted_at + due - self._world.seconds())):
+                    await source.new_follow_ups.wait()
+                    return
+            await self._note()
+
+    async def _carry(self) -> None:
+        """Send what the next blocks hold; a target takes one append at a time, all targets do so at once."""
+        source, sent = self._source, dict(self._sent)
+        blocks = source.follow_up_blocks[:BLOCKS_AT_ONCE]
+        wanted, taken = await next_follow_ups(source, blocks, sent, self._arrived)
+        await asyncio.gather(*(self._send(target, intents) for target, intents in wanted.items()))
+        self._sent, self._below = sent, blocks[taken - 1] + 1
+        del source.follow_up_blocks[:taken]
+
+    async def _send(self, target: int, intents: list[bytes]) -> None:
+        ticket = Ticket(intents, len(intents), sum(map(len, intents)))
+        for batch in batches_of([ticket], 0, self._world.time_ms()):
+            await self._appending.append(self._targets[target], bytes(batch.data))
+
+    # Notes
+
+    def _position(self) -> Notes:
+        """True for ever."""
+        offsets = {self._targets[target]: number for target, number in self.handed.items()}
+        if self._below:
+            offsets[self._tlog] = self._below
+        return {at: (offset, self._words) for at, offset in offsets.items()}
+
+    async def _note(self) -> None:
+        position, self._noted_at = self._position(), self._world.seconds()
+        if position:
+            await self._broker.commit(self._group, position)
+        self._noted = position
