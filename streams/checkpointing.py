@@ -6,7 +6,7 @@ Only the first two keep anybody waiting; the rest happens on a thread of its own
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +41,14 @@ class Keeping:
 KEEP_ALL: Final = Keeping()
 
 
+Made = Callable[[Path, Sequence[int]], Awaitable[None]]
+"""Hears of a checkpoint, and of the TLog offsets of blocks whose follow-ups may not all have arrived."""
+
+
+async def _nobody(checkpoint: Path, relaying: Sequence[int]) -> None:
+    """A folder of its own has no others to tell."""
+
+
 class Checkpointing:
     """One checkpoint after another."""
 
@@ -57,6 +65,7 @@ class Checkpointing:
         self._asked: asyncio.Queue[Cause] = asyncio.Queue()
         self._closed = False
         self._newest = -1  # the last intent that the newest one made here has
+        self.made: Made = _nobody
 
     async def run(self) -> None:
         """Those by schedule and by intents."""
@@ -91,6 +100,7 @@ class Checkpointing:
             relaying = self._flushing.relaying  # what has arrived since may not be durable there
             made = await self._sealer.run(self._seal, draft, cause)
             await self._sealer.run(remove_surplus, self._world.files, self._folder)
+            await self.made(made, relaying)
             if self._keeping.trim:
                 await self._sealer.run(self._trim_logs, relaying)
             manifest = await self._sealer.run(read_manifest, self._world.files, made)

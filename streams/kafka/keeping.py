@@ -1,0 +1,52 @@
+"""What becomes of checkpoints behind topics: others find them, and the topics need not keep what lies before them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmsb.streams.checkpoints.trimming import tlog_of
+from mmsb.streams.kafka.broker import Broker
+from mmsb.streams.kafka.mirror import Mirrored
+from mmsb.streams.kafka.sharing import Shared
+from mmsb.streams.log import Durable
+from mmsb.streams.opening import Opened
+from mmsb.streams.world import World, finish
+
+
+class Sharing:
+    """Of one partition, as long as this process owns it."""
+
+    def __init__(
+        self,
+        world: World,
+        broker: Broker,
+        of: Mirrored,
+        opened: Opened,
+        shared: Path,
+        trim: bool,
+        published: Callable[[], int],
+    ) -> None:
+        """`published` is the TLog offset from which events are still to be published."""
+        self._broker = broker
+        self._of = of
+        self._opened = opened
+        self._shared = Shared(world, shared, of.app, of.partition)
+        self._trim = trim
+        self._published = published
+        self._worker = world.worker(f"share-{of.partition}")
+
+    async def made(self, checkpoint: Path, relaying: Sequence[int]) -> None:
+        """mmsb.streams.checkpointing.Made."""
+        await self._worker.run(self._shared.put, checkpoint)
+        if self._trim:
+            below = await self._worker.run(self._trimmable, [*relaying[:1], self._published()])
+            await self._broker.trim(self._of.intents, below.intents)
+            await self._broker.trim(self._of.tlog, below.tlog)
+
+    def _trimmable(self, needed: Sequence[int]) -> Durable:
+        """Neither topic past the older of two archives; nor the TLog past what somebody may still ask it for."""
+        fold = self._opened.fold
+        remembered = tlog_of(self._opened.tlog, fold.settled - fold.genesis.window)
+        return self._shared.trimmable(Durable(self._opened.intents.end, min([remembered, *needed])))
+
+    async def close(self) -> None:
+        await finish(self._worker)
