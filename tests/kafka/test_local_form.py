@@ -1,13 +1,24 @@
 """From the broker's bytes to ours: the exact decoder (schemas/batches.py) says what the records are."""
 
 import struct
+import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from crc32c import crc32c
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from mmsb.schemas.batches import Record, decode_batch, encode_batch
+from mmsb.schemas.batches import Record, concat, decode_batch, encode_batch
+from mmsb.schemas.envelopes import read_envelope
 from mmsb.schemas.errors import CorruptState
+from mmsb.schemas.limits import BATCH_BYTES_MAX, BATCH_RECORDS_MAX
+from mmsb.schemas.rejections import Code, Refused
+from mmsb.schemas.varints import encode_varint
 from mmsb.streams.kafka.local_form import local_form
+from mmsb.streams.kafka.rewriting import MALFORMED
+from tests.kafka.compressing import FRAMINGS, compressed, sealed, with_content, xerial
+from tests.schemas.test_batches import lists, offsets
 
 RECORDS = [Record(b"k", b"v" * 40, 1_000), Record(None, None, 900, (("h", b"1"), ("h", None))), Record(b"", b"", 2_000)]
 
@@ -77,3 +88,182 @@ def test_a_batch_that_was_compacted_is_found():
     struct.pack_into(">I", data, 17, crc32c(data[21:]))
     with pytest.raises(CorruptState, match="found 2 for the offsets 7 to 9"):
         local_form(bytes(data))
+
+
+# Compressed
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@given(offsets, lists, st.none() | st.integers(0, 2**50), st.booleans(), st.booleans(), st.integers(-1, 9))
+def test_what_a_producer_compressed_is_what_it_would_have_been(
+    framing, first, records, append_time, transactional, control, epoch
+):
+    plain = encode_batch(first, records, append_time=append_time, transactional=transactional, control=control)
+    data = compressed(plain[:12] + epoch.to_bytes(4, "big", signed=True) + plain[16:], framing)
+    found = local_form(data)
+    assert [(batch.first, batch.count, bytes(batch.data)) for batch in found] == [(first, len(records), plain)]
+
+
+@given(st.lists(st.tuples(lists, st.sampled_from(["none", *FRAMINGS]), st.integers(0, 3)), min_size=1, max_size=5))
+def test_a_fetch_holds_batches_of_all_kinds(batches):
+    plain, fetched, first = list[bytes](), bytearray(), 5
+    for records, framing, epoch in batches:
+        plain.append(encode_batch(first, records))
+        data = bytearray(plain[-1] if framing == "none" else compressed(plain[-1], framing))
+        struct.pack_into(">i", data, 12, epoch)
+        fetched += data
+        first += len(records)
+    assert [bytes(batch.data) for batch in local_form(bytes(fetched))] == plain
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_large_batches_come_in_many_blocks(framing):
+    plain = encode_batch(0, [Record(str(index).encode(), bytes(range(256)) * 300, index) for index in range(200)])
+    assert len(plain) > 14 << 20
+    assert [bytes(batch.data) for batch in local_form(compressed(plain, framing))] == [plain]
+
+
+def test_streams_of_snappy_may_follow_each_other():
+    plain = encode_batch(0, RECORDS)
+    data = with_content(plain, 2, xerial(plain[61:70]) + xerial(plain[70:]))
+    assert bytes(local_form(data)[0].data) == plain
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_a_bomb_takes_no_more_memory_than_a_batch_may(framing):
+    """Its records settle all the same, as malformed."""
+    records = [Record(None, bytes(1 << 20), 77)] * 64
+    header = encode_batch(9, records[:1])[:61]
+    header = header[:23] + struct.pack(">i", 63) + header[27:57] + struct.pack(">i", 64)
+    data = with_content(header, FRAMINGS[framing][0], FRAMINGS[framing][1](bytes(64 << 20)))
+    tracemalloc.start()
+    found = local_form(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * BATCH_BYTES_MAX
+    assert [(batch.first, batch.count) for batch in found] == [(9, 64)]
+    assert list(decode_batch(bytes(found[0].data))[0]) == [Record(None, MALFORMED, 77)] * 64
+
+
+# What brokers store and we would not write: each of these was sent to Kafka 4 and stored
+
+
+def long_varint(value: int, size: int) -> bytes:
+    rest, data = value << 1 if value >= 0 else (-value << 1) - 1, bytearray()
+    for _ in range(size - 1):
+        data.append(rest & 0x7F | 0x80)
+        rest >>= 7
+    return bytes(data) + bytes([rest & 0x7F])
+
+
+def record(
+    *,
+    time: bytes = b"\0",
+    delta: int = 0,
+    key: bytes = b"\1",
+    value: bytes = b"\2v",
+    headers: bytes = b"\0",
+    size: int = 1,
+) -> bytes:
+    content = b"\0" + time + encode_varint(delta) + key + value + headers
+    return long_varint(len(content), size) + content
+
+
+LOOSE = {
+    "a longer size than needed": (record(size=3), Record(None, b"v", 1_000)),
+    "a longer null than needed": (record(key=long_varint(-1, 5)), Record(None, b"v", 1_000)),
+    "a longer time than needed": (record(time=long_varint(5, 10)), Record(None, b"v", 1_005)),
+    "more than 32 bits": (record(value=b"\x82\x80\x80\x80\x70v"), Record(None, b"v", 1_000)),
+    "a key of -5 bytes": (record(key=encode_varint(-5)), Record(None, b"v", 1_000)),
+    "a value of -5 bytes": (record(value=encode_varint(-5)), Record(None, None, 1_000)),
+    "a header of -7 bytes": (record(headers=b"\2\2a" + encode_varint(-7)), Record(None, b"v", 1_000, (("a", None),))),
+    "another offset": (record(delta=-3), Record(None, b"v", 1_000)),
+    "a time beyond 64 bits": (record(time=encode_varint(2**63 - 1)), Record(None, b"v", 999 - 2**63)),
+}
+
+
+def with_records(first: int, *records: bytes) -> bytes:
+    header = bytearray(encode_batch(first, [Record(None, None, 1_000)])[:61])
+    struct.pack_into(">i", header, 23, len(records) - 1)
+    struct.pack_into(">i", header, 57, len(records))
+    return sealed(bytes(header) + b"".join(records))
+
+
+@pytest.mark.parametrize("framing", ["none", *FRAMINGS])
+@pytest.mark.parametrize("what", LOOSE)
+def test_records_are_read_as_loosely_as_kafkas_client_reads_them(what, framing):
+    loose, expected = LOOSE[what]
+    data = with_records(4, record(), loose)
+    found = local_form(data if framing == "none" else compressed(data, framing))
+    read = [each for batch in found for each in decode_batch(bytes(batch.data))[0]]
+    assert read == [Record(None, b"v", 1_000), expected]
+    assert (found[0].first, sum(batch.count for batch in found)) == (4, 2)
+
+
+def test_one_loose_batch_leaves_the_others_as_they_are():
+    plain = encode_batch(0, RECORDS)
+    found = local_form(plain + with_records(3, LOOSE["another offset"][0]) + encode_batch(4, RECORDS))
+    assert [bytes(found[0].data), bytes(found[2].data)] == [plain, encode_batch(4, RECORDS)]
+    assert decode_batch(bytes(found[1].data))[0].first == 3
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "bytes behind it": lambda data: data + b"abcdefgh",
+    "cut": lambda data: data[:-9],
+    "something else": lambda _: b"junk" * 9,
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_does_not_expand_settles_as_malformed(framing, damage):
+    """Kafka 4 stores bytes behind a gzip stream or an lz4 frame."""
+    plain = encode_batch(6, RECORDS, append_time=4_000)
+    data = compressed(plain, framing)
+    found = local_form(with_content(plain, FRAMINGS[framing][0], DAMAGES[damage](data[61:])))
+    assert [(batch.first, batch.count) for batch in found] == [(6, 3)]
+    assert list(decode_batch(bytes(found[0].data))[0]) == [Record(None, MALFORMED, 4_000)] * 3
+
+
+@given(st.binary(max_size=80), st.integers(1, 6))
+@example(b"", 1)
+def test_any_content_is_something_that_our_logs_hold(content, count):
+    """All records and offsets are there, whatever a producer sent."""
+    data = bytearray(with_records(2, *[b""] * count) + content)
+    found = local_form(sealed(bytes(data)))
+    records = concat([decode_batch(bytes(batch.data))[0] for batch in found])
+    assert (records.first, len(records)) == (2, count)
+
+
+def test_more_records_than_a_batch_may_have_become_several_batches():
+    data = bytearray(with_records(8, record()))
+    struct.pack_into(">i", data, 23, 2 * BATCH_RECORDS_MAX)
+    struct.pack_into(">i", data, 57, 2 * BATCH_RECORDS_MAX + 1)
+    found = local_form(sealed(bytes(data)))
+    assert [(batch.first - 8, batch.count) for batch in found] == [
+        (0, BATCH_RECORDS_MAX),
+        (BATCH_RECORDS_MAX, BATCH_RECORDS_MAX),
+        (2 * BATCH_RECORDS_MAX, 1),
+    ]
+
+
+def test_a_batch_that_is_larger_than_ours_becomes_several():
+    large = encode_varint(9 << 20)
+    contents = [b"\0\0" + encode_varint(index) + b"\1" + large + bytes(9 << 20) + b"\0" for index in range(2)]
+    data = with_records(0, *[encode_varint(len(content)) + content for content in contents])
+    found = local_form(data)
+    assert [(batch.first, batch.count) for batch in found] == [(0, 1), (1, 1)]
+    assert all(decode_batch(bytes(batch.data))[0].value(0) == bytes(9 << 20) for batch in found)
+
+
+def test_times_that_lie_too_far_from_each_other_part_a_batch():
+    early, late = (record(time=encode_varint(delta), delta=index) for index, delta in enumerate((-(2**63), 2**62)))
+    found = local_form(with_records(0, early, late, LOOSE["a key of -5 bytes"][0]))
+    times = [decode_batch(bytes(batch.data))[0].time(0) for batch in found]
+    assert times[:2] == [1_000 - 2**63, 1_000 + 2**62]
+
+
+def test_a_stand_in_settles_as_malformed():
+    with pytest.raises(Refused) as refused:
+        read_envelope(MALFORMED)
+    assert refused.value.rejection.code == Code.MALFORMED
