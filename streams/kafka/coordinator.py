@@ -1,0 +1,260 @@
+# mypy: disable-error-code="import-untyped, misc"
+# pyright: reportMissingTypeStubs=false
+"""What a member of a consumer group asks the broker that coordinates the group, over aiokafka's connections.
+
+aiokafka lacks two requests in the versions that know static members. Without them a process whose name another has
+taken is told that it is unknown, and takes the name back, and so on for ever.
+"""
+
+import asyncio
+import enum
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaClient
+from aiokafka.conn import CloseReason
+from aiokafka.errors import KafkaError, for_code
+from aiokafka.protocol.api import Request, RequestStruct
+from aiokafka.protocol.group import (
+    HeartbeatResponse_v1,
+    JoinGroupRequest,
+    LeaveGroupResponse_v1,
+    MemberAssignment,
+    ProtocolMetadata,
+    SyncGroupRequest,
+)
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.types import Array, Int32, Schema, String
+
+from mmsb.schemas.errors import EnvironmentFailed
+
+ASSIGNOR: Final = "mmsb"
+_PROTOCOL_TYPE: Final = "consumer"
+_GROUP: Final = 0  # the type of coordinator that is looked for
+_TEXT: Final = String("utf-8")
+
+
+class Verdict(enum.Enum):
+    """What an answer means for the member that asked."""
+
+    DONE = enum.auto()
+    AWAY = enum.auto()
+    """The coordinator does not answer, or is another broker now: nothing is known."""
+
+    REBALANCING = enum.auto()
+    """Those who are to stay must join again."""
+
+    EXPELLED = enum.auto()
+    """The group knows no such member."""
+
+    NAMED = enum.auto()
+    """Here is the member's id, join with it."""
+
+
+_VERDICTS: Final = {
+    0: Verdict.DONE,
+    14: Verdict.AWAY,  # COORDINATOR_LOAD_IN_PROGRESS
+    15: Verdict.AWAY,  # COORDINATOR_NOT_AVAILABLE
+    16: Verdict.AWAY,  # NOT_COORDINATOR
+    22: Verdict.REBALANCING,  # ILLEGAL_GENERATION: they have done it without us
+    25: Verdict.EXPELLED,  # UNKNOWN_MEMBER_ID
+    27: Verdict.REBALANCING,  # REBALANCE_IN_PROGRESS
+    79: Verdict.NAMED,  # MEMBER_ID_REQUIRED
+}
+_FENCED: Final = 82
+_REMEDIES: Final = {
+    23: "another program uses the group's name: rename the application, or stop that program",
+    26: "have the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms allow it",
+    30: "allow this user to read the group",
+    81: "raise the brokers' group.max.size",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that the group waits for a member, and the member for answers."""
+
+    session: float
+    """Of silence, after which the group goes on without a member."""
+
+    rest: float
+    """From when the group wants members to join again to when it goes on without those who have not."""
+
+    @property
+    def answer(self) -> float:
+        """Short of the session, so that a dead connection is given up before the session is over."""
+        return self.session / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    generation: int
+    member: str
+    members: Mapping[str, bytes] | None
+    """What each of them says of itself, for the leader alone."""
+
+
+class Coordinator:
+    """One member's connection to it. Every call raises EnvironmentFailed for what will not change by asking again."""
+
+    def __init__(self, client: AIOKafkaClient, group: str, name: str, patience: Patience) -> None:
+        self._client: Any = client
+        self._group = group
+        self._name = name
+        self._patience = patience
+        self._lane = f"group {group} {name}"  # a connection of its own, since joining may take a minute
+        self._node: int | None = None
+
+    async def partitions(self, topic: str) -> int | None:
+        """How many it has, if that is known."""
+        answer = await self._ask(MetadataRequest([topic], allow_auto_topic_creation=False), self._patience.answer)
+        if answer is None or answer.topics[0][0] != 0:
+            return None
+        return len(answer.topics[0][3])
+
+    async def join(self, member: str, topic: str, says: bytes) -> tuple[Verdict, Joined]:
+        """The group's next generation. Asked twice it makes no difference, so a lost answer is asked for again."""
+        request = JoinGroupRequest(
+            self._group,
+            round(self._patience.session * 1000),
+            round(self._patience.rest * 1000),
+            member,
+            self._name,
+            _PROTOCOL_TYPE,
+            [(ASSIGNOR, ProtocolMetadata(0, [topic], says).encode())],
+        )
+        answer = await self._ask(request, self._patience.session)
+        if answer is None:
+            return Verdict.AWAY, Joined(-1, member, None)
+        leads = answer.error_code == 0 and answer.leader_id == answer.member_id
+        members = {id: _said(metadata) for id, _, metadata in answer.members} if leads else None
+        return self._verdict(answer), Joined(answer.generation_id, answer.member_id, members)
+
+    async def sync(
+        self, joined: Joined, topic: str, assigned: Mapping[str, Sequence[int]]
+    ) -> tuple[Verdict, frozenset[int]]:
+        """What this member gets. `assigned` is the leader's to say, by member."""
+        assignments = [
+            (member, MemberAssignment(0, [(topic, sorted(numbers))], b"").encode())
+            for member, numbers in assigned.items()
+        ]
+        request = SyncGroupRequest(self._group, joined.generation, joined.member, self._name, assignments)
+        answer = await self._ask(request, self._patience.session)
+        if answer is None:
+            return Verdict.AWAY, frozenset()
+        verdict = self._verdict(answer)
+        return verdict, self._partitions(answer.member_assignment, topic) if verdict == Verdict.DONE else frozenset()
+
+    async def beat(self, generation: int, member: str) -> Verdict:
+        answer = await self._ask(_Heartbeat(self._group, generation, member, self._name), self._patience.answer)
+        return Verdict.AWAY if answer is None else self._verdict(answer)
+
+    async def leave(self, member: str) -> Verdict:
+        """Over a new connection: a broker that still waits for others to join takes nothing more on the old one."""
+        self._hang_up()
+        answer = await self._ask(_LeaveGroup(self._group, [(member, self._name)]), self._patience.answer)
+        return Verdict.AWAY if answer is None else self._verdict(answer)
+
+    async def _ask(self, request: object, seconds: float) -> Any:
+        """The answer, or None if there was none in time: then the coordinator is looked for anew."""
+        try:
+            async with asyncio.timeout(seconds):
+                if self._node is None:
+                    self._node = await self._client.coordinator_lookup(_GROUP, self._group)
+                return await self._client.send(self._node, request, group=self._lane)
+        except KafkaError as error:
+            if not error.retriable:
+                raise EnvironmentFailed(
+                    f"group {self._group!r}: the brokers refuse to coordinate it: {error}"
+                ) from error
+        except (TimeoutError, OSError):
+            pass
+        self._hang_up()
+        return None
+
+    def _verdict(self, answer: Any) -> Verdict:
+        code: int = answer.error_code
+        if code not in _VERDICTS:
+            raise self._refused(code)
+        verdict = _VERDICTS[code]
+        if verdict == Verdict.AWAY:
+            self._hang_up()
+        return verdict
+
+    def _refused(self, code: int) -> EnvironmentFailed:
+        if code == _FENCED:
+            return EnvironmentFailed(
+                f"group {self._group!r}: expected to be the only process of the name {self._name!r}, found that "
+                "another has joined under it; this one stops: give each its own name and folder"
+            )
+        known: Any = for_code(code)
+        remedy = _REMEDIES.get(code, "look into the brokers' log")
+        return EnvironmentFailed(
+            f"group {self._group!r}: expected to become a member, found error {code}, {known.message}; {remedy}"
+        )
+
+    def _partitions(self, assignment: bytes | None, topic: str) -> frozenset[int]:
+        if not assignment:
+            return frozenset()
+        try:
+            decoded: Any = MemberAssignment.decode(assignment)
+            return frozenset(number for name, numbers in decoded.assignment if name == topic for number in numbers)
+        except (ValueError, TypeError):
+            raise EnvironmentFailed(
+                f"group {self._group!r}: expected an assignment, found {assignment!r}: the group is led by a program "
+                "that is none of ours; rename the application, or stop that program"
+            ) from None
+
+    def _hang_up(self) -> None:
+        connection = self._client._conns.pop((self._node, self._lane), None)
+        if connection is not None:
+            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+        self._node = None
+
+    def close(self) -> None:
+        self._hang_up()
+
+
+def _said(metadata: bytes) -> bytes:
+    with suppress(ValueError):
+        decoded: Any = ProtocolMetadata.decode(metadata)
+        return decoded.user_data or b""
+    return b""
+
+
+class _HeartbeatStruct(RequestStruct):
+    API_KEY = 12
+    API_VERSION = 3
+    RESPONSE_TYPE = HeartbeatResponse_v1  # version 3 is the same
+    SCHEMA = Schema(("group", _TEXT), ("generation_id", Int32), ("member_id", _TEXT), ("group_instance_id", _TEXT))
+
+
+class _LeaveGroupStruct(RequestStruct):
+    API_KEY = 13
+    API_VERSION = 3
+    RESPONSE_TYPE = (
+        LeaveGroupResponse_v1  # version 3 has each member's error behind it, from which nothing would follow
+    )
+    SCHEMA = Schema(("group", _TEXT), ("members", Array(("member_id", _TEXT), ("group_instance_id", _TEXT))))
+
+
+class _Heartbeat(Request[_HeartbeatStruct]):
+    API_KEY = 12
+
+    def __init__(self, *fields: object) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[_HeartbeatStruct]) -> _HeartbeatStruct:
+        return request_struct_class(*self._fields)
+
+
+class _LeaveGroup(Request[_LeaveGroupStruct]):
+    API_KEY = 13
+
+    def __init__(self, *fields: object) -> None:
+        self._fields = fields
+
+    def build(self, request_struct_class: type[_LeaveGroupStruct]) -> _LeaveGroupStruct:
+        return request_struct_class(*self._fields)
