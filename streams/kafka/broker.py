@@ -57,7 +57,10 @@ class Following(Protocol):
     """One partition's batches from an offset on, in order and without a gap, as they pass the high watermark."""
 
     async def take(self) -> Fetched:
-        """Wait for more. Raises Gone, or EnvironmentFailed if the topic is not there or must not be read."""
+        """Wait for more; nothing is lost if the caller is cancelled meanwhile.
+
+        Raises Gone, or EnvironmentFailed if the topic is not there or must not be read.
+        """
         ...
 
     def close(self) -> None: ...
@@ -103,6 +106,10 @@ class Broker(Protocol):
 
     async def create(self, topic: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
         """Make a topic; that it is there already is no error. `replicas` -1: as many as the broker's default says."""
+        ...
+
+    async def alter(self, topic: str, settings: Mapping[str, str]) -> None:
+        """Change some settings of a topic, and leave the others."""
         ...
 
     async def span(self, at: TopicPartition) -> Span: ...

@@ -28,6 +28,7 @@ SETTINGS: Final = {
     "retention.bytes": "-1",
     "retention.ms": "604800000",
     "segment.bytes": "1073741824",
+    "unclean.leader.election.enable": "false",
 }
 APPEND_TIME: Final = "LogAppendTime"
 DEAF_SECONDS: Final = 20.0  # on average
@@ -63,6 +64,12 @@ class Cluster:
             whole = SETTINGS | dict(settings)
             append_time = whole["message.timestamp.type"] == APPEND_TIME
             self.topics[name] = Topic(whole, [PartitionLog(append_time) for _ in range(partitions)])
+
+    def alter(self, name: str, settings: Mapping[str, str]) -> None:
+        topic = self.topics[name]
+        topic.settings |= settings
+        for log in topic.logs:
+            log.append_time = topic.append_time
 
     def log(self, at: TopicPartition) -> PartitionLog:
         topic = self.topics.get(at.topic)
@@ -187,8 +194,8 @@ class ModelFollowing:
             await log.moved()
         some = found[: cluster.random.choice(PIECES)]
         span = cluster.span(at)
-        self._offset = some[-1].end
         await self._broker.travel()  # what comes was so when it was fetched
+        self._offset = some[-1].end
         return Fetched(b"".join(batch.data for batch in some), span)
 
     def close(self) -> None:
@@ -233,6 +240,11 @@ class ModelBroker:
     async def create(self, topic: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
         await self.travel()
         self.cluster_model.create(topic, partitions, settings)
+        await self.travel()
+
+    async def alter(self, topic: str, settings: Mapping[str, str]) -> None:
+        await self.travel()
+        self.cluster_model.alter(topic, settings)
         await self.travel()
 
     async def span(self, at: TopicPartition) -> Span:
