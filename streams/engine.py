@@ -294,7 +294,7 @@ class Engine:
 
     async def stats(self) -> Stats:
         about = self.about
-        parts = [await each.stats(relay) for each, relay in zip(self._partitions, self._relays, strict=True)]
+        parts = [await each.stats(relay.handed) for each, relay in zip(self._partitions, self._relays, strict=True)]
         return Stats(
             app=about.descriptor.app,
             generation=about.generation,

@@ -8,7 +8,7 @@ the fold has not accepted; what a stage raises stops the partition, and what is 
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -37,7 +37,6 @@ from mmsb.streams.opening import Opened
 from mmsb.streams.past.keeper import Keeper
 from mmsb.streams.rates import Rate
 from mmsb.streams.reading import Reads, sent
-from mmsb.streams.relay import Relay
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.stopped import stopped
 from mmsb.streams.watermark import Watermark
@@ -279,7 +278,8 @@ class Partition(Generic[J]):
     def _read_follow_ups(self, offset: int) -> list[FollowUpRow]:
         return _follow_ups_in(self.opened.tlog.read(offset, 1), offset)
 
-    async def stats(self, relay: Relay) -> PartitionStats:
+    async def stats(self, handed: Mapping[int, int]) -> PartitionStats:
+        """`handed` is how many follow-ups each target has been handed."""
         opened = self.opened
         counted = await self.reads.count()
         return PartitionStats(
@@ -303,7 +303,7 @@ class Partition(Generic[J]):
             page_misses=opened.home.use.misses,
             page_evictions=opened.home.use.evictions,
             emitted=counted.emitted,
-            relayed={target: number for target, number in relay.handed.items() if number},
+            relayed={target: number for target, number in handed.items() if number},
         )
 
     # The end

@@ -41,9 +41,9 @@ def submit_nowait(inbox: Inbox, intent: bytes) -> "asyncio.Future[Receipt]":
     return ticket.settled
 
 
-async def submit_many(inbox: Inbox, intents: Intents) -> Receipts:
-    """In groups, so that while one is made durable the one before it is stepped."""
-    rows = max(GROUP_BYTES // intents.value_bytes, 1)
+async def submit_many(inbox: Inbox, intents: Intents, rows: int | None = None) -> Receipts:
+    """In groups, of so many rows each, so that while one is made durable the one before it is stepped."""
+    rows = rows or max(GROUP_BYTES // intents.value_bytes, 1)
     tickets: list[Ticket] = []
     try:
         for start in range(0, len(intents), rows):

@@ -1,0 +1,289 @@
+"""An application behind Kafka as whoever submits and asks sees it: the Door of a process that may own nothing of it.
+
+Intents go into their topic, receipts come by following the TLog topic, and what is asked is answered by a partition in
+this process, which owns or follows.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmsb.processors.batching import Intents
+from mmsb.processors.bundle import Bundle
+from mmsb.processors.receipts import Receipts, spread_receipts
+from mmsb.processors.routing import Router
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError
+from mmsb.schemas.events import Event
+from mmsb.schemas.tlog.genesis import Genesis
+from mmsb.state.fold import Fold
+from mmsb.state.pages import PageId
+from mmsb.streams.building import build
+from mmsb.streams.checkpoints.manifest import Cause, Manifest
+from mmsb.streams.door import About, EventFilter, Position, StoredPage
+from mmsb.streams.events.reader import Reader
+from mmsb.streams.kafka.broker import Broker
+from mmsb.streams.kafka.lanes import Lane, begin_lanes, count_partitions
+from mmsb.streams.kafka.producing import rows_of
+from mmsb.streams.partition import Partition
+from mmsb.streams.past.changes import Change, History
+from mmsb.streams.serving.answers import closed
+from mmsb.streams.stats import Stats, resident_bytes
+from mmsb.streams.stopped import stopped
+from mmsb.streams.submitting import submit, submit_many, submit_nowait
+from mmsb.streams.tickets import Receipt, Until
+from mmsb.streams.world import World, finish
+
+T = TypeVar("T")
+
+View = Callable[[int], Awaitable[Partition[Any]]]
+"""Gives the partition of a number that this process owns or follows, opening it if it has to."""
+
+
+class KafkaDoor:
+    """`async with KafkaDoor(…) as door:` A Door. Leaving waits for what others still wait for."""
+
+    _router: Router
+
+    def __init__(
+        self,
+        world: World,
+        broker: Broker,
+        app: str,
+        bundle: Bundle | None,
+        view: View,
+        handed: Callable[[int], Mapping[int, int]] = lambda number: {},
+    ) -> None:
+        """`bundle` says which partition an intent belongs to; without it only one partition can be submitted to.
+
+        `handed` says how many follow-ups of a partition that is owned here were relayed to each target.
+        """
+        self._world = world
+        self._broker = broker
+        self._app = app
+        self._bundle = bundle
+        self._view_of = view
+        self._handed = handed
+        self._lanes: list[Lane] = []
+        self._about: About | None = None
+        self._genesis: Genesis | None = None
+        self._compiled = False
+        self._running: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+        self._asked: set[asyncio.Future[Any]] = set()
+        self._started = 0.0
+        self._routing = world.worker("routing")
+
+    async def __aenter__(self) -> "KafkaDoor":
+        count = await count_partitions(self._broker, self._app)
+        self._lanes = [Lane(self._world, self._broker, self._app, number) for number in range(count)]
+        try:
+            self._genesis, self._about = await begin_lanes(self._lanes, self._app, self._bundle)
+        except BaseException:
+            await self._close()
+            raise
+        bundle = self._bundle or Bundle(self._about.descriptor, self._about.generation, ())
+        self._router = Router(bundle, None, self._genesis)
+        self._started = self._world.seconds()
+        self._running = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._running is not None, "it was entered"
+        try:
+            while error is None and self._asked and not self._running.done():
+                await asyncio.wait([*self._asked, self._running], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            self._fail(EnvironmentFailed("it was closed"))
+            await self._close()
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(lane.close() for lane in self._lanes))
+        await finish(self._routing)
+
+    # Running
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in self._lanes:
+                    lane.begin_running(group)
+        except BaseExceptionGroup as failures:
+            self._failure = failures.exceptions[0]
+            self._fail(stopped("the connection has", self._failure))
+
+    def _fail(self, error: MmsbError) -> None:
+        for lane in self._lanes:
+            lane.fail(error)
+
+    def check(self) -> None:
+        """Raise if it does not run."""
+        if self._failure is not None:
+            raise stopped("the connection has", self._failure)
+        if self._running is None:
+            raise InvalidValue("it does not run: use it within `async with`")
+
+    async def until_ended(self) -> None:
+        assert self._running is not None, "it was entered"
+        await asyncio.wait([self._running])
+        if self._failure is not None:
+            raise self._failure
+
+    # Partitions that this process owns
+
+    def told(self, partition: int, first: int, last: int, receipts: Receipts) -> None:
+        """A block of this process counts."""
+        self._lanes[partition].settling.accepted(first, last, receipts)
+
+    def owned(self, partition: int, settled: int) -> None:
+        """From now on all blocks of a partition behind an offset are told."""
+        self._lanes[partition].following.owned(settled)
+
+    def disowned(self, partition: int, fold: Fold, claimed_at: int) -> None:
+        """All was told up to where the partition's fold stands; who comes next is followed."""
+        self._lanes[partition].following.disowned(fold, claimed_at)
+
+    # The door: submitting
+
+    @property
+    def about(self) -> About:
+        self.check()
+        assert self._about is not None, "it runs"
+        claim = self._lanes[0].following.known_claim
+        if claim is not None and claim.generation > self._about.generation:
+            runs = claim.descriptor, claim.generation, claim.bundle
+            self._about = About(self._about.log_ids, *runs, claim.durability, self._about.window)
+        return self._about
+
+    async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
+        number = self._partition_for(intent)
+        return await self._waited(submit(self._lanes[number].inbox, number, intent, until, timeout))
+
+    def submit_nowait(self, intent: bytes) -> "asyncio.Future[Receipt]":
+        waited = submit_nowait(self._lanes[self._partition_for(intent)].inbox, intent)
+        self._asked.add(waited)
+        waited.add_done_callback(self._asked.discard)
+        return waited
+
+    async def submit_many(self, intents: Intents) -> Receipts:
+        self.check()
+        if len(self._lanes) == 1 or not len(intents):
+            return await self._waited(self._submit_columns(0, intents))
+        partitions = await self._routing.run(self._find_partitions, intents)
+        numbers: list[int] = np.unique(partitions).tolist()
+        rows = [(number, np.flatnonzero(partitions == number)) for number in numbers]
+        parts = (self._submit_columns(number, intents.take(some)) for number, some in rows)
+        found: list[Receipts] = await self._waited(asyncio.gather(*parts))
+        spread = [(number, some, receipts) for (number, some), receipts in zip(rows, found, strict=True)]
+        return spread_receipts(spread, len(intents))
+
+    async def _submit_columns(self, number: int, intents: Intents) -> Receipts:
+        return await submit_many(self._lanes[number].inbox, intents, rows_of(intents))
+
+    def _find_partitions(self, intents: Intents) -> NDArray[np.int64]:
+        """Compiled on the first use: a client that submits one by one does without."""
+        if not self._compiled and self._bundle is not None:
+            assert self._genesis is not None, "it runs"
+            self._router = Router(self._bundle, build(self._bundle), self._genesis)
+            self._compiled = True
+        return self._router.partitions_for(intents)
+
+    def _partition_for(self, intent: bytes) -> int:
+        self.check()
+        if self._bundle is None and len(self._lanes) > 1:
+            raise InvalidValue(
+                f"{self._app} has {len(self._lanes)} partitions, and only its code says which one an intent belongs "
+                "to: connect with the application (on the command line: --app)"
+            )
+        return self._router.partition_for(intent)
+
+    async def _waited(self, work: Awaitable[T]) -> T:
+        """Do something that whoever leaves the door has to wait for."""
+        ended = asyncio.get_running_loop().create_future()
+        self._asked.add(ended)
+        try:
+            return await work
+        finally:
+            self._asked.discard(ended)
+            ended.set_result(None)
+
+    # The door: reading
+
+    async def reflects(self, partition: int) -> int:
+        """What is read from now on reflects all intents of a partition up to this offset, at least."""
+        return (await self._view(partition)).settled.at
+
+    async def _view(self, partition: int) -> Partition[Any]:
+        """The partition, once it reflects all of which somebody has a receipt of this door."""
+        self.check()
+        part = await self._view_of(partition)
+        await part.settled.reach(self._lanes[partition].settling.told)
+        return part
+
+    async def get(
+        self, partition: int, pages: Sequence[PageId], at: int | None = None
+    ) -> list[tuple[int, bytes] | None]:
+        part = await self._view(partition)
+        return await (part.reads.get(pages) if at is None else part.past.get(pages, at))
+
+    async def scan(self, partition: int, type_id: int, at: int | None = None) -> AsyncGenerator[list[StoredPage]]:
+        part = await self._view(partition)
+        async with closed(part.reads.scan(type_id) if at is None else part.past.scan(type_id, at)) as found:
+            async for some in found:
+                yield some
+
+    async def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
+        return await (await self._view(partition)).past.history(page, limit)
+
+    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+        return await (await self._view(partition)).past.blame(page, field)
+
+    def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
+        """Asked for at this call, not when the first is waited for; what comes before the partition is open is not
+        among them."""
+        return _events(asyncio.ensure_future(self._subscribe(partition, after, wanted)))
+
+    async def _subscribe(self, partition: int, after: Position | None, wanted: EventFilter) -> Reader:
+        part = await self._view(partition)
+        return part.events.subscribe(after, wanted, part.past.conversions)
+
+    async def checkpoint(self) -> list[Manifest]:
+        parts = await self._all_parts()
+        return await asyncio.gather(*(part.checkpoints.make(Cause("command")) for part in parts))
+
+    async def stats(self) -> Stats:
+        about, parts = self.about, await self._all_parts()
+        return Stats(
+            app=about.descriptor.app,
+            generation=about.generation,
+            bundle=about.bundle.hex(),
+            durability=about.durability.name.lower(),
+            seconds=self._world.seconds() - self._started,
+            settled_per_second=sum(part.rate.per_second for part in parts),
+            memory_bytes=resident_bytes(),
+            partitions=tuple([await part.stats(self._handed(part.number)) for part in parts]),
+        )
+
+    async def _all_parts(self) -> list[Partition[Any]]:
+        return await asyncio.gather(*(self._view(number) for number in range(len(self._lanes))))
+
+
+async def _events(asked: "asyncio.Future[Reader]") -> AsyncGenerator[list[Event]]:
+    try:
+        reader = await asked
+        try:
+            async for some in reader:
+                yield some
+        finally:
+            await reader.aclose()
+    finally:
+        asked.cancel()
