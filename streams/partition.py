@@ -156,12 +156,8 @@ class Partition(Generic[J]):
     async def _step_batch(self, batch: bytes | memoryview, first: int) -> int:
         """Step the records from an offset on; gives the offset after the last."""
         await self.flushing.room()
-        await self._machine.acquire()
+        await self._turn()
         try:
-            while self.resting:
-                self._machine.release()
-                await self._may_step.wait()
-                await self._machine.acquire()
             self.reads.at_boundary = False
             stepped = await self._on_stepper(batch, first)
             self.reads.at_boundary = True
@@ -171,6 +167,14 @@ class Partition(Generic[J]):
             await self._blocks.put(block)
         _, last, _ = stepped[-1]
         return last.last + 1
+
+    async def _turn(self) -> None:
+        """Have the machine, at a moment when it may step."""
+        await self._machine.acquire()
+        while self.resting:
+            self._machine.release()
+            await self._may_step.wait()
+            await self._machine.acquire()
 
     async def _on_stepper(self, batch: bytes | memoryview, first: int) -> list[Stepped]:
         """A few intents are stepped in the time that handing them to a thread would take."""

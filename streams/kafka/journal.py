@@ -63,6 +63,8 @@ class TopicJournal:
         self._followed: Callable[[Read], None] = lambda read: None
         self._tlog: Following | None = None
         self._one = asyncio.Lock()  # appends, or folds what others appended
+        self.claimed_at = -1
+        """The TLog offset of the claim of this process, once it was accepted."""
         self._looked = world.seconds()  # when all of the TLog was last known to be folded
         self._taker, self._appender = (world.worker(f"{name}-{of.partition}") for name in ("intents", "tlog"))
 
@@ -103,7 +105,7 @@ class TopicJournal:
                 f"fetched {batches[0].first}: offsets of a topic are dense; was it compacted?"
             )
         extend(log, batches)
-        return joined([batch for batch in batches if batch.first >= end])
+        return joined([batch for batch in batches if batch.first + batch.count > end])
 
     async def check_last_block(self) -> None:
         """That the topic has the intents that the last block settled: else it is another, or has lost them."""
@@ -195,6 +197,7 @@ class TopicJournal:
             opened.claimed_by = writer
             await self._send(writer.claim())
             if writer.reigns:
+                self.claimed_at = opened.fold.accepted_at
                 break
             opened.claimed_by = None
             await asyncio.sleep(CLAIM_AGAIN_SECONDS)

@@ -116,9 +116,14 @@ def _name(files: Files, folder: Path, of: Mirrored) -> None:
 
 
 def extend(log: Log, batches: Sequence[RawBatch]) -> None:
-    """Write what is new of some batches, which may begin with those that the mirror has."""
+    """Write what is new of some batches, which may begin with those that the mirror has.
+
+    One that has nothing yet may begin within a batch, where another left off: then it begins with all of that.
+    """
     for batch in batches:
-        if batch.first >= log.end:
+        if batch.first + batch.count > log.end:
+            if batch.first < log.end:
+                log.begin_at(batch.first)
             log.append(batch.data, batch.first, batch.count)
 
 
