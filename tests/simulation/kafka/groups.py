@@ -41,6 +41,8 @@ class ModelMember:
         self._group.ready(self)
 
     async def leave(self) -> None:
+        if self.process is not None:
+            self.process.check_lives()
         self._group.leave(self)
 
     def tell(self, what: Assignment | None) -> None:

@@ -34,6 +34,7 @@ class Theatre(VirtualLoop):
         super().__init__(self._in_thread, random)
         self.nobody = copy_context()  # of what belongs to no process
         self.processes: list[Process] = []
+        self.crashed: Callable[[Process], None] = self.kill  # what becomes of one that a file operation took with it
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         handle = super().call_soon(callback, *args, context=context)
@@ -66,7 +67,7 @@ class Theatre(VirtualLoop):
                 interrupt.action()
             except Crash:
                 for process in [each for each in self.processes if each.files.dead]:
-                    self.kill(process)
+                    self.crashed(process)
 
     def end(self) -> None:
         """Nothing goes on."""
