@@ -19,7 +19,7 @@ from mmsb.kernels.pages.buckets import DIRTY, PINNED, USED
 from mmsb.schemas.errors import CorruptState
 from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
-from mmsb.state.home.block_pages import pages_changed
+from mmsb.state.home.block_pages import find_deltas, mark_changed, pages_changed
 from mmsb.state.home.bucket_rows import buckets_of, drop_pages, rows_of, take_rows
 from mmsb.state.home.cuts import NO_PAGES, Cut, cut_type
 from mmsb.state.home.meta import Contents, Meta, StoredType
@@ -226,10 +226,11 @@ class Home:
 
     def changed(self, sections: bytes | memoryview, count: int) -> None:
         """Take note of what a block changed, which was stepped or folded into the state."""
-        for type_id, words, places in pages_changed(sections, count):
-            pages = self._types[type_id]
-            absent = pages.buckets.touch(buckets_of(pages, words, places), DIRTY | USED)
-            assert not absent, "what a block changes is in memory"
+        deltas = find_deltas(sections, count)
+        for number, type_id in enumerate(deltas.type_ids):
+            pages = self._types.get(type_id)  # others are of intents
+            if pages is not None:
+                mark_changed(pages, number, sections, deltas, DIRTY | USED)
 
     def converted(self, type_id: int) -> None:
         """All pages of a type came anew, by a migration; they are in memory."""
