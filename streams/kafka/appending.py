@@ -27,3 +27,8 @@ class Appending:
         async with self._turns[at]:
             while await self._broker.append(at, batch, APPEND_SECONDS) is None:
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    async def attempt(self, at: TopicPartition, batch: bytes) -> int | None:
+        """Append it once: gives its offset, or None if it may or may not be there. Raises Refused."""
+        async with self._turns[at]:
+            return await self._broker.append(at, batch, APPEND_SECONDS)

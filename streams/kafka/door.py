@@ -25,6 +25,7 @@ from mmsb.streams.building import build
 from mmsb.streams.checkpoints.manifest import Cause, Manifest
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.events.reader import Reader
+from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.lanes import Lane, begin_lanes, count_partitions
 from mmsb.streams.kafka.producing import rows_of
@@ -52,6 +53,7 @@ class KafkaDoor:
         self,
         world: World,
         broker: Broker,
+        appending: Appending,
         app: str,
         bundle: Bundle | None,
         view: View,
@@ -63,6 +65,7 @@ class KafkaDoor:
         """
         self._world = world
         self._broker = broker
+        self._appending = appending
         self._app = app
         self._bundle = bundle
         self._view_of = view
@@ -79,7 +82,8 @@ class KafkaDoor:
 
     async def __aenter__(self) -> "KafkaDoor":
         count = await count_partitions(self._broker, self._app)
-        self._lanes = [Lane(self._world, self._broker, self._app, number) for number in range(count)]
+        common = (self._world, self._broker, self._appending, self._app)
+        self._lanes = [Lane(*common, number) for number in range(count)]
         try:
             self._genesis, self._about = await begin_lanes(self._lanes, self._app, self._bundle)
         except BaseException:

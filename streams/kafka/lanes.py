@@ -9,6 +9,7 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.door import About
 from mmsb.streams.inbox import Inbox
+from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker, TopicPartition
 from mmsb.streams.kafka.following import Following
 from mmsb.streams.kafka.producing import Producer
@@ -19,8 +20,8 @@ from mmsb.streams.world import World
 class Lane:
     """`begin`, then have it run; in the end `fail`, once nothing of it runs any more, and `close`."""
 
-    def __init__(self, world: World, broker: Broker, app: str, number: int) -> None:
-        self._world, self._broker = world, broker
+    def __init__(self, world: World, broker: Broker, appending: Appending, app: str, number: int) -> None:
+        self._world, self._broker, self._appending = world, broker, appending
         self._intents = TopicPartition(f"{app}.intents", number)
         self.inbox = Inbox()
         self.settling = Settling(number, self.inbox)
@@ -30,8 +31,9 @@ class Lane:
     async def begin(self) -> Genesis:
         genesis = (await self.following.begin()).genesis
         self._producer = Producer(
-            self._world, self._broker, self._intents, genesis.window, self.settling, self.inbox, self.following.attend
-        )
+            self._world, self._broker, self._appending, self._intents, genesis.window, self.settling, self.inbox,
+            self.following.attend,
+        )  # fmt: skip
         return genesis
 
     def begin_running(self, group: asyncio.TaskGroup) -> None:

@@ -17,13 +17,12 @@ from mmsb.schemas.errors import EnvironmentFailed, MmsbError, OutcomeUnknown
 from mmsb.schemas.rejections import Refused as Malformed
 from mmsb.streams.grouping import RECORD_BYTES, SINGLES_BYTES, batches_of
 from mmsb.streams.inbox import Inbox
+from mmsb.streams.kafka.appending import AGAIN_SECONDS, Appending
 from mmsb.streams.kafka.broker import Broker, Refused, TopicPartition
 from mmsb.streams.kafka.settling import Settling
 from mmsb.streams.tickets import Ticket
 from mmsb.streams.world import World, finish
 
-APPEND_SECONDS: Final = 10.0
-AGAIN_SECONDS: Final = 0.1  # between two attempts of one append
 SMALL_BYTES: Final = 64 << 10  # what is encoded on the event loop: less than handing it to a thread would take
 
 _AGAIN: Final = "submit it again with the same id to learn it"
@@ -36,6 +35,7 @@ class Producer:
         self,
         world: World,
         broker: Broker,
+        appending: Appending,
         at: TopicPartition,
         window: int,
         settling: Settling,
@@ -45,6 +45,7 @@ class Producer:
         """`window` is W of the genesis. `attend` returns when outcomes of what is appended from then on are heard."""
         self._world = world
         self._broker = broker
+        self._appending = appending
         self._at = at
         self._window = window
         self._settling = settling
@@ -79,7 +80,7 @@ class Producer:
         while tickets:
             begun, batch = self._end, await self._encode(tickets)
             try:
-                got = await self._broker.append(self._at, batch, APPEND_SECONDS)
+                got = await self._appending.attempt(self._at, batch)
             except Refused as error:
                 self._settling.refused(tickets, EnvironmentFailed(f"{self._at}: nothing was submitted: {error}"))
                 return
