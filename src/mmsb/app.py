@@ -27,6 +27,7 @@ from mmsb.schemas.tlog.claims import Durability
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
+    from mmsb.streams.kafka.security import Security
 
 P = TypeVar("P", bound=Page)
 I = TypeVar("I", bound=Intent)  # noqa: E741 - as in design and docs: P for pages, I for intents
@@ -143,15 +144,20 @@ class App:
         self,
         *,
         data: str | Path,
-        durability: Durability | str = Durability.FSYNC,
+        log: str | None = None,
+        security: "Security | None" = None,
+        durability: Durability | str | None = None,
         partitions: int | None = None,
+        replicas: int | None = None,
         window: int | None = None,
         memory: int | None = None,
         checkpoint_seconds: float | None = None,
+        checkpoints: str | Path | None = None,
         trim: bool = False,
         interpreted: bool = False,
         dev: bool = False,
         spare: Callable[[], object] | None = None,
+        standby: bool = False,
     ) -> "Bus":
         """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
 
@@ -164,10 +170,15 @@ class App:
         plain Python, where breakpoints in `delta` are met. With `dev` changed code takes the next generation by
         itself. With `spare` it waits until the process that runs the folder has ended, and takes over at once: the
         function is called when all is loaded and it waits.
+
+        With `log="kafka://host:port"` the logs are topics of that cluster, to which `security` says who we are, and
+        several processes share the partitions out; the folder keeps what this one knows of them (docs/kafka.md). What
+        a receipt promises then is what the brokers promise. `replicas` is how many copies topics that are made have.
+        With `standby` partitions that others own are followed, so as to take over at once. `checkpoints` is a folder
+        that all workers share: each finds the others' checkpoints there.
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.checkpointing import Keeping
-        from mmsb.streams.engine import Engine, Settings
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
         from mmsb.streams.world import RealWorld
@@ -180,9 +191,21 @@ class App:
         if checkpoint_seconds is not None and not checkpoint_seconds > 0:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
         keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
-        settings = Settings(_durability(durability), partitions, window, interpreted, dev, keeping, memory, spare)
-        engine = Engine(self.bundle(debug=interpreted), Path(data), settings, RealWorld(), Folding())
-        return Bus(Served(engine, Path(data)), self.name)
+        bundle, folder, world, tell = self.bundle(debug=interpreted), Path(data), RealWorld(), Folding()
+        if log is None:
+            from mmsb.streams.engine import Engine, Settings
+
+            _check_embedded(security=security, replicas=replicas, checkpoints=checkpoints, standby=standby or None)
+            named = Durability.FSYNC if durability is None else _durability(durability)
+            settings = Settings(named, partitions, window, interpreted, dev, keeping, memory, spare)
+            return Bus(Served(Engine(bundle, folder, settings, world, tell), folder), self.name)
+        from mmsb.streams.kafka.engine import KafkaSettings, behind
+
+        _check_behind_kafka(durability=durability, spare=spare)
+        shared = None if checkpoints is None else Path(checkpoints)
+        behind_kafka = KafkaSettings(partitions, window, replicas, interpreted, dev, keeping, memory, standby, shared)
+        engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
+        return Bus(Served(engine, folder), self.name)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():
@@ -244,6 +267,19 @@ def _check_count(name: str, given: int | None, most: int) -> None:
         raise InvalidValue(f"{name}: expected 1 to {most}, found {given!r}")
 
 
+def _check_embedded(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidValue(f'{name}: only with log="kafka://host:port"; an embedded log has nobody to share with')
+
+
+def _check_behind_kafka(**given: object) -> None:
+    what = {"durability": "brokers decide what survives what", "spare": "say standby=True to follow what others own"}
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidValue(f"{name}: not with a log behind Kafka: {what[name]}")
+
+
 def _durability(name: Durability | str) -> Durability:
     embedded = (Durability.FSYNC, Durability.PROCESS)
     found = next((each for each in embedded if name in (each, each.name.lower())), None)
@@ -252,15 +288,31 @@ def _durability(name: Durability | str) -> Durability:
     return found
 
 
-def connect(data: str | Path, app: App) -> "Bus":
+def connect(to: str | Path, app: App, *, data: str | Path | None = None, security: "Security | None" = None) -> "Bus":
     """Use an application that another process runs: `async with mmsb.connect("./data", app) as bus`, the same API.
 
-    `data` is the data folder; its owner is reached through the socket in it. Leaving ends the connection only.
+    `to` is its data folder, whose owner is reached through the socket in it; or the cluster that its topics are in,
+    as `kafka://host:port`. Then nobody else is asked: what is submitted goes into the topics, what becomes of it comes
+    out of them, and so does what is read, from the first question on, into the folder `data`, or into one that goes
+    when the bus is left. Leaving ends the connection only.
     """
     from mmsb.streams.bus import Bus
+
+    if isinstance(to, str) and to.startswith("kafka://"):
+        from mmsb.streams.kafka.engine import KafkaSettings, behind
+        from mmsb.streams.terminal import Folding
+        from mmsb.streams.world import RealWorld
+
+        folder = None if data is None else Path(data)
+        engine = behind(
+            to, security, app.name, app.bundle(), folder, KafkaSettings(), RealWorld(), Folding(), owns=False
+        )
+        return Bus(engine, app.name)
+    if data is not None or security is not None:
+        raise InvalidValue(f"data, security: only for kafka://host:port, and this is the data folder {str(to)!r}")
     from mmsb.streams.serving.client import Remote
 
-    return Bus(Remote(Path(data)), app.name)
+    return Bus(Remote(Path(to)), app.name)
 
 
 def _callers_names() -> Mapping[str, Any]:

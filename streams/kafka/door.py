@@ -5,7 +5,7 @@ this process, which owns or follows.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -58,10 +58,12 @@ class KafkaDoor:
         bundle: Bundle | None,
         view: View,
         handed: Callable[[int], Mapping[int, int]] = lambda number: {},
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """`bundle` says which partition an intent belongs to; without it only one partition can be submitted to.
 
-        `handed` says how many follow-ups of a partition that is owned here were relayed to each target.
+        `handed` says how many follow-ups of a partition that is owned here were relayed to each target; `beside` runs
+        as long as the door does.
         """
         self._world = world
         self._broker = broker
@@ -70,6 +72,7 @@ class KafkaDoor:
         self._bundle = bundle
         self._view_of = view
         self._handed = handed
+        self._beside = beside
         self._lanes: list[Lane] = []
         self._about: About | None = None
         self._genesis: Genesis | None = None
@@ -121,6 +124,8 @@ class KafkaDoor:
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes:
                     lane.begin_running(group)
+                if self._beside is not None:
+                    group.create_task(self._beside())
         except BaseExceptionGroup as failures:
             self._failure = failures.exceptions[0]
             self._fail(stopped("the connection has", self._failure))
@@ -155,6 +160,12 @@ class KafkaDoor:
     def disowned(self, partition: int, fold: Fold, claimed_at: int) -> None:
         """All was told up to where the partition's fold stands; who comes next is followed."""
         self._lanes[partition].following.disowned(fold, claimed_at)
+
+    @property
+    def genesis(self) -> Genesis:
+        """That of partition 0."""
+        assert self._genesis is not None, "it was entered"
+        return self._genesis
 
     # The door: submitting
 

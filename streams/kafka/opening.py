@@ -11,6 +11,7 @@ from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.checkpointing import KEEP_ALL, Keeping
 from mmsb.streams.folder import Progress
+from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.beginning import first_batches
 from mmsb.streams.kafka.broker import Broker, Span
 from mmsb.streams.kafka.mirror import Mirrored, open_mirror
@@ -29,6 +30,7 @@ class Opening:
 
     world: World
     broker: Broker
+    appending: Appending
     genesis: Genesis
     """Of any partition: what they all say."""
     data: Path
@@ -57,7 +59,7 @@ class Opening:
             self.told(number, first, last, receipts)
 
         folder = self.data / str(number)
-        replica = Replica(self.world, self.broker, of, folder, opened, self.keeping, told)
+        replica = Replica(self.world, self.broker, self.appending, of, folder, opened, self.keeping, told)
         try:
             await replica.start()
         except BaseException:

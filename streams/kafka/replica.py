@@ -7,17 +7,20 @@ opened ─▶ folded to the end ─▶ follows ◀──▶ owns
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from mmsb.processors.batching import RawBatch
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.state.fold import Fold
 from mmsb.streams.checkpointing import Keeping
+from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.journal import TopicJournal
 from mmsb.streams.kafka.mirror import Mirrored, check_same
+from mmsb.streams.kafka.noting import note_standing
+from mmsb.streams.kafka.relaying import TopicRelay
 from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
 from mmsb.streams.world import World
@@ -34,6 +37,7 @@ class Replica:
         self,
         world: World,
         broker: Broker,
+        appending: Appending,
         of: Mirrored,
         folder: Path,
         opened: Opened,
@@ -50,10 +54,15 @@ class Replica:
             world, of.partition, folder, opened, self.journal, self.journal.make_durable, keeping
         )
         self.journal.attach(self.partition.folding, self.partition.followed)
+        self.relay = TopicRelay(world, broker, appending, opened.fold.genesis, self.partition)
         self.owned = False
         self._group: asyncio.TaskGroup | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
         self._owning: list[asyncio.Task[None]] = []
+
+    @property
+    def fold(self) -> Fold:
+        return self._opened.fold
 
     async def start(self) -> None:
         """Return when all that was accepted before is folded."""
@@ -88,7 +97,7 @@ class Replica:
     # Following
 
     def _follow(self) -> None:
-        self._following = self._begin(self._fold_more())
+        self._following = [self._begin(work) for work in (self._fold_more(), self.relay.follow())]
 
     async def _fold_more(self) -> None:
         while True:
@@ -99,16 +108,12 @@ class Replica:
 
     async def own(self, code: Code) -> None:
         """Take the partition over from whoever has it; returns when its intents are being stepped here."""
-        assert self._following is not None, "it follows"
-        await _ended(self._following)
+        await _end_all(self._following)
         await self.journal.claim(code)
         self.owned = True
-        for stage in (*self.partition.stepping(), self._look(), self._watch()):
-            self.do_while_owned(stage)
-
-    def do_while_owned(self, work: Coroutine[Any, Any, None]) -> None:
-        """Have it cancelled when another takes over; what it raises stops the replica."""
-        self._owning.append(self._begin(work))
+        noting = note_standing(self._broker, self.of, self._opened, self.journal.claimed_at)
+        stages = (*self.partition.stepping(), self.relay.run(), noting, self._look(), self._watch())
+        self._owning = [self._begin(stage) for stage in stages]
 
     async def rest(self) -> None:
         """Nothing is on its way, and what was is at home: another may take over without folding much."""
@@ -120,9 +125,7 @@ class Replica:
     async def disown(self) -> None:
         """At rest: follow whoever takes over."""
         self.owned = False
-        for task in self._owning:
-            await _ended(task)
-        self._owning.clear()
+        await _end_all(self._owning)
         self.journal.give_up()
         self.partition.go_on()
         self._follow()
@@ -151,8 +154,9 @@ class Replica:
         await self.partition.close()
 
 
-async def _ended(task: "asyncio.Task[None]") -> None:
-    """Cancel a task and wait for its end."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+async def _end_all(tasks: "list[asyncio.Task[None]]") -> None:
+    """Cancel tasks and wait for their end; what one of them raised before, its group raises."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks.clear()

@@ -4,8 +4,12 @@ import asyncio
 import enum
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Final
 
 from mmsb.streams.kafka.replica import Replica
+
+REST_SECONDS: Final = 10.0
+"""That a partition gets to come to rest when its process ends: brokers may not answer any more."""
 
 
 class Wanted(enum.Enum):
@@ -18,11 +22,15 @@ class Seat:
     """`run` until it is cancelled or something fails; meanwhile say what is wanted."""
 
     def __init__(
-        self, open_replica: Callable[[], Awaitable[Replica]], take_over: Callable[[Replica], Awaitable[None]]
+        self,
+        open_replica: Callable[[], Awaitable[Replica]],
+        take_over: Callable[[Replica], Awaitable[None]],
+        hand_over: Callable[[Replica], Awaitable[None]],
     ) -> None:
-        """`take_over` makes the replica the owner."""
+        """`take_over` makes the replica the owner, `hand_over` one that is at rest a follower."""
         self._open_replica = open_replica
         self._take_over = take_over
+        self._hand_over = hand_over
         self._resting = False
         self._changed = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -81,7 +89,7 @@ class Seat:
                 return True
             if self.wanted != Wanted.OWNING and replica.owned:
                 await replica.rest()
-                await replica.disown()
+                await self._hand_over(replica)
                 return True
         if self.wanted == Wanted.NOTHING:
             await self._close()
@@ -113,7 +121,9 @@ class Seat:
             return
         try:
             if replica.owned and not running.done():
-                await replica.rest()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(REST_SECONDS):
+                        await replica.rest()
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):

@@ -26,15 +26,17 @@ class Worker:
         count: int,
         open_replica: Callable[[int], Awaitable[Replica]],
         take_over: Callable[[Replica], Awaitable[None]],
+        hand_over: Callable[[Replica], Awaitable[None]],
         follows: Collection[int],
     ) -> None:
-        """`follows` are partitions that are followed whoever owns them."""
+        """`take_over` makes a replica the owner, `hand_over` one that is at rest a follower; `follows` are partitions
+        that are followed whoever owns them."""
         self._open_replica = open_replica
         self._openings = asyncio.Semaphore(OPENINGS_MAX)
         self._follows = frozenset(follows)
         self._asked: set[int] = set()
         self._group: asyncio.TaskGroup | None = None
-        self.seats = {number: Seat(self._opener(number), take_over) for number in range(count)}
+        self.seats = {number: Seat(self._opener(number), take_over, hand_over) for number in range(count)}
 
     def _opener(self, number: int) -> Callable[[], Awaitable[Replica]]:
         async def opening() -> Replica:
