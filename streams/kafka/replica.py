@@ -15,11 +15,11 @@ from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.fold import Fold
 from mmsb.streams.checkpointing import Keeping
+from mmsb.streams.kafka.announcing import announce_standing
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.journal import TopicJournal
 from mmsb.streams.kafka.mirror import Mirrored, check_same
-from mmsb.streams.kafka.noting import note_standing
 from mmsb.streams.kafka.relaying import TopicRelay
 from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
@@ -111,8 +111,8 @@ class Replica:
         await _end_all(self._following)
         await self.journal.claim(code)
         self.owned = True
-        noting = note_standing(self._broker, self.of, self._opened, self.journal.claimed_at)
-        stages = (*self.partition.stepping(), self.relay.run(), noting, self._look(), self._watch())
+        announcing = announce_standing(self._broker, self.of, self._opened, self.journal.claimed_at)
+        stages = (*self.partition.stepping(), self.relay.run(), announcing, self._look(), self._watch())
         self._owning = [self._begin(stage) for stage in stages]
 
     async def rest(self) -> None:
