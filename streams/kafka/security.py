@@ -1,0 +1,124 @@
+"""Who we are to a cluster, and how we know that it is the right one: SASL and TLS, with defaults that tell nobody else.
+
+A user's name alone means SASL within TLS; to send it over an open line, one has to ask for that by name.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
+
+PLAINTEXT: Final = "PLAINTEXT"
+PROTOCOLS: Final = (PLAINTEXT, "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
+ENVIRONMENT: Final = {
+    "protocol": "MMSB_KAFKA_PROTOCOL",
+    "mechanism": "MMSB_KAFKA_MECHANISM",
+    "user": "MMSB_KAFKA_USER",
+    "password": "MMSB_KAFKA_PASSWORD",
+    "authorities": "MMSB_KAFKA_CA",
+    "certificate": "MMSB_KAFKA_CERTIFICATE",
+    "key": "MMSB_KAFKA_KEY",
+}
+"""The variables that commands take each field from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    protocol: str | None = None
+    """One of PROTOCOLS. By default SASL_SSL if there is a user, SSL if there are files for TLS, else PLAINTEXT."""
+
+    mechanism: str | None = None
+    """One of MECHANISMS, by default the first of them, which never sends the password."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    authorities: Path | None = None
+    """A file of certificates, in PEM, of those who vouch for the brokers; by default those that the system trusts."""
+
+    certificate: Path | None = None
+    """Our own certificate, in PEM, for brokers that ask for one."""
+
+    key: Path | None = None
+    """Its key, if that is not in the same file."""
+
+    def __post_init__(self) -> None:
+        if self.protocol is None:
+            object.__setattr__(self, "protocol", self._safe_protocol())
+        if self.is_sasl and self.mechanism is None:
+            object.__setattr__(self, "mechanism", MECHANISMS[0])
+        self._check()
+
+    @property
+    def spoken(self) -> str:
+        """The protocol, which is always chosen in the end."""
+        return self.protocol or PLAINTEXT
+
+    @property
+    def is_sasl(self) -> bool:
+        return self.protocol in ("SASL_PLAINTEXT", "SASL_SSL")
+
+    @property
+    def is_tls(self) -> bool:
+        return self.protocol in ("SSL", "SASL_SSL")
+
+    def context(self) -> ssl.SSLContext | None:
+        """For TLS. It checks that certificates are good and name the host."""
+        if not self.is_tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.authorities)
+            if self.certificate is not None:
+                context.load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ssl.SSLError) as error:
+            files = ", ".join(str(path) for path in (self.authorities, self.certificate, self.key) if path is not None)
+            raise EnvironmentFailed(
+                f"TLS: expected certificates in PEM, and a key that is not locked, in {files or 'the system'}; "
+                f"found: {error}"
+            ) from error
+        return context
+
+    def _safe_protocol(self) -> str:
+        if self.user is not None:
+            return "SASL_SSL"
+        return "SSL" if self._has_files() else PLAINTEXT
+
+    def _has_files(self) -> bool:
+        return any(path is not None for path in (self.authorities, self.certificate, self.key))
+
+    def _check(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise InvalidValue(f"security protocol: expected one of {', '.join(PROTOCOLS)}, found {self.protocol!r}")
+        if self.is_sasl and (not self.user or not self.password):
+            raise InvalidValue(f"{self.protocol}: expected a user and a password, found {_missing(self)} missing")
+        if not self.is_sasl and any(part is not None for part in (self.mechanism, self.user, self.password)):
+            raise InvalidValue(
+                f"{self.protocol}: expected no user, password or mechanism, because it asks for none; "
+                "name SASL_SSL, or leave the protocol out"
+            )
+        if self.is_sasl and self.mechanism not in MECHANISMS:
+            raise InvalidValue(f"mechanism: expected one of {', '.join(MECHANISMS)}, found {self.mechanism!r}")
+        if self._has_files() and not self.is_tls:
+            raise InvalidValue(f"{self.protocol}: expected no certificates or keys, because it is without TLS")
+        if self.key is not None and self.certificate is None:
+            raise InvalidValue("TLS: expected a certificate with the key, found the key alone")
+
+
+OPEN: Final = Security()
+"""Neither TLS nor a user."""
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Security:
+    """What the variables of ENVIRONMENT say; one that is empty says nothing."""
+    variables = os.environ if environment is None else environment
+    said = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
+    files = {name: Path(said.pop(name)) for name in ("authorities", "certificate", "key") if name in said}
+    return Security(**said, **files)  # type: ignore[arg-type]
+
+
+def _missing(security: Security) -> str:
+    return " and ".join(name for name in ("user", "password") if not getattr(security, name))
