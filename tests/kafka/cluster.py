@@ -33,6 +33,7 @@ SETTINGS: Final = {
     "offsets.topic.num.partitions": "4",
     "transaction.state.log.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "500",
     "broker.heartbeat.interval.ms": "500",
     "broker.session.timeout.ms": "3000",  # a killed one comes back only when its former life has lapsed
     "log.cleaner.dedupe.buffer.size": "2097152",  # by default a quarter of the heap
@@ -167,7 +168,7 @@ def running_cluster(
     settings: Mapping[str, str] | None = None,
     listeners: Sequence[Listener] = (),
     users: Mapping[str, str] | None = None,
-) -> Generator[Cluster, None, None]:
+) -> Generator[Cluster]:
     """Three nodes keep everything three times and take what two of them have. `users` may come by SCRAM-SHA-256."""
     doors = [Listener("PLAINTEXT"), Listener("CONTROLLER"), *listeners]
     ports = iter(free_ports(nodes * len(doors)))

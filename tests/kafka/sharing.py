@@ -18,7 +18,7 @@ WAIT_S: Final = 0.1
 
 
 @contextmanager
-def shared_broker(folder: Path) -> Generator[str, None, None]:
+def shared_broker(folder: Path) -> Generator[str]:
     """Its URL. All who give the same folder share it."""
     folder.mkdir(exist_ok=True)
     running = folder / "running"
@@ -38,7 +38,7 @@ def shared_broker(folder: Path) -> Generator[str, None, None]:
 
 
 @contextmanager
-def _locked(path: Path, how: int) -> Generator[int, None, None]:
+def _locked(path: Path, how: int) -> Generator[int]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, how)
