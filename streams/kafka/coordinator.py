@@ -1,6 +1,6 @@
 # mypy: disable-error-code="import-untyped, misc"
 # pyright: reportMissingTypeStubs=false
-"""What a member of a consumer group asks the broker that coordinates the group, over aiokafka's connections.
+"""What a member of a consumer group asks the broker that coordinates the group, in aiokafka's structures.
 
 aiokafka lacks two requests in the versions that know static members. Without them a process whose name another has
 taken is told that it is unknown, and takes the name back, and so on for ever.
@@ -13,9 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaClient
-from aiokafka.conn import CloseReason
-from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.api import Request, RequestStruct
 from aiokafka.protocol.group import (
     HeartbeatResponse_v1,
@@ -25,14 +22,17 @@ from aiokafka.protocol.group import (
     ProtocolMetadata,
     SyncGroupRequest,
 )
-from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import Array, Int32, Schema, String
 
 from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.streams.kafka.answers import ADMINISTERING, COORDINATING, Means, means, name_of, refusal
+from mmsb.streams.kafka.connections import Connections, Unanswered, Unsent
+from mmsb.streams.kafka.requests import ask_coordinator, read_coordinator
+from mmsb.streams.kafka.routing import Routes
+from mmsb.streams.kafka.url import Address
 
 ASSIGNOR: Final = "mmsb"
 _PROTOCOL_TYPE: Final = "consumer"
-_GROUP: Final = 0  # the type of coordinator that is looked for
 _TEXT: Final = String("utf-8")
 
 
@@ -99,20 +99,25 @@ class Joined:
 class Coordinator:
     """One member's connection to it. Every call raises EnvironmentFailed for what will not change by asking again."""
 
-    def __init__(self, client: AIOKafkaClient, group: str, name: str, patience: Patience) -> None:
-        self._client: Any = client
+    def __init__(self, connections: Connections, routes: Routes, group: str, name: str, patience: Patience) -> None:
+        self._connections = connections
+        self._routes = routes
         self._group = group
         self._name = name
         self._patience = patience
-        self._lane = f"group {group} {name}"  # a connection of its own, since joining may take a minute
-        self._node: int | None = None
+        self._lane = ("group", group, name)  # a connection of its own, since joining may take a minute
+        self._at: Address | None = None
 
     async def partitions(self, topic: str) -> int | None:
         """How many it has, if that is known."""
-        answer = await self._ask(MetadataRequest([topic], allow_auto_topic_creation=False), self._patience.answer)
-        if answer is None or answer.topics[0][0] != 0:
+        try:
+            found = await self._routes.ask([topic])
+        except Unsent:
             return None
-        return len(answer.topics[0][3])
+        code = found.errors.get(topic, 0)
+        if means(ADMINISTERING, code) is Means.REFUSED:
+            raise refusal(f"topic {topic!r}", code)
+        return len(found.topics[topic]) if topic in found.topics else None
 
     async def join(self, member: str, topic: str, says: bytes) -> tuple[Verdict, Joined]:
         """The group's next generation. Asked twice it makes no difference, so a lost answer is asked for again."""
@@ -161,18 +166,32 @@ class Coordinator:
         """The answer, or None if there was none in time: then the coordinator is looked for anew."""
         try:
             async with asyncio.timeout(seconds):
-                if self._node is None:
-                    self._node = await self._client.coordinator_lookup(_GROUP, self._group)
-                return await self._client.send(self._node, request, group=self._lane)
-        except KafkaError as error:
-            if not error.retriable:
-                raise EnvironmentFailed(
-                    f"group {self._group!r}: the brokers refuse to coordinate it: {error}"
-                ) from error
-        except (TimeoutError, OSError):
-            pass
-        self._hang_up()
-        return None
+                if self._at is None:
+                    self._at = await self._find()
+                return await self._connections.ask(self._at, self._lane, request, seconds)
+        except (Unsent, Unanswered, TimeoutError):
+            self._hang_up()
+            return None
+
+    async def _find(self) -> Address:
+        """Any broker knows, if it answers. Raises Unsent if none of them does."""
+        for broker in self._routes.brokers():
+            try:
+                code, found = read_coordinator(
+                    await self._connections.ask(
+                        broker, self._lane, ask_coordinator(self._group), self._patience.answer / 2
+                    )
+                )
+            except (Unsent, Unanswered):
+                continue
+            meaning = means(COORDINATING, code)
+            if meaning is Means.REFUSED:
+                raise refusal(f"group {self._group!r}", code)
+            if meaning is Means.DONE:
+                if found != broker:
+                    self._connections.drop(broker, self._lane)
+                return found
+        raise Unsent(f"no broker knows who coordinates group {self._group!r}")
 
     def _verdict(self, answer: Any) -> Verdict:
         code: int = answer.error_code
@@ -189,11 +208,8 @@ class Coordinator:
                 f"group {self._group!r}: expected to be the only process of the name {self._name!r}, found that "
                 "another has joined under it; this one stops: give each its own name and folder"
             )
-        known: Any = for_code(code)
         remedy = _REMEDIES.get(code, "look into the brokers' log")
-        return EnvironmentFailed(
-            f"group {self._group!r}: expected to become a member, found error {code}, {known.message}; {remedy}"
-        )
+        return EnvironmentFailed(f"group {self._group!r}: expected to become a member, found {name_of(code)}; {remedy}")
 
     def _partitions(self, assignment: bytes | None, topic: str) -> frozenset[int]:
         if not assignment:
@@ -208,10 +224,8 @@ class Coordinator:
             ) from None
 
     def _hang_up(self) -> None:
-        connection = self._client._conns.pop((self._node, self._lane), None)
-        if connection is not None:
-            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
-        self._node = None
+        self._connections.drop_lane(self._lane)
+        self._at = None
 
     def close(self) -> None:
         self._hang_up()

@@ -15,12 +15,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
-from aiokafka import AIOKafkaClient  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
-
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.streams.kafka.assigning import Said, assign_said, encode_said
 from mmsb.streams.kafka.broker import Assignment
+from mmsb.streams.kafka.connections import Connections
 from mmsb.streams.kafka.coordinator import Coordinator, Joined, Patience, Verdict
+from mmsb.streams.kafka.routing import Routes
 
 PATIENCE: Final = Patience(session=10.0, rest=60.0)
 """Brokers allow sessions of 6 s and more unless told otherwise; a pause of a worker that is alive must fit into it."""
@@ -38,7 +38,8 @@ class GroupMember:
 
     def __init__(
         self,
-        client: AIOKafkaClient,
+        connections: Connections,
+        routes: Routes,
         group: str,
         topic: str,
         prefers: Collection[int],
@@ -47,7 +48,7 @@ class GroupMember:
     ) -> None:
         if not _NAME.fullmatch(name):
             raise InvalidValue(f"expected a member's name of 1 to 249 of a-z A-Z 0-9 . _ -, found {name!r}")
-        self._coordinator = Coordinator(client, group, name, patience)
+        self._coordinator = Coordinator(connections, routes, group, name, patience)
         self._group = group
         self._topic = topic
         self._patience = patience
