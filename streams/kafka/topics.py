@@ -5,7 +5,7 @@ a reason, and hears which setting is wrong and how to change it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -88,6 +88,22 @@ SETTINGS: Final[Mapping[Topic, tuple[Setting, ...]]] = {
 }
 
 
+Other = Mapping[Topic, Mapping[str, str]]
+"""Settings that are not as in SETTINGS."""
+
+COPYING: Final[Other] = {
+    Topic.INTENTS: {
+        "message.timestamp.type": "CreateTime",
+        "message.timestamp.before.max.ms": str(I64_MAX),
+        "message.timestamp.after.max.ms": str(I64_MAX),
+    }
+}
+"""While records of another log come in. Nobody runs on such a topic: `ensure` refuses it."""
+
+COPIED: Final[Mapping[str, str]] = {"message.timestamp.type": "LogAppendTime"}
+"""What the intents are switched to then: what is there keeps its times."""
+
+
 @dataclass(frozen=True)
 class Ready:
     """Topics that may be used."""
@@ -102,18 +118,30 @@ async def ensure(broker: Broker, app: str, partitions: int | None = None, replic
 
     `replicas` -1: as many as the broker's default says. With two or more, all but one must have what is acknowledged.
     """
-    names = {topic: topic.of(app) for topic in Topic}
+    count = await _make(broker, app, tuple(Topic), partitions, replicas, {})
+    found = await _check(broker, app, tuple(Topic), {})
+    return Ready(count, tuple(_weaknesses(app, found)))
+
+
+async def ensure_for_copying(broker: Broker, app: str, partitions: int, replicas: int = -1) -> None:
+    """The same for both logs alone. Intents may be on CreateTime: records that are copied keep their times."""
+    await _make(broker, app, LOGS, partitions, replicas, COPYING)
+    await _check(broker, app, LOGS, COPYING)
+
+
+async def _make(
+    broker: Broker, app: str, topics: Sequence[Topic], partitions: int | None, replicas: int, other: Other
+) -> int:
+    names = {topic: topic.of(app) for topic in topics}
     there = await broker.topics(list(names.values()))
     count = partitions or max((there[names[topic]] for topic in LOGS if names[topic] in there), default=1)
     if not 1 <= count <= PARTITIONS_MAX:
         raise InvalidValue(f"partitions: expected 1 to {PARTITIONS_MAX}, found {count}")
     for topic, name in names.items():
         if name not in there:
-            await broker.create(name, count, replicas, made_with(topic, replicas))
-    await check_partitions(broker, app, count)
-    found = await broker.settings(list(names.values()))
-    _check_settings({name: (topic, found.get(name, {})) for topic, name in names.items()})
-    return Ready(count, tuple(_weaknesses({names[topic]: found[names[topic]] for topic in LOGS})))
+            await broker.create(name, count, replicas, {**made_with(topic, replicas), **other.get(topic, {})})
+    await _check_partitions(broker, app, topics, count)
+    return count
 
 
 def made_with(topic: Topic, replicas: int) -> dict[str, str]:
@@ -123,9 +151,9 @@ def made_with(topic: Topic, replicas: int) -> dict[str, str]:
     return settings
 
 
-async def check_partitions(broker: Broker, app: str, count: int) -> None:
+async def _check_partitions(broker: Broker, app: str, topics: Sequence[Topic], count: int) -> None:
     """That both logs have as many partitions as they should, waiting for those that were just made."""
-    names = [topic.of(app) for topic in Topic]
+    names = [topic.of(app) for topic in topics]
     waited = 0.0
     while len(there := await broker.topics(names)) < len(names):
         if waited >= SEEN_SECONDS:
@@ -145,17 +173,20 @@ async def check_partitions(broker: Broker, app: str, count: int) -> None:
             )
 
 
-def _check_settings(found: Mapping[str, tuple[Topic, Mapping[str, str]]]) -> None:
-    """All that are wrong are named at once."""
+async def _check(broker: Broker, app: str, topics: Sequence[Topic], other: Other) -> dict[Topic, Mapping[str, str]]:
+    """The settings of topics; all that are wrong are named at once. What is in `other` may be otherwise."""
+    found = await broker.settings([topic.of(app) for topic in topics])
+    settings = {topic: found.get(topic.of(app), {}) for topic in topics}
     wrong = [
-        f"{name}: expected {setting.name}={setting.value}, found {settings.get(setting.name)}: {setting.why}; "
-        f"{correction(name, setting)}"
-        for name, (topic, settings) in found.items()
+        f"{topic.of(app)}: expected {setting.name}={setting.value}, found {settings[topic].get(setting.name)}: "
+        f"{setting.why}; {correction(topic.of(app), setting)}"
+        for topic in topics
         for setting in SETTINGS[topic]
-        if not setting.allows(settings.get(setting.name))
+        if setting.name not in other.get(topic, {}) and not setting.allows(settings[topic].get(setting.name))
     ]
     if wrong:
         raise EnvironmentFailed("\n".join(wrong))
+    return {topic: settings[topic] for topic in topics}
 
 
 def correction(name: str, setting: Setting) -> str:
@@ -166,10 +197,10 @@ def correction(name: str, setting: Setting) -> str:
     )
 
 
-def _weaknesses(found: Mapping[str, Mapping[str, str]]) -> Iterable[str]:
-    for name, settings in found.items():
-        if settings.get("min.insync.replicas") == "1":
+def _weaknesses(app: str, found: Mapping[Topic, Mapping[str, str]]) -> Iterable[str]:
+    for topic in LOGS:
+        if found[topic].get("min.insync.replicas") == "1":
             yield (
-                f"{name}: min.insync.replicas=1: what one broker alone has counts as kept, and is lost with its disk; "
-                "have 3 replicas and min.insync.replicas=2"
+                f"{topic.of(app)}: min.insync.replicas=1: what one broker alone has counts as kept, and is lost with "
+                "its disk; have 3 replicas and min.insync.replicas=2"
             )
