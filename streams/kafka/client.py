@@ -11,6 +11,7 @@ from mmsb.streams.kafka.broker import Following, Member, Span, TopicPartition
 from mmsb.streams.kafka.connections import Connections
 from mmsb.streams.kafka.fetching import Lane
 from mmsb.streams.kafka.leaders import Leaders
+from mmsb.streams.kafka.member import GroupMember
 from mmsb.streams.kafka.noting import Notes
 from mmsb.streams.kafka.routing import Routes
 from mmsb.streams.kafka.security import OPEN, Security
@@ -78,7 +79,9 @@ class KafkaBroker:
         return await self._notes.committed(group, partitions)
 
     async def join(self, group: str, topic: str, prefers: frozenset[int], name: str) -> Member:
-        raise NotImplementedError(group, topic, prefers, name)
+        member = GroupMember(self._connections, self._routes, group, topic, prefers, name)
+        await member.start()
+        return member
 
     async def close(self) -> None:
         for lane in self._lanes.values():
