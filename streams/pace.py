@@ -7,7 +7,10 @@ from typing import Final
 RESTS: Final = 3
 """Times as long as it worked: the work then takes a quarter of a core, and four times as long."""
 
-REST_SECONDS_MAX: Final = 0.1
+REST_SECONDS_MAX: Final = 1.0
+
+LOOK_SECONDS: Final = 0.05
+"""So often it looks whether others still wait."""
 
 
 class Pace:
@@ -16,14 +19,16 @@ class Pace:
     On two cores a checkpoint that was verified without rest took a third of the engine's speed away meanwhile.
     """
 
-    def __init__(self, seconds: Callable[[], float], is_busy: Callable[[], bool]) -> None:
+    def __init__(self, seconds: Callable[[], float], is_busy: Callable[[], bool], rests: int = RESTS) -> None:
         self._seconds = seconds
         self._is_busy = is_busy
+        self._rests = rests
         self._begun = seconds()
 
     def __call__(self, done: int, total: int) -> None:
         """A part is done."""
-        worked = self._seconds() - self._begun
-        if worked > 0 and self._is_busy():
-            time.sleep(min(RESTS * worked, REST_SECONDS_MAX))
+        left = min(self._rests * (self._seconds() - self._begun), REST_SECONDS_MAX)
+        while left > 0 and self._is_busy():
+            time.sleep(min(left, LOOK_SECONDS))
+            left -= LOOK_SECONDS
         self._begun = self._seconds()

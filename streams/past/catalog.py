@@ -293,24 +293,34 @@ def _standing(base: int, outline: Outline) -> Standing:
 class Indexer:
     """Puts indexes beside sealed segments, each read once; for one thread."""
 
-    def __init__(self, files: Files, folder: Path, bases: Bases | None, tell: Progress = lambda _, __: None) -> None:
+    def __init__(self, files: Files, folder: Path, bases: Bases | None) -> None:
         self._files = files
         self._folder = folder
         self._end = 0
-        self._tell = tell
-        self._catalog = Catalog(files, folder, lambda: self._end, bases, tell)
+        self._tell: Progress = lambda _, __: None
+        self._catalog = Catalog(files, folder, lambda: self._end, bases, self._note)
 
-    def write_missing(self, upto: int) -> None:
-        """One for each sealed segment below a TLog offset that has none that is sound. Blocks for long."""
-        sealed = [base for base in list_bases(self._files, self._folder) if base <= upto]
+    def missing(self, upto: int) -> int:
+        """How many segments are sealed below a TLog offset, and not looked at yet."""
+        return sum(self._catalog.end < end for end in self._sealed(upto)[1:])
+
+    def write_missing(self, upto: int, tell: Progress = lambda _, __: None) -> None:
+        """An index for each of them that has none that is sound. Blocks for long."""
+        sealed = self._sealed(upto)
         if not sealed[1:]:
             return
-        self._end = sealed[-1]
+        self._end, self._tell = sealed[-1], tell
         for part in self._catalog.followed():
             if isinstance(part.index, GrowingIndex) and part.is_whole:
-                write_pages(self._files, self._folder, part.index)
+                write_pages(self._files, self._folder, part.index, self._note)
                 self._catalog.adopt_file(part)  # what is in memory of it may go before there is more
-                self._tell(self._catalog.end, self._end)
+
+    def _note(self, done: int, end: int) -> None:
+        self._tell(done, end)
+
+    def _sealed(self, upto: int) -> list[int]:
+        """Where each segment begins that is sealed, and last where the next one does."""
+        return [base for base in list_bases(self._files, self._folder) if base <= upto]
 
     def close(self) -> None:
         self._catalog.close()

@@ -17,6 +17,7 @@ from mmsb.kernels.memory import Words
 from mmsb.schemas.errors import MalformedBytes, NewerFormat
 from mmsb.schemas.records import Buffer
 from mmsb.streams.files import File, Files
+from mmsb.streams.folder import Progress
 from mmsb.streams.past.growing import BlockPlace, Entries, GrowingIndex, Place, Standing, word_of
 
 SHEET_BYTES: Final = 4096
@@ -97,7 +98,7 @@ def _fences(rows: Any, data: memoryview) -> Any:
     return fences
 
 
-def write_pages(files: Files, folder: Path, index: GrowingIndex) -> None:
+def write_pages(files: Files, folder: Path, index: GrowingIndex, tell: Progress = lambda _, __: None) -> None:
     """Put an index beside its sealed segment, whole or not at all."""
     path = pages_path(folder, index.base)
     new = path.with_suffix(".pages-new")
@@ -108,6 +109,7 @@ def write_pages(files: Files, folder: Path, index: GrowingIndex) -> None:
         for part in encode_pages(index):
             file.write(position, part)
             position += len(part)
+            tell(index.end, index.end)
         file.sync()
     finally:
         file.close()

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.pages import PageId
 from mmsb.streams.door import StoredPage
 from mmsb.streams.folder import TLOG
 from mmsb.streams.log.segments import list_bases
-from mmsb.streams.pace import Pace
+from mmsb.streams.pace import RESTS, Pace
 from mmsb.streams.past import forward
 from mmsb.streams.past.bases import Bases, NoBases
 from mmsb.streams.past.catalog import Indexer
@@ -20,6 +20,12 @@ from mmsb.streams.past.moments import SCAN_PAGES
 from mmsb.streams.past.outline import Conversion
 from mmsb.streams.past.past import Past
 from mmsb.streams.world import World, finish
+
+LONG_RESTS: Final = 15
+"""An index takes a sixteenth of a core while intents wait: it is for questions that may never come."""
+
+MISSING_MAX: Final = 8
+"""With more segments than that without an index, which take a second to look through, it takes a quarter."""
 
 T = TypeVar("T")
 
@@ -47,8 +53,9 @@ class Keeper:
         self._closed = False
         self._files, self._folder = world.files, folder / TLOG
         self._past = Past(world.files, folder, owner.accepted_tlog, make_bases())
-        pace = Pace(world.seconds, lambda: not self._closed and is_busy())
-        self._index = Indexer(world.files, folder / TLOG, make_bases(), pace)
+        self._is_busy = is_busy
+        self._seconds = world.seconds
+        self._index = Indexer(world.files, folder / TLOG, make_bases())
         self._bases = make_bases()
         self._asker = world.worker(f"past-{number}")
         self._indexer = world.worker(f"index-{number}")
@@ -93,7 +100,12 @@ class Keeper:
             await self.sealed.wait()
             self.sealed.clear()
             with suppress(EnvironmentFailed):  # whoever needs an index that is not there makes it in memory
-                await self._indexer.run(self._index.write_missing, self._owner.accepted_tlog())
+                await self._indexer.run(self._write_missing, self._owner.accepted_tlog())
+
+    def _write_missing(self, upto: int) -> None:
+        rests = RESTS if self._index.missing(upto) > MISSING_MAX else LONG_RESTS
+        pace = Pace(self._seconds, lambda: not self._closed and self._is_busy(), rests)
+        self._index.write_missing(upto, pace)
 
     async def close(self) -> None:
         self._closed = True

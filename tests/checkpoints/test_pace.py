@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mmsb.streams.pace import REST_SECONDS_MAX, RESTS, Pace
+from mmsb.streams.pace import LOOK_SECONDS, REST_SECONDS_MAX, RESTS, Pace
 
 
 class Clock:
@@ -36,11 +36,19 @@ def works(clock: Clock, is_busy: Callable[[], bool], *parts: float) -> list[floa
 
 
 def test_while_intents_wait_it_rests_longer_than_it_worked(clock: Clock) -> None:
-    assert works(clock, lambda: True, 0.01, 0.02) == pytest.approx([RESTS * 0.01, RESTS * 0.02])
+    works(clock, lambda: True, 0.01, 0.02)
+    assert sum(clock.rested) == pytest.approx(RESTS * 0.03)
 
 
 def test_a_long_part_is_no_reason_for_a_long_rest(clock: Clock) -> None:
-    assert works(clock, lambda: True, 10.0, 0.01) == pytest.approx([REST_SECONDS_MAX, RESTS * 0.01])
+    works(clock, lambda: True, 10.0, 0.01)
+    assert sum(clock.rested) == pytest.approx(REST_SECONDS_MAX + RESTS * 0.01)
+
+
+def test_it_goes_on_soon_once_nobody_waits_any_more(clock: Clock) -> None:
+    begun = clock.now
+    works(clock, lambda: clock.now - begun < 0.2, 0.1)
+    assert sum(clock.rested) <= 0.1 + LOOK_SECONDS
 
 
 def test_while_nobody_waits_it_does_not_rest(clock: Clock) -> None:
