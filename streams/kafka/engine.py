@@ -3,6 +3,7 @@
 data folder locked ─▶ code compiled ─▶ topics made or checked ─▶ TLogs begun ─▶ door, worker ─▶ member of the group
 """
 
+import asyncio
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
@@ -85,6 +86,7 @@ class KafkaEngine:
         self._stack = AsyncExitStack()
         self._code: Code | None = None
         self._worker: Worker | None = None
+        self._works = asyncio.Event()
 
     async def __aenter__(self) -> KafkaDoor:
         async with AsyncExitStack() as stack:
@@ -147,6 +149,7 @@ class KafkaEngine:
         )  # fmt: skip
         follows = range(count) if self._settings.standby else ()
         self._worker = Worker(count, opening.replica, self._take_over, self._hand_over, follows)
+        self._works.set()
         if not self._owns:
             await self._worker.run(None)
             return
@@ -170,7 +173,8 @@ class KafkaEngine:
         self._door.disowned(replica.of.partition, replica.fold, replica.journal.claimed_at)
 
     async def _view(self, number: int) -> Partition[Any]:
-        assert self._worker is not None, "the door runs it"
+        await self._works.wait()
+        assert self._worker is not None, "it works"
         replica = await self._worker.replica(number)
         if replica.owned:
             await replica.journal.look()
