@@ -75,6 +75,8 @@ class Logs:
     folder: Path
     intents: Log
     tlog: Log
+    mirrored: bool = False
+    """Of topics: what is folded may be ahead of the intents that have come."""
 
 
 def durable_of(mark: Durable, meta: Meta | None) -> Durable:
@@ -119,8 +121,9 @@ def _begin_log(logs: Logs, wanted: Wanted, nonce: bytes) -> ArrayFold:
 
 def _check_stands(logs: Logs, standing: Standing) -> None:
     """That the logs have what the store was made from."""
-    for log, end in ((logs.tlog, standing.next), (logs.intents, standing.settled + 1)):
-        log.require(end)
+    logs.tlog.require(standing.next)
+    if not logs.mirrored:
+        logs.intents.require(standing.settled + 1)
     if standing.accepted_at < logs.tlog.first:
         return  # a checkpoint of another machine, whose logs begin behind it
     records = read_batches(logs.tlog.read(standing.accepted_at, 1))

@@ -115,11 +115,14 @@ def open_partition(world: World, folder: Path, wanted: Wanted, code: Code, tell:
     return Opened(intents, tlog, mark, begun.fold, begun.home, store, stored, begun.follow_up_blocks, writer)
 
 
-def check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, intents: Log) -> None:
-    """That the logs go on where the store ends: one that lost its last rows may say what it said before a trim."""
+def check_reaches(files: Files, folder: Path, meta: Meta | None, tlog: Log, intents: Log | None) -> None:
+    """That the logs go on where the store ends: one that lost its last rows may say what it said before a trim.
+
+    None stands for intents that are elsewhere.
+    """
     if meta is not None:
         standing = meta.standing
-        if standing.next < tlog.first or standing.settled + 1 < intents.first:
+        if standing.next < tlog.first or (intents is not None and standing.settled + 1 < intents.first):
             found = f"rows up to TLog offset {standing.next}, and a TLog that begins at {tlog.first}"
             distrust(files, folder, f"it lost rows: {found}")
             raise CorruptState(f"{folder / HOME}: expected what came before its logs, found {found}; start it again")

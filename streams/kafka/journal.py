@@ -105,7 +105,21 @@ class TopicJournal:
                 f"fetched {batches[0].first}: offsets of a topic are dense; was it compacted?"
             )
         extend(log, batches)
-        return joined([batch for batch in batches if batch.first + batch.count > end])
+        return joined([batch for batch in batches if batch.first >= end])
+
+    async def begin_mirror(self) -> None:
+        """Have a mirror that has no intents begin with the batch that holds the first which is not settled.
+
+        Those before it are in the topic, and settled. Another may have left off within the batch.
+        """
+        first, at = self._opened.fold.settled + 1, self._of.intents
+        if (await self._broker.span(at)).end > first:
+            following = self._broker.follow(at, first, "intents")
+            try:
+                first = local_form((await following.take()).data)[0].first
+            finally:
+                following.close()
+        self._opened.intents.begin_at(first)
 
     async def check_last_block(self) -> None:
         """That the topic has the intents that the last block settled: else it is another, or has lost them."""

@@ -66,17 +66,16 @@ def open_mirror(
         parts.callback(mark.close)
         housed = open_home(world, folder, memory)
         parts.callback(housed.store.close)
-        durable = durable_of(mark.durable, housed.meta)
-        tlog = Log.open(files, folder / TLOG, durable.tlog)
+        tlog = Log.open(files, folder / TLOG, durable_of(mark.durable, housed.meta).tlog)
         parts.callback(tlog.close)
-        intents = Log.open(files, folder / INTENTS, durable.intents)
+        intents = Log.open(files, folder / INTENTS, mark.durable.intents)
         parts.callback(intents.close)
-        check_reaches(files, folder, housed.meta, tlog, intents)
+        check_reaches(files, folder, housed.meta, tlog, None)
         for log in (tlog, intents):
             log.mend()
         if tlog.end == 0 and housed.meta is None:
             extend(tlog, begins)
-        begun = begin(Logs(folder, intents, tlog), wanted, world.nonce(), housed, memory)
+        begun = begin(Logs(folder, intents, tlog, mirrored=True), wanted, world.nonce(), housed, memory)
         fold_rest(begun, tlog, None, tell)
         mark.write(Durable(intents.durable, tlog.durable))
         parts.pop_all()
@@ -116,14 +115,9 @@ def _name(files: Files, folder: Path, of: Mirrored) -> None:
 
 
 def extend(log: Log, batches: Sequence[RawBatch]) -> None:
-    """Write what is new of some batches, which may begin with those that the mirror has.
-
-    One that has nothing yet may begin within a batch, where another left off: then it begins with all of that.
-    """
+    """Write what is new of some batches, which may begin with those that the mirror has."""
     for batch in batches:
-        if batch.first + batch.count > log.end:
-            if batch.first < log.end:
-                log.begin_at(batch.first)
+        if batch.first >= log.end:
             log.append(batch.data, batch.first, batch.count)
 
 

@@ -70,7 +70,7 @@ class Replica:
         await check_same(self._broker, of.tlog, opened.tlog)
         await self.journal.fold_to_end()
         if opened.intents.end == 0:
-            opened.intents.begin_at(opened.fold.settled + 1)  # those before are in the topic, and settled
+            await self.journal.begin_mirror()
         await check_same(self._broker, of.intents, opened.intents)
         await self.journal.check_last_block()
 

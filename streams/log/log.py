@@ -130,9 +130,8 @@ class Log:
     def begin_at(self, offset: int) -> None:
         """Let a log that has nothing begin there: nobody will look for what is below."""
         assert self._mended, "a log is mended before it grows"
-        assert not self._segments, "it has nothing"
-        self._guarded(lambda: write_begin(self._files, self._folder, offset))
-        self._begin = self._end = self._durable = offset
+        assert self.first == self._end, "it has nothing"
+        self._guarded(lambda: self._begin_at(offset))
 
     def append(self, batch: Buffer, first: int, count: int) -> None:
         """Write one batch behind the last. It is durable after a `sync` that begins later."""
@@ -197,6 +196,16 @@ class Log:
         except BaseException as error:
             self._failure = f"{self._folder}: the log takes nothing more since this happened: {error}"
             raise
+
+    def _begin_at(self, offset: int) -> None:
+        if self._file is not None:  # of a segment that a crash left before anything was in it
+            self._file.close()
+            self._file = None
+            self._files.remove(self._segments[-1].path)
+            self._files.sync_folder(self._folder)
+            self._segments = []
+        write_begin(self._files, self._folder, offset)
+        self._begin = self._end = self._durable = offset
 
     def _mend(self) -> None:
         position = self._segments[-1].size if self._segments else 0
