@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.protocol.api import Request, RequestStruct
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.group import (
     HeartbeatResponse_v1,
     JoinGroupRequest,
@@ -27,12 +28,13 @@ from aiokafka.protocol.types import Array, Int32, Schema, String
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.kafka.answers import ADMINISTERING, COORDINATING, Means, means, name_of, refusal
 from mmsb.streams.kafka.connections import Connections, Unanswered, Unsent
-from mmsb.streams.kafka.requests import ask_coordinator, read_coordinator
+from mmsb.streams.kafka.requests import ask_coordinator, read_commit, read_coordinator
 from mmsb.streams.kafka.routing import Routes
 from mmsb.streams.kafka.url import Address
 
 ASSIGNOR: Final = "mmsb"
 _PROTOCOL_TYPE: Final = "consumer"
+_DEFAULT_RETENTION: Final = -1
 _TEXT: Final = String("utf-8")
 
 
@@ -106,6 +108,7 @@ class Coordinator:
         self._name = name
         self._patience = patience
         self._lane = ("group", group, name)  # a connection of its own, since joining may take a minute
+        self._aside = (*self._lane, "offsets")
         self._at: Address | None = None
 
     async def partitions(self, topic: str) -> int | None:
@@ -155,6 +158,23 @@ class Coordinator:
     async def beat(self, generation: int, member: str) -> Verdict:
         answer = await self._ask(_Heartbeat(self._group, generation, member, self._name), self._patience.answer)
         return Verdict.AWAY if answer is None else self._verdict(answer)
+
+    async def commit(self, generation: int, member: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Note offsets as the group's own, which takes a member: how far it is, for whoever displays its lag.
+
+        Nothing hangs on it, so what brokers do not take while they rebalance is left to the next time.
+        """
+        if self._at is None:
+            return
+        parts = [(partition, offset, "") for partition, offset in sorted(offsets.items())]
+        request = OffsetCommitRequest(self._group, generation, member, _DEFAULT_RETENTION, [(topic, parts)])
+        try:
+            answer = await self._connections.ask(self._at, self._aside, request, self._patience.answer)
+        except (Unsent, Unanswered):
+            return
+        refused = [code for code in read_commit(answer) if code not in _VERDICTS]
+        if refused:
+            raise self._refused(refused[0])
 
     async def leave(self, member: str) -> Verdict:
         """Over a new connection: a broker that still waits for others to join takes nothing more on the old one."""
@@ -209,7 +229,9 @@ class Coordinator:
                 "another has joined under it; this one stops: give each its own name and folder"
             )
         remedy = _REMEDIES.get(code, "look into the brokers' log")
-        return EnvironmentFailed(f"group {self._group!r}: expected to become a member, found {name_of(code)}; {remedy}")
+        return EnvironmentFailed(
+            f"group {self._group!r}: expected the broker to take a member of it, found {name_of(code)}; {remedy}"
+        )
 
     def _partitions(self, assignment: bytes | None, topic: str) -> frozenset[int]:
         if not assignment:
@@ -229,6 +251,7 @@ class Coordinator:
 
     def close(self) -> None:
         self._hang_up()
+        self._connections.drop_lane(self._aside)
 
 
 def _said(metadata: bytes) -> bytes:

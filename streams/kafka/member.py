@@ -11,7 +11,7 @@ session is over, like any other.
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -76,6 +76,11 @@ class GroupMember:
     def ready(self) -> None:
         assert not self._at_rest.is_set(), "it is called once after each None"
         self._at_rest.set()
+
+    async def settled(self, offsets: Mapping[int, int]) -> None:
+        """Note after which offsets partitions go on, for displays of lag: while a group has members, only they may."""
+        if self._member:
+            await self._coordinator.commit(self._says.generation, self._member, self._topic, offsets)
 
     async def leave(self) -> None:
         """Have the group give away what this member had. Where it cannot be told, it notices at the session's end."""

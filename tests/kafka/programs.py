@@ -90,6 +90,15 @@ def dump(paths: Sequence[Path]) -> Dump:
     return Dump(batches, records, complaints)
 
 
+def describe_group(port: int, group: str, *more: str) -> str:
+    """What Kafka's tool for groups says of one."""
+    command = [
+        "java", "-cp", f"{LIBS}/*", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+        "--bootstrap-server", f"127.0.0.1:{port}", "--describe", "--group", group, *more,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT_S).stdout
+
+
 def _batch(*words: str) -> DumpedBatch:
     values: list[Any] = [word == "true" if word in ("true", "false") else int(word) for word in words]
     return DumpedBatch(*values)

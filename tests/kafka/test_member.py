@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import time
 from contextlib import AsyncExitStack
@@ -15,6 +16,7 @@ from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.streams.kafka.coordinator import Coordinator, Patience
 from mmsb.streams.kafka.member import GroupMember
+from mmsb.streams.kafka.requests import ask_coordinator, read_coordinator
 from tests.kafka.cluster import Cluster, Listener, running_cluster
 from tests.kafka.members import (
     PATIENCE,
@@ -27,6 +29,7 @@ from tests.kafka.members import (
     shared,
     until,
 )
+from tests.kafka.programs import describe_group
 from tests.kafka.proxy import Proxy
 
 AT_ONCE_S: Final = 1.0
@@ -257,6 +260,25 @@ def test_one_leaves_at_once_while_it_waits_for_others_to_join(port):
     run(test())
 
 
+@pytest.mark.slow
+def test_the_tools_of_kafka_show_members_and_how_far_they_are(port):
+    async def test():
+        topic = await make_topic(port, 2)
+        async with member_of(port, topic, "one") as one, member_of(port, topic, "two") as two:
+            await shared(2, one, two)
+            for member in (one, two):
+                await member.member.settled(dict.fromkeys(member.has, 0))
+            lag, members = await asyncio.gather(
+                *(asyncio.to_thread(describe_group, port, topic, *more) for more in ([], ["--members", "--verbose"]))
+            )
+            for name, member in ("one", one), ("two", two):
+                [number] = member.has
+                assert re.search(rf"{topic} +{topic} +{number} +0 +0 +0 +{name}-", lag), lag
+                assert re.search(rf"{topic} +{name}-\S+ +{name} .* 1 .*{topic}:{number} ", members), members
+
+    run(test())
+
+
 def test_who_speaks_another_language_is_given_nothing(port):
     async def test():
         topic = await make_topic(port, 3)
@@ -355,6 +377,50 @@ def test_a_coordinator_that_dies_and_comes_back_takes_nothing_back(own_kafka: Cl
                 member.check()
             assert [member.told for member in members] == told
             members.append(await stack.enter_async_context(member_of(node.port, topic, "c")))
+            await shared(4, *members)
+            node.kill()
+            leaving = time.monotonic()
+            await members[0].leave()
+            assert time.monotonic() - leaving < PATIENCE.answer + AT_ONCE_S
+            node.start()
+            await asyncio.to_thread(node.wait)
+            await shared(4, *members[1:])
+
+    run(test())
+
+
+@pytest.mark.slow
+def test_a_coordinator_that_freezes_and_wakes_up_gives_everything_out_again(own_kafka: Cluster):
+    [node] = own_kafka.nodes
+
+    async def test():
+        topic = await make_topic(node.port, 4)
+        async with member_of(node.port, topic, "a") as a, member_of(node.port, topic, "b") as b:
+            await shared(4, a, b)
+            node.freeze()
+            await asyncio.sleep(1.5 * SESSION_S)
+            node.resume()
+            await asyncio.sleep(AT_ONCE_S)
+            await shared(4, a, b)
+
+    run(test())
+
+
+@pytest.mark.slow
+def test_another_broker_coordinates_when_one_is_gone(three_brokers: Cluster):
+    async def test():
+        port = three_brokers.nodes[0].port
+        topic = await make_topic(port, 4)
+        async with AsyncExitStack() as stack:
+            members = [await stack.enter_async_context(member_of(port, topic, name)) for name in ("a", "b")]
+            await shared(4, *members)
+            client = await stack.enter_async_context(connected(port))
+            answer = await client.connections.ask(client.routes.brokers()[0], "find", ask_coordinator(topic), 5)
+            _, at = read_coordinator(answer)
+            [coordinator] = [node for node in three_brokers.nodes if node.port == at.port]
+            coordinator.kill()
+            await asyncio.sleep(1)
+            members.append(await stack.enter_async_context(member_of(port, topic, "c")))
             await shared(4, *members)
 
     run(test())
