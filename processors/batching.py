@@ -36,6 +36,7 @@ Column = Any  # an array, a sequence, whatever NumPy makes an array of, or one v
 Stored = NDArray[Any]
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")  # a batch before its records: docs/formats.md, section 2
+BATCH_HEADER_BYTES: Final = _HEADER.size
 _CHECKSUM = struct.Struct(">I")
 _CHECKSUM_AT: Final = 17
 _CHECKED_FROM: Final = 21
@@ -115,7 +116,7 @@ class Intents:
         metadata = np.frombuffer(self.metadata, np.uint64)
         for count, size in zip(counts, sizes, strict=True):
             builder.write_batch(buffer, at, count, self._head, row, ids, self.arguments, metadata)
-            _seal(data[at : at + size], first + row, count, time_ms)
+            seal(data[at : at + size], first + row, count, time_ms)
             batches.append(RawBatch(first + row, count, data[at : at + size].toreadonly()))
             at, row = at + size, row + count
         return batches
@@ -139,11 +140,11 @@ def batch_of(values: Sequence[bytes], first: int, time_ms: int) -> bytes:
     data = bytearray().join(parts)
     if len(data) > BATCH_BYTES_MAX:
         raise InvalidValue(f"a batch has at most {BATCH_BYTES_MAX} bytes, found {len(data)}; write several")
-    _seal(memoryview(data), first, len(values), time_ms)
+    seal(memoryview(data), first, len(values), time_ms)
     return bytes(data)
 
 
-def _seal(data: memoryview, first: int, count: int, time: int) -> None:
+def seal(data: memoryview, first: int, count: int, time: int) -> None:
     """Write the header of a batch that is all of `data`; its records are there already."""
     length = len(data) - _LENGTH_FROM
     _HEADER.pack_into(data, 0, first, length, 0, _MAGIC, 0, 0, count - 1, time, time, -1, -1, -1, count)

@@ -24,6 +24,7 @@ from mmsb.schemas.tlog.blocks import (
     malformed,
     unpack_block_header,
 )
+from mmsb.schemas.tlog.claims import Claim
 from mmsb.schemas.types import I64_MAX, padded
 
 _HEAD_W: Final = events.HEADER_BYTES // 8
@@ -70,6 +71,8 @@ class PackedEvents:
 
     words: Words
     starts: NDArray[np.int64]
+    claim: Claim | None = None
+    """Whose code wrote the block that they are of."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -83,7 +86,7 @@ class PackedEvents:
 
     @property
     def last_place(self) -> int:
-        return int(self._places[-1])
+        return int(self.places[-1])
 
     def events(self, indices: Sequence[int]) -> list[Event]:
         data, starts = self._bytes, self._starts
@@ -99,10 +102,25 @@ class PackedEvents:
         found: list[int] = (8 * self.starts).tolist()
         return found
 
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        offsets: NDArray[np.int64] = self._column(_OFFSET_AT).view(np.int64)
+        return offsets
+
+    @property
+    def ordinals(self) -> Words:
+        return self._column(_PLACE_AT) >> _U32
+
+    @property
+    def key_bytes(self) -> NDArray[np.int64]:
+        """The size of each one's key, which begins behind its head."""
+        sizes: NDArray[np.int64] = 8 * (self._column(_SIZES_AT) & _LOW).view(np.int64)
+        return sizes
+
     @cached_property
-    def _places(self) -> NDArray[np.int64]:
-        offsets, ordinals = self._column(_OFFSET_AT), self._column(_PLACE_AT) >> _U32
-        places: NDArray[np.int64] = (offsets * np.uint64(PAGES_PER_INTENT_MAX) + ordinals).view(np.int64)
+    def places(self) -> NDArray[np.int64]:
+        """Of each, as `place_of` numbers them."""
+        places: NDArray[np.int64] = self.offsets * PAGES_PER_INTENT_MAX + self.ordinals.view(np.int64)
         return places
 
     def _column(self, at: int) -> Words:
@@ -116,7 +134,7 @@ class PackedEvents:
         fields: Sequence[int] | None = None,
     ) -> NDArray[np.int64]:
         """Which of those behind a place are of this type, of this key, and touch one of these fields."""
-        found = np.arange(np.searchsorted(self._places, after, side="right"), len(self), dtype=np.int64)
+        found = np.arange(np.searchsorted(self.places, after, side="right"), len(self), dtype=np.int64)
         if page_type is not None:
             found = found[self._column(_TYPE_AT)[found] == np.uint64(page_type)]
         if key is not None:

@@ -58,7 +58,7 @@ class Projector(BlockFolder):
             assert count, "the largest event fits"
             self._apply_up_to(words, value8, first, first + count, header)
             starts = self._starts[: count + 1].copy()
-            yield PackedEvents(self._out[: starts[-1]].copy(), starts)
+            yield PackedEvents(self._out[: starts[-1]].copy(), starts, claim)
         self._state.clock = header.clock
 
     def _open(self, claim: Claim | None, header: BlockHeader, value: bytes) -> tuple[Words, Any]:

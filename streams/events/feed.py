@@ -9,8 +9,7 @@ from bisect import bisect_right
 from collections import deque
 from typing import Final
 
-from mmsb.processors.packed_events import PackedEvents
-from mmsb.streams.events.follower import Follower, Start, start_of_cut
+from mmsb.streams.events.follower import Follower, Piece, Start, start_of_cut
 from mmsb.streams.events.source import Cut, Source
 from mmsb.streams.world import Worker
 
@@ -27,7 +26,7 @@ class Feed:
         self._worker = worker
         self._follower = Follower(source, start)
         self._fresh: Cut | None = None  # what the next follower begins with, once this one has told all before it
-        self._pieces: deque[PackedEvents] = deque()
+        self._pieces: deque[Piece] = deque()
         self._first = 0  # the number of the first piece: they are counted from the feed's beginning
         self._size = 0
         self._work: asyncio.Task[None] | None = None
@@ -46,7 +45,7 @@ class Feed:
     def has_dropped(self, number: int) -> bool:
         return number < self._first
 
-    def piece(self, number: int) -> PackedEvents | None:
+    def piece(self, number: int) -> Piece | None:
         """None if it is dropped, or still to come."""
         index = number - self._first
         return self._pieces[index] if 0 <= index < len(self._pieces) else None
@@ -93,7 +92,7 @@ class Feed:
         if self._fresh is not None and self._follower.has_told(self._fresh.settled):
             self._follower, self._fresh = Follower(self._source, start_of_cut(self._fresh)), None
 
-    def _add(self, piece: PackedEvents) -> None:
+    def _add(self, piece: Piece) -> None:
         self._pieces.append(piece)
         self._size += piece.byte_count
         while self._size > EVENTS_BYTES_MAX:

@@ -11,8 +11,10 @@ from typing import Final
 
 from mmsb.processors.intake import read_batches
 from mmsb.processors.packed_events import PackedEvents, last_place_of, offset_of
+from mmsb.processors.packed_rejects import PackedRejects, rejects_of_block
 from mmsb.processors.projector import Projector
 from mmsb.schemas.tlog.blocks import unpack_block_header
+from mmsb.schemas.tlog.claims import Claim
 from mmsb.state.home.folding import note_changed, read_at_home
 from mmsb.state.home.home import Home
 from mmsb.state.page_fold import PageFold
@@ -24,6 +26,30 @@ READ_BYTES: Final = 1 << 20
 
 TAKE_BYTES: Final = 2 << 20
 """So much log, or events, is gone through at a time: some milliseconds, after which others may use the thread."""
+
+
+_END_BYTES: Final = 512  # that an end takes without its rejects
+
+
+@dataclass(frozen=True, eq=False)
+class BlockEnd:
+    """All events of a block were given: what else it says to others."""
+
+    settled: int
+    claim: Claim | None
+    rejects: PackedRejects
+
+    @property
+    def last_place(self) -> int:
+        return last_place_of(self.settled)
+
+    @property
+    def byte_count(self) -> int:
+        return _END_BYTES + self.rejects.nbytes
+
+
+Piece = PackedEvents | BlockEnd
+"""Of what a follower tells, in the order of the log."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +103,20 @@ class Follower:
         fold = self._way.fold
         return self.next == fold.next and fold.settled >= settled
 
-    def take(self) -> list[PackedEvents]:
+    def take(self) -> list[Piece]:
         """Go some way; gives the events on it. At the end of what is accepted it gives nothing."""
-        taken: list[PackedEvents] = []
+        taken: list[Piece] = []
         spent = 0
         while spent < TAKE_BYTES:
             step = next(self._steps, None)
             if step is None:
                 self._steps = self._way.steps()
                 break
-            if isinstance(step, PackedEvents):
+            if isinstance(step, int):
+                spent += step
+            else:
                 taken.append(step)
                 spent += step.byte_count
-            else:
-                spent += step
         return taken
 
 
@@ -106,8 +132,8 @@ class _Way:
         self._projector = Projector(start.fold.pages)
         self.next = start.fold.next
 
-    def steps(self) -> Iterator[PackedEvents | int]:
-        """Events, and the size of each record, up to what is accepted by then."""
+    def steps(self) -> Iterator[Piece | int]:
+        """What is told, and the size of each record, up to what is accepted by then."""
         fold = self.fold
         while fold.next < self._source.accepted_tlog():
             records = read_batches(self._source.read(fold.next, READ_BYTES))
@@ -119,7 +145,7 @@ class _Way:
                 self.next = fold.next
                 yield len(value or b"")
 
-    def _block(self, value: bytes) -> Iterator[PackedEvents]:
+    def _block(self, value: bytes) -> Iterator[Piece]:
         header = unpack_block_header(value)
         assert header is not None, "a block that counts has a header"
         if header.last <= self._has:
@@ -127,6 +153,8 @@ class _Way:
         if last_place_of(header.last) <= self._floor:
             self._projector.follow(self.fold.claim, header, value)
         else:
-            yield from self._projector.project(self.fold.claim, header, value)
+            clock, claim, genesis = self.fold.pages.clock, self.fold.claim, self.fold.pages.genesis
+            yield from self._projector.project(claim, header, value)
+            yield BlockEnd(header.last, claim, rejects_of_block(value, header, genesis, clock))
         if not self.home.is_whole:
             note_changed(self.home, value)

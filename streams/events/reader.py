@@ -7,6 +7,7 @@ from typing import Any, Final, NoReturn, Protocol
 from mmsb.processors.packed_events import PackedEvents
 from mmsb.schemas.events import Event
 from mmsb.streams.events.feed import Feed
+from mmsb.streams.events.follower import Piece
 from mmsb.streams.events.view import View
 
 LIST_MAX: Final = 128
@@ -116,9 +117,10 @@ class Reader(AsyncIterator[list[Event]]):
         self._feed = feed
         self._number = feed.number_behind(self._place)
 
-    def _search(self, piece: PackedEvents) -> None:
-        self._piece = piece
-        self._found = self._view.find(piece, self._place)
+    def _search(self, piece: Piece) -> None:
+        if isinstance(piece, PackedEvents):
+            self._piece = piece
+            self._found = self._view.find(piece, self._place)
         self._place = max(self._place, piece.last_place)
 
     async def _wait_for_more(self, feed: Feed) -> None:
