@@ -45,7 +45,7 @@ def _address(text: str, url: str) -> Address:
     except ValueError:
         _refuse(url)
     host = split.hostname
-    if not host or text != text.strip() or not _is_whole(text, split) or port == 0:
+    if not host or any(map(str.isspace, text)) or not _is_whole(text, split) or port == 0:
         _refuse(url)
     return Address(host, DEFAULT_PORT if port is None else port)
 
