@@ -20,6 +20,7 @@ from mmsb.streams.checkpoints.folder import read_manifest
 from mmsb.streams.checkpoints.keeping import remove_surplus
 from mmsb.streams.checkpoints.manifest import Cause, Manifest
 from mmsb.streams.checkpoints.trimming import trim_logs
+from mmsb.streams.completing import going_on
 from mmsb.streams.flushing import Flushing
 from mmsb.streams.opening import Opened
 from mmsb.streams.pace import Pace
@@ -90,7 +91,7 @@ class Checkpointing:
 
         It goes on if its caller is cancelled, since the next one would change the rows that this one looks at.
         """
-        return await asyncio.shield(self._alone(cause))
+        return await going_on(self._alone(cause))
 
     async def _alone(self, cause: Cause) -> Manifest:
         async with self._one:

@@ -20,3 +20,10 @@ async def complete(work: Coroutine[Any, Any, T]) -> T:
     if cancelled is not None:
         raise cancelled
     return result
+
+
+async def going_on(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for it; it goes on if the one who waits is cancelled, and what it raises then stops nobody here."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # else asyncio would print it
+    return await asyncio.shield(task)

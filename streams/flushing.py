@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.home.cuts import Cut
 from mmsb.state.home.meta import Standing
+from mmsb.streams.completing import going_on
 from mmsb.streams.opening import Opened
 from mmsb.streams.world import Worker, World, finish
 
@@ -94,11 +95,11 @@ class Flushing:
 
     async def flush(self) -> None:
         """Write all that changed up to now. It goes on if its caller is cancelled: no later copy has what it has."""
-        await asyncio.shield(self._alone())
+        await going_on(self._alone())
 
     async def flush_and(self, function: Callable[..., T], *arguments: Any) -> T:
         """The same, and call a function before anything else is written; gives what that gives."""
-        return await asyncio.shield(self._alone_and(function, *arguments))
+        return await going_on(self._alone_and(function, *arguments))
 
     async def _alone(self) -> None:
         async with self._one:
