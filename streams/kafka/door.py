@@ -7,7 +7,7 @@ this process, which owns or follows.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,9 @@ from mmsb.streams.stopped import stopped
 from mmsb.streams.submitting import submit, submit_many, submit_nowait
 from mmsb.streams.tickets import Receipt, Until
 from mmsb.streams.world import World, finish
+
+ROWS_INTERPRETED: Final = 4_096
+"""So many rows find their partitions in a tenth of a second without compiled code, which may have to be made."""
 
 T = TypeVar("T")
 
@@ -205,8 +208,8 @@ class KafkaDoor:
         return await submit_many(self._lanes[number].inbox, intents, rows_of(intents))
 
     def _find_partitions(self, intents: Intents) -> NDArray[np.int64]:
-        """Compiled on the first use: a client that submits one by one does without."""
-        if not self._compiled and self._bundle is not None:
+        """Compiled as soon as there are many: whoever submits few does without."""
+        if not self._compiled and self._bundle is not None and len(intents) > ROWS_INTERPRETED:
             assert self._genesis is not None, "it runs"
             self._router = Router(self._bundle, build(self._bundle), self._genesis)
             self._compiled = True

@@ -9,6 +9,7 @@ While this process owns the partition its blocks are told directly; the topic is
 import asyncio
 from typing import Final
 
+from mmsb.processors.batching import RawBatch
 from mmsb.processors.intake import read_batches
 from mmsb.processors.receipts import Receipts, receipts_of_block
 from mmsb.schemas.errors import EnvironmentFailed
@@ -25,6 +26,7 @@ IDLE_SECONDS: Final = 30.0
 """So long after the last who waited the TLog is followed still: whoever submits now and then waits for no beginning."""
 
 BEGIN_SECONDS: Final = 10.0  # for record 0 to appear
+LOOK_SECONDS: Final = 0.1  # between two looks for it
 SMALL_BYTES: Final = 64 << 10  # what is folded on the event loop: less than handing it to a thread would take
 
 Heard = tuple[int, Receipts | None]
@@ -68,18 +70,23 @@ class Following:
         return None if found is None else HeaderFold.at(read_words(self._app, self._at.partition, *found))
 
     async def _first(self) -> HeaderFold:
-        following = self._broker.follow(self._at, 0, "outcomes")
+        begun = self._world.seconds()
+        while (await self._broker.span(self._at)).end == 0:
+            if self._world.seconds() - begun > BEGIN_SECONDS:
+                raise EnvironmentFailed(
+                    f"{self._at}: expected a TLog, found nothing within {BEGIN_SECONDS:g} s: run the application there"
+                )
+            await asyncio.sleep(LOOK_SECONDS)
+        records = read_batches((await self._batch_at(0)).data)
+        return HeaderFold(records.value(0), records.key(0))
+
+    async def _batch_at(self, offset: int) -> RawBatch:
+        following = self._broker.follow(self._at, offset, "outcomes")
         try:
-            async with asyncio.timeout(BEGIN_SECONDS):
-                data = (await following.take()).data
-        except TimeoutError:
-            raise EnvironmentFailed(
-                f"{self._at}: expected a TLog, found nothing within {BEGIN_SECONDS:g} s: run the application there"
-            ) from None
+            batches = local_form((await following.take()).data)
         finally:
             following.close()
-        records = read_batches(local_form(data)[0].data)
-        return HeaderFold(records.value(0), records.key(0))
+        return next(batch for batch in batches if batch.first <= offset < batch.first + batch.count)
 
     async def claim(self) -> Claim | None:
         """What runs there, as far as can be known: None if nobody has claimed it yet, or the claim was trimmed."""
@@ -95,14 +102,10 @@ class Following:
         return None if self._fold is None else self._fold.claim
 
     async def _read_claim(self, offset: int) -> Claim | None:
-        following = self._broker.follow(self._at, offset, "outcomes")
         try:
-            batches = local_form((await following.take()).data)
+            batch = await self._batch_at(offset)
         except Gone:
             return None
-        finally:
-            following.close()
-        batch = next(batch for batch in batches if batch.first <= offset < batch.first + batch.count)
         value = read_batches(batch.data).value(offset - batch.first)
         return None if value is None else unpack_claim(value)
 
