@@ -44,6 +44,9 @@ class Court:
         """Nothing is on its way any more."""
         for judge in self.partitions:
             judge.finish(self._watch(files, judge))
+        self.judge_follow_ups()
+
+    def judge_follow_ups(self) -> None:
         for source in self.partitions:
             for target in self.partitions:
                 sent = max((number for to, number in source.emitted if to == target.number), default=0)

@@ -131,10 +131,10 @@ class Group:
 
     def _look(self) -> None:
         now = self._theatre.time()
-        late = self._begun is not None and now - self._begun > REBALANCE_SECONDS
         for member in list(self._members.values()):
             silent = None if member.process is None else member.process.silent_since
-            if (silent is not None and now - silent > SESSION_SECONDS) or (late and not member.joining):
+            late = self._begun is not None and now - self._begun > REBALANCE_SECONDS and not member.joining
+            if late or (silent is not None and now - silent > SESSION_SECONDS):
                 self._evict(member)
         if self._members:
             self._theatre.later(HEARTBEAT_SECONDS, self._look)

@@ -5,23 +5,25 @@ In the end everybody is left in peace, and it must come to rest in the state tha
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed, Superseded
+from mmsb.streams.kafka import topics
 from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.replica import Replica
 from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
-from tests.simulation.kafka.clients import Client
-from tests.simulation.kafka.judge import TopicJudge
-from tests.simulation.kafka.model import APPEND_TIME, Cluster
+from tests.simulation.clients import Town
+from tests.simulation.kafka.judge import DoorCourt, KafkaCourt
+from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.services import Service
 from tests.simulation.kafka.settings import draw_settings
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
 from tests.simulation.kafka.weather import draw_weather
-from tests.simulation.kafka.workers import SimWorker
+from tests.simulation.kafka.workers import Place, watched
 from tests.simulation.running import segments_of
 from tests.simulation.world import SimFiles, Trace
 
@@ -42,15 +44,24 @@ class NamedTrace(Trace):
         self._trace.add(f"{self._name}: {text}")
 
 
+class NamedTown(Town):
+    """Whose tags nobody else's are."""
+
+    name = ""
+
+    def tag(self) -> str:
+        return f"{self.name} {super().tag()}"
+
+
 @dataclass
 class Machine:
-    """A computer that starts its worker again whenever it has ended."""
+    """A computer that starts its process again whenever it has ended."""
 
     name: str
     files: SimFiles
-    worker: SimWorker | None = None
+    owns: bool = True
+    place: Place | None = None
     running: "asyncio.Task[None] | None" = None
-    workers: list[SimWorker] = field(default_factory=list[SimWorker])
 
 
 class KafkaLife:
@@ -63,24 +74,28 @@ class KafkaLife:
         self.trace = Trace(now=self.theatre.time)
         self.weather = draw_weather(Random(random.getrandbits(64)))
         self.cluster = Cluster(self.theatre, Random(random.getrandbits(64)), self.weather, self.trace)
-        self.judges = [TopicJudge(self.settings, self.cluster, number) for number in range(self.settings.partitions)]
-        self.machines = [self._machine(number) for number in range(self.settings.machines)]
+        self.court = KafkaCourt(self.settings, self.cluster)
+        self.judges = self.court.partitions
+        self.towns: list[Town] = []
+        self.machines = [self._machine(f"m{number}", owns=True) for number in range(self.settings.machines)]
+        self.machines += [self._machine(f"c{number}", owns=False) for number in range(random.choice((0, 1, 2)))]
         self.peaceful = False
         self.theatre.crashed = self._crashed
         self._failed: asyncio.Future[None] | None = None
 
-    def _machine(self, number: int) -> Machine:
-        name = f"m{number}"
-        return Machine(name, new_disk(self.random.getrandbits(64), NamedTrace(self.trace, name)))
+    def _machine(self, name: str, *, owns: bool) -> Machine:
+        return Machine(name, new_disk(self.random.getrandbits(64), NamedTrace(self.trace, name)), owns)
 
     def run(self) -> None:
         """Raises Wrong if a process does something that it must not; `trace` says how it came to that."""
         settings = self.settings
         self.trace.add(f"=== {settings!r}, {self.weather!r}")
-        self.cluster.create(settings.intents, settings.partitions, {"message.timestamp.type": APPEND_TIME})
-        self.cluster.create(settings.tlog, settings.partitions, {})
         try:
-            with segments_of(settings.segment_bytes), small_home(settings.flush_seconds, settings.flush_log_bytes):
+            with (
+                segments_of(settings.segment_bytes),
+                small_home(settings.flush_seconds, settings.flush_log_bytes),
+                watched(self._place, self._told),
+            ):
                 self.theatre.play(self.theatre.outside(self._live()))
         finally:
             self.theatre.end()
@@ -102,29 +117,41 @@ class KafkaLife:
             topic = random.choice((settings.intents, settings.tlog))
             at_partition = TopicPartition(topic, random.randrange(settings.partitions))
             self.theatre.later(random.random() * 90, self.cluster.elect, at_partition)
-        clients = [
-            Client(settings, self.cluster, Random(random.getrandbits(64)), f"client {number}", self.trace)
-            for number in range(random.choice((1, 2, 4)))
+        await topics.ensure(ModelBroker(self.cluster), settings.name, settings.partitions)
+        services = [
+            Service(
+                settings,
+                self.cluster,
+                Random(random.getrandbits(64)),
+                f"service {number}",
+                self.trace,
+                self.court.submitted,
+            )
+            for number in range(random.choice((0, 1, 2)))
         ]
-        await asyncio.gather(*(client.run(random.randint(1, 15), random.choice((0.1, 2.0, 8.0))) for client in clients))
+        await asyncio.gather(*(each.run(random.randint(1, 15), random.choice((0.1, 2.0, 8.0))) for each in services))
         await asyncio.sleep(max(0.0, 100 - self.theatre.time()))
         await self._peace()
 
     # Machines
 
     def _start(self, machine: Machine) -> None:
-        if machine.worker is not None:
+        if machine.place is not None or (self.peaceful and not machine.owns):
             return
-        process = Process(self.theatre, machine.name, Random(self.random.getrandbits(64)), machine.files)
-        machine.worker = SimWorker(self.settings, self.cluster, process, self._told)
-        machine.workers.append(machine.worker)
+        random = self.random
+        process = Process(self.theatre, machine.name, Random(random.getrandbits(64)), machine.files)
+        town = NamedTown(self.settings.app, DoorCourt(self.court), self.trace, Random(random.getrandbits(64)))
+        town.name = f"{machine.name} {len(self.towns)}"
+        self.towns.append(town)
+        machine.place = Place(self.settings, self.cluster, process, town, owns=machine.owns)
         self.trace.add(f"=== {machine.name} starts")
-        machine.running = process.start(machine.worker.run())
+        clients = random.choice((0, 1, 3)) if machine.owns else random.choice((1, 3))
+        machine.running = process.start(machine.place.run(clients, random.randint(1, 12)))
         machine.running.add_done_callback(lambda done: self._ended(machine, done), context=self.theatre.nobody)
 
     def _ended(self, machine: Machine, done: "asyncio.Task[None]") -> None:
         """By itself, or because it was told to."""
-        if done.cancelled():
+        if done.cancelled() or (done.exception() is None and not machine.owns):
             self.trace.add(f"=== {machine.name} has stopped")
         else:
             error = done.exception()
@@ -142,12 +169,12 @@ class KafkaLife:
 
     def _gone(self, machine: Machine, *, power: bool) -> None:
         """Whatever way the process went: what is left for the next one, which comes after a while."""
-        worker = machine.worker
-        if worker is None:
+        place = machine.place
+        if place is None:
             return
-        machine.worker = machine.running = None
-        if not worker.process.dead:
-            self.theatre.kill(worker.process)
+        machine.place = machine.running = None
+        if not place.process.dead:
+            self.theatre.kill(place.process)
         machine.files = machine.files.crashed() if power else machine.files.killed()
         wait = self.random.expovariate(1.0) * self.random.choice((0.1, 5.0, 20.0))
         self.theatre.interrupt(wait, lambda: self._start(machine))
@@ -155,27 +182,27 @@ class KafkaLife:
     def _crashed(self, process: Process) -> None:
         self.theatre.kill(process)
         for machine in self.machines:
-            if machine.worker is not None and machine.worker.process is process:
+            if machine.place is not None and machine.place.process is process:
                 self._gone(machine, power=self.random.random() < 0.4)
 
     def _befall(self) -> None:
         """Something happens to some process."""
         random = self.random
-        running = [machine for machine in self.machines if machine.worker is not None]
+        running = [machine for machine in self.machines if machine.place is not None]
         if self.peaceful or not running:
             return
         machine = random.choice(running)
-        worker = machine.worker
-        assert worker is not None, "it runs"
+        place = machine.place
+        assert place is not None, "it runs"
         kind = random.random()
         if kind < 0.35:
             self._kill(machine)
         elif kind < 0.5:
-            worker.process.files.crash_on, most = random.choice(WORKER_PLACES)
-            worker.process.files.operations_left = random.randrange(most)
-        elif kind < 0.85 and not worker.process.frozen:
-            self._freeze(machine, worker)
-        elif not worker.process.frozen and machine.running is not None:
+            place.process.files.crash_on, most = random.choice(WORKER_PLACES)
+            place.process.files.operations_left = random.randrange(most)
+        elif kind < 0.85 and not place.process.frozen:
+            self._freeze(machine, place)
+        elif not place.process.frozen and machine.running is not None:
             self.trace.add(f"=== {machine.name} is told to stop")
             machine.running.cancel()
 
@@ -183,23 +210,23 @@ class KafkaLife:
         self.trace.add(f"=== {machine.name} is killed")
         self._gone(machine, power=self.random.random() < 0.4)
 
-    def _freeze(self, machine: Machine, worker: SimWorker) -> None:
+    def _freeze(self, machine: Machine, place: Place) -> None:
         seconds = self.random.choice((1.0, 15.0, 40.0)) * (0.5 + self.random.random())
         self.trace.add(f"=== {machine.name} is frozen for {seconds:.1f} s")
-        self.theatre.freeze(worker.process)
-        self.theatre.interrupt(seconds, lambda: self._thaw(machine, worker))
+        self.theatre.freeze(place.process)
+        self.theatre.interrupt(seconds, lambda: self._thaw(machine, place))
 
-    def _thaw(self, machine: Machine, worker: SimWorker) -> None:
-        if worker.process.frozen:
+    def _thaw(self, machine: Machine, place: Place) -> None:
+        if place.process.frozen:
             self.trace.add(f"=== {machine.name} goes on")
-            worker.woke = True
-            self.theatre.thaw(worker.process)
+            place.woke = True
+            self.theatre.thaw(place.process)
 
     # What processes say
 
-    def _told(self, worker: SimWorker, partition: int, first: int, last: int, receipts: Receipts) -> None:
-        self.trace.add(f"{worker.process.name} tells {first} to {last} of partition {partition}")
-        replica = worker.replicas[partition]
+    def _told(self, place: Place, partition: int, first: int, last: int, receipts: Receipts) -> None:
+        self.trace.add(f"{place.process.name} tells {first} to {last} of partition {partition}")
+        replica = place.opened[partition]
         try:
             self.judges[partition].told(replica._opened.writer._nonce, first, last, receipts)
             self._says(replica)
@@ -211,7 +238,7 @@ class KafkaLife:
     def _says(self, replica: Replica) -> None:
         fold = replica._opened.fold
         if not replica.owned or replica._opened.stepped == fold.settled:
-            self.judges[replica.of.partition].says(fold.settled, (fold.digest.a, fold.digest.b))
+            self.judges[replica.of.partition].folded(fold.settled, (fold.digest.a, fold.digest.b))
 
     # Peace
 
@@ -228,28 +255,33 @@ class KafkaLife:
         self.trace.add("=== all rests")
         for replica in self._replicas():
             self._says(replica)
-        for judge in self.judges:
-            judge.finish()
+        self.court.close()
 
     def _wake_all(self) -> None:
         for machine in self.machines:
             machine.files.operations_left = -1
-            if machine.worker is not None:
-                self._thaw(machine, machine.worker)
+            if machine.place is not None:
+                self._thaw(machine, machine.place)
 
     def _rests(self) -> bool:
         """Whether all is settled, and everybody who folds has folded that."""
-        settled = all(judge.settled == judge.logged for judge in self.judges)
+        settled = all(judge.watch.settled == judge.watch.logged for judge in self.judges)
         replicas = self._replicas()
         owned = {replica.of.partition for replica in replicas if replica.owned}
-        folded = all(replica._opened.fold.settled == self.judges[replica.of.partition].settled for replica in replicas)
+        folded = all(
+            replica._opened.fold.settled == self.judges[replica.of.partition].watch.settled for replica in replicas
+        )
         return settled and folded and len(owned) == len(self.judges)
 
     def _replicas(self) -> list[Replica]:
         """Of those that run."""
-        workers = [machine.worker for machine in self.machines if machine.worker is not None]
-        return [replica for worker in workers for replica in worker.live()]
+        places = [machine.place for machine in self.machines if machine.place is not None]
+        return [replica for place in places for replica in place.replicas.values()]
+
+    def _place(self, process: Process) -> Place | None:
+        places = (machine.place for machine in self.machines)
+        return next((place for place in places if place is not None and place.process is process), None)
 
     def _where(self) -> str:
         folded = [f"{each.of.partition}: {each._opened.fold!r} owned={each.owned}" for each in self._replicas()]
-        return f"{[(judge.settled, judge.logged) for judge in self.judges]}; {folded}"
+        return f"{[(judge.watch.settled, judge.watch.logged) for judge in self.judges]}; {folded}"

@@ -1,92 +1,99 @@
-"""What runs in a simulated process: the shipped code of a worker and its partitions, over the model of a cluster."""
+"""What runs in a simulated process: the shipped engine over the model of a cluster, and clients at its door."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from unittest.mock import patch
 
 from mmsb.processors.receipts import Receipts
-from mmsb.schemas.tlog.claims import Durability
-from mmsb.streams.beginning import Wanted
-from mmsb.streams.checkpointing import KEEP_ALL
-from mmsb.streams.kafka.beginning import begin, first_batches
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.mirror import Mirrored, open_mirror
+from mmsb.streams.kafka import engine as kafka_engine
+from mmsb.streams.kafka.broker import Broker
+from mmsb.streams.kafka.door import KafkaDoor
+from mmsb.streams.kafka.engine import KafkaEngine, KafkaSettings
+from mmsb.streams.kafka.opening import Opening
 from mmsb.streams.kafka.replica import Replica
-from mmsb.streams.kafka.worker import Worker
-from mmsb.streams.opening import Code, Opened
-from mmsb.streams.world import finish
+from tests.simulation.clients import Client, Town
 from tests.simulation.kafka.model import Cluster, ModelBroker
 from tests.simulation.kafka.settings import FOLDER, Settings
-from tests.simulation.kafka.theatre import Process
+from tests.simulation.kafka.theatre import PROCESS, Process
 
-Tell = Callable[["SimWorker", int, int, int, Receipts], None]
-"""Of a worker: partition, first and last offset, and what became of them."""
+Tell = Callable[["Place", int, int, int, Receipts], None]
+"""Of a process: partition, first and last offset, and what became of them."""
 
 
-class SimWorker:
-    """One process from its start to its end."""
+class Place:
+    """One process from its start to its end: a worker, or one that only submits and asks."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, process: Process, tell: Tell) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, process: Process, town: Town, *, owns: bool) -> None:
         self.process = process
-        self.replicas: dict[int, Replica] = {}  # all that were opened, the newest of each partition
+        self.owns = owns
         self.woke = False  # whether it was frozen once
+        self.opened: dict[int, Replica] = {}  # the newest of each partition
+        self.engine: KafkaEngine | None = None
         self._settings = settings
         self._cluster = cluster
-        self._broker = ModelBroker(cluster, process)
-        self._tell = tell
-        self._wanted: list[Wanted] = []
-        self._worker: Worker | None = None
+        self._town = town
 
-    async def run(self) -> None:
-        """Until it is cancelled, or fails."""
+    async def run(self, clients: int, actions: int) -> None:
+        """Until it is cancelled or fails; who owns nothing ends when its clients have."""
         settings = self._settings
-        await self._begin()
-        code = Code(settings.app.bundle, None, Durability.REPLICATED, memory=settings.memory)
+        self.engine = KafkaEngine(
+            settings.name,
+            settings.app.bundle,
+            self._connect,
+            FOLDER,
+            KafkaSettings(
+                settings.partitions,
+                settings.window,
+                interpreted=True,
+                memory=settings.memory * settings.partitions,
+                standby=settings.standbys and self.owns,
+            ),
+            self.process.world,
+            lambda done, total: None,
+            owns=self.owns,
+        )
+        async with self.engine as door:
+            names = [f"{self.process.name}.{number}" for number in range(clients)]
+            await asyncio.gather(*(Client(self._town, door, name).run(actions) for name in names))
+            if self.owns:
+                await door.until_ended()
 
-        async def take_over(replica: Replica) -> None:
-            await replica.own(code)
+    @asynccontextmanager
+    async def _connect(self) -> AsyncGenerator[Broker]:
+        yield ModelBroker(self._cluster, self.process)
 
-        follows = range(settings.partitions) if settings.standbys else ()
-        worker = self._worker = Worker(settings.partitions, self._open, take_over, follows)
-        member = await self._broker.join(settings.name, settings.intents, frozenset(), self.process.name)
-        try:
-            await worker.run(member)
-        finally:
-            await member.leave()
-
-    def live(self) -> list[Replica]:
+    @property
+    def replicas(self) -> dict[int, Replica]:
         """Those that run now."""
-        seats = () if self._worker is None else self._worker.seats.values()
-        return [seat.replica for seat in seats if seat.replica is not None]
+        worker = None if self.engine is None else self.engine._worker
+        seats = {} if worker is None else worker.seats
+        return {number: seat.replica for number, seat in seats.items() if seat.replica is not None}
 
-    async def _begin(self) -> None:
-        settings, log_id = self._settings, None
-        for number in range(settings.partitions):
-            wanted = Wanted(settings.name, number, settings.partitions, settings.window, log_id)
-            at = TopicPartition(settings.tlog, number)
-            genesis = await begin(self.process.world, self._broker, at, wanted)
-            assert genesis is not None, "nothing is trimmed"
-            log_id = genesis.log_id
-            self._wanted.append(wanted)
 
-    async def _open(self, number: int) -> Replica:
-        world, broker, of = self.process.world, self._broker, Mirrored(self._cluster.id, self._settings.name, number)
-        begins = await first_batches(broker, of.tlog)
-        folder = FOLDER / str(number)
+@contextmanager
+def watched(places: Callable[[Process], Place | None], tell: Tell) -> Generator[None]:
+    """Within it, `tell` hears of all that engines tell their doors, and places know what they have opened."""
+    told, replica = KafkaDoor.told, Opening.replica
 
-        def opening() -> Opened:
-            return open_mirror(
-                world, folder, of, begins, self._wanted[number], self._settings.memory, lambda done, total: None
-            )
+    def hear(self: KafkaDoor, partition: int, first: int, last: int, receipts: Receipts) -> None:
+        process = PROCESS.get()
+        place = None if process is None else places(process)
+        assert place is not None, "a process tells"
+        tell(place, partition, first, last, receipts)
+        told(self, partition, first, last, receipts)
 
-        opener = world.worker(f"open-{number}")
-        opened = await opener.run(opening)
-        await finish(opener)
-        replica = Replica(world, broker, of, folder, opened, KEEP_ALL, self._teller(number))
-        await replica.start()
-        self.replicas[number] = replica
-        return replica
+    async def note(self: Opening, number: int) -> Replica:
+        found = await replica(self, number)
+        process = PROCESS.get()
+        place = None if process is None else places(process)
+        assert place is not None, "a process opens"
+        place.opened[number] = found
+        return found
 
-    def _teller(self, number: int) -> Callable[[int, int, Receipts], None]:
-        def told(first: int, last: int, receipts: Receipts) -> None:
-            self._tell(self, number, first, last, receipts)
-
-        return told
+    with (
+        patch.object(KafkaDoor, "told", hear),
+        patch.object(Opening, "replica", note),
+        patch.object(kafka_engine, "MEMORY_MIN", 0),
+    ):
+        yield

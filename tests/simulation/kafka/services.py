@@ -1,6 +1,7 @@
 """Services that put intents into the topics with some Kafka client: packed, as JSON, or neither; some of them twice."""
 
 import asyncio
+from collections import Counter
 from random import Random
 
 from mmsb.processors.batching import batch_of
@@ -17,8 +18,10 @@ TIMEOUT = 4.0
 ASTRAY = 0.05  # records in another partition than their page's
 
 
-class Client:
-    def __init__(self, settings: Settings, cluster: Cluster, random: Random, name: str, trace: Trace) -> None:
+class Service:
+    def __init__(
+        self, settings: Settings, cluster: Cluster, random: Random, name: str, trace: Trace, submitted: Counter[bytes]
+    ) -> None:
         self.repeated = 0  # batches that were sent again, and had arrived before
         self._settings = settings
         self._cluster = cluster
@@ -26,6 +29,7 @@ class Client:
         self._random = random
         self._name = name
         self._trace = trace
+        self._submitted = submitted
         self._count = 0
 
     async def run(self, batches: int, pause: float) -> None:
@@ -38,6 +42,7 @@ class Client:
     async def _send(self, at: TopicPartition, values: list[bytes]) -> None:
         """Until it is there; what has no id may be there twice then, and happen twice."""
         batch = batch_of(values, 0, START_MS)
+        self._submitted.update(values)
         while True:
             offset = await self._broker.append(at, batch, TIMEOUT)
             self._trace.add(f"{self._name}: {len(values)} to {at}: {offset}")
