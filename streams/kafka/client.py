@@ -12,7 +12,7 @@ from mmsb.streams.kafka.connections import Connections
 from mmsb.streams.kafka.fetching import Lane
 from mmsb.streams.kafka.leaders import Leaders
 from mmsb.streams.kafka.member import GroupMember
-from mmsb.streams.kafka.noting import Notes
+from mmsb.streams.kafka.offsets import Notes
 from mmsb.streams.kafka.routing import Routes
 from mmsb.streams.kafka.security import OPEN, Security
 from mmsb.streams.kafka.url import parse_url
