@@ -167,8 +167,9 @@ class TopicJournal:
         found = list[tuple[Verdict, Outcome | None]]()
         for batch in await self._appender.run(self._mirror, self._opened.tlog, fetched):
             writer = self._opened.claimed_by
+            follows = writer is None or not writer.reigned  # before it is read: our claim may lie behind others' blocks
             read = await self._folding.read(bytes(batch.data))
-            if writer is None or not writer.reigned:
+            if follows:
                 self._followed(read)
             found += read
         return found
