@@ -58,6 +58,23 @@ def _store(typing: Any, target: Any, at: Any, word: Any) -> Any:
 
 
 @_intrinsic
+def _copy(typing: Any, target: Any, to: Any, source: Any, at: Any, count: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        size = signature.args[0].dtype.bitwidth // 8
+        left, right = (
+            builder.bitcast(_place(context, builder, signature.args[n], args[n], args[n + 1], size), _BYTE.as_pointer())
+            for n in (0, 2)
+        )
+        word, flag = ir.IntType(64), ir.IntType(1)
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _BYTE.as_pointer(), word, flag])
+        call = _cgutils.get_or_insert_function(builder.module, kind, "llvm.memcpy.p0.p0.i64")
+        builder.call(call, [left, right, builder.mul(args[4], word(size)), flag(0)])
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, types.int64), generate
+
+
+@_intrinsic
 def _prefetch(typing: Any, source: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = builder.bitcast(_place(context, builder, signature.args[0], args[0], args[1], 1), _BYTE.as_pointer())
@@ -111,6 +128,17 @@ if CHECKED:
             target[at + index] = np.uint8((word >> WORD(8 * index)) & WORD(255))
 
     @inlined
+    def load_word(source: Words, at: Int) -> Word:
+        """Element `at`, which is none from the end: so loops over many get vectors."""
+        return source[at]
+
+    @inlined
+    def copy_long(target: Any, to: Int, source: Any, at: Int, count: Int) -> None:
+        """Copy elements between arrays of one kind: as the machine does it best, worth it from some 50 bytes on."""
+        for index in range(count):
+            target[to + index] = source[at + index]
+
+    @inlined
     def prefetch(source: Any, at: Int) -> None:
         """Say that element `at` will soon be read; it may lie anywhere."""
 
@@ -131,6 +159,16 @@ else:
     def store_u64(target: Bytes, at: Int, word: Word) -> None:
         """Write a word from byte `at` on."""
         _store(target, at, word)
+
+    @inlined
+    def load_word(source: Words, at: Int) -> Word:
+        """Element `at`, which is none from the end: so loops over many get vectors."""
+        return _load_u64(source, at)
+
+    @inlined
+    def copy_long(target: Any, to: Int, source: Any, at: Int, count: Int) -> None:
+        """Copy elements between arrays of one kind: as the machine does it best, worth it from some 50 bytes on."""
+        _copy(target, to, source, at, count)
 
     @inlined
     def prefetch(source: Any, at: Int) -> None:

@@ -10,11 +10,52 @@ Keys sort as they are written here, so that what belongs together lies together 
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from mmsb.kernels.memory import Words
 
 Row = tuple[bytes, bytes]
 """A key and what stands under it; an empty value is no row."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Rows in columns, so that nobody has to make objects of each; their keys rise. There is at least one."""
+
+    keys: Any
+    """A u8 matrix: a key in each row."""
+    words: Words
+    starts: Any
+    """What stands under key i are the words from `starts[i]` up to `starts[i + 1]`."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def key(self, number: int) -> bytes:
+        found: bytes = self.keys[number].tobytes()
+        return found
+
+    def part(self, first: int, stop: int) -> "Run":
+        return Run(self.keys[first:stop], self.words, self.starts[first : stop + 1])
+
+    def rows(self) -> Iterator[Row]:
+        bounds = self.starts.tolist()
+        for number in range(len(self)):
+            yield self.key(number), self.words[bounds[number] : bounds[number + 1]].tobytes()
+
+
+def each_row(pieces: Iterable[Row | Run]) -> Iterator[Row]:
+    """One after another, for whoever has few."""
+    for piece in pieces:
+        if isinstance(piece, Run):
+            yield from piece.rows()
+        else:
+            yield piece
+
 
 META: Final = b"\x00"
 IDS: Final = b"\x01"
@@ -37,7 +78,7 @@ class Store(Protocol):
         """Rows from one key up to another, in the order of their keys."""
         ...
 
-    def ingest(self, rows: Iterable[Row]) -> int:
+    def ingest(self, rows: Iterable[Row | Run]) -> int:
         """Put rows, whose keys rise; gives how many bytes. An empty value takes a row away.
 
         When it returns all of them are durable; after a crash before that all of them are there, or none.
@@ -90,6 +131,15 @@ def chunk_key(kind: bytes, number: int) -> bytes:
 def bucket_key(type_id: int, depth: int, bucket: int) -> bytes:
     """Of the bucket with this number among 2^depth."""
     return _BUCKET.pack(PAGES, type_id, depth, bucket << (_HASH_BITS - depth))
+
+
+def bucket_keys(type_id: int, depth: int, buckets: Any) -> Any:
+    """Of several buckets, as a Run has them."""
+    bits = (buckets << (_HASH_BITS - depth)).astype(">u4")
+    keys = np.empty((len(buckets), _BUCKET.size), np.uint8)
+    keys[:, : -bits.itemsize] = np.frombuffer(_BUCKET.pack(PAGES, type_id, depth, 0)[: -bits.itemsize], np.uint8)
+    keys[:, -bits.itemsize :] = bits.view(np.uint8).reshape(-1, bits.itemsize)
+    return keys
 
 
 def bucket_place(key: bytes) -> tuple[int, int]:

@@ -48,7 +48,7 @@ from mmsb.state.home.folding import note_changed
 from mmsb.state.home.home import Home
 from mmsb.state.home.restoring import restore
 from mmsb.state.partition import PartitionState
-from mmsb.state.store import NoRows
+from mmsb.state.store import NoRows, each_row
 from mmsb.streams.folder import MEMORY_MIN
 from mmsb.streams.generated import load_module
 from mmsb.streams.log.frames import walk
@@ -167,7 +167,7 @@ def warm_home() -> None:
     home = Home(fold.state, NoRows(), MEMORY_MIN)
     note_changed(home, entry)
     home.changed(memoryview(bytearray(entry))[FIXED.size :], 1)  # what was stepped lies in memory that can be written
-    rows = MemorySnapshot(dict(home.cut(fold.settled).rows(fold.standing([]))))
+    rows = MemorySnapshot(dict(each_row(home.cut(fold.settled).rows(fold.standing([])))))
     meta, _ = digest_store(rows)
     _, again = restore(rows, meta, 0)
     again.bring_buckets(again.buckets_changed(memoryview(entry)[FIXED.size :], 1))

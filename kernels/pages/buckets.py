@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from mmsb.kernels.jit import inlined, kernel
-from mmsb.kernels.memory import Int, Word, Words
+from mmsb.kernels.memory import Int, Word, Words, copy_long, load_word
 from mmsb.kernels.mixing import PAGE, lane_a, mix, seed_with
 from mmsb.kernels.tables import page_index
 
@@ -80,7 +80,8 @@ def collect(
 ) -> None:
     """The slots of each bucket's pages, in the order of hashes and then of keys.
 
-    Those of bucket i are `slots` from `bounds[i]` up to `bounds[i + 1]`. `tags` is room for as many.
+    Those of bucket i are `slots` from `bounds[i]` up to `bounds[i + 1]`. `tags` is room for as many, and both have
+    room for one more.
     """
     at = 0
     bounds[0] = 0
@@ -97,19 +98,25 @@ def _collect(index: Words, depth: Int, bucket: Int, slots: Places, tags: Words, 
     low = np.uint64(bucket) << np.uint64(_BITS - depth)
     high = np.uint64(bucket + 1) << np.uint64(_BITS - depth)  # 2^32 behind the last
     place = np.int64(low >> index[page_index.SHIFT])
-    sure = np.int64((high - np.uint64(1)) >> index[page_index.SHIFT]) - place  # so many follow whatever lies between
-    for step in range(places):
-        entry = index[page_index.TABLE + ((place + step) & (places - 1))]
+    last = np.int64((high - np.uint64(1)) >> index[page_index.SHIFT])
+    for sure in range(place, last):  # behind these an empty place ends it
+        at = _take(load_word(index, page_index.TABLE + sure), low, high, slots, tags, at)
+    while last < place + places:
+        entry = index[page_index.TABLE + (last & (places - 1))]
         if entry == _ZERO:
-            if step >= sure:
-                break
-            continue
-        tag = entry >> _U32
-        if low <= tag < high:
-            slots[at] = np.int64(entry & _LOW32) - 1
-            tags[at] = tag
-            at += 1
+            break
+        at = _take(entry, low, high, slots, tags, at)
+        last += 1
     return at
+
+
+@inlined
+def _take(entry: Word, low: Word, high: Word, slots: Places, tags: Words, at: Int) -> Int:
+    """Write an entry in any case, and count it if it is one and belongs there: guessing that would cost more."""
+    tag = entry >> _U32
+    slots[at] = np.int64(entry & _LOW32) - 1
+    tags[at] = tag
+    return at + ((entry != _ZERO) & (low <= tag) & (tag < high))
 
 
 @inlined
@@ -117,13 +124,14 @@ def _sort(arena: Words, stride: Int, key_words: Int, slots: Places, tags: Words,
     """By insertion: they nearly are."""
     for unsorted in range(start + 1, stop):
         slot, tag = slots[unsorted], tags[unsorted]
-        place = unsorted
-        while place > start and _is_before(arena, stride, key_words, slot, tag, slots[place - 1], tags[place - 1]):
-            slots[place] = slots[place - 1]
-            tags[place] = tags[place - 1]
-            place -= 1
-        slots[place] = slot
-        tags[place] = tag
+        if tag <= tags[unsorted - 1]:
+            place = unsorted
+            while place > start and _is_before(arena, stride, key_words, slot, tag, slots[place - 1], tags[place - 1]):
+                slots[place] = slots[place - 1]
+                tags[place] = tags[place - 1]
+                place -= 1
+            slots[place] = slot
+            tags[place] = tag
 
 
 @inlined
@@ -160,9 +168,7 @@ def write_rows(
             for place in range(first, last):
                 if place + _AHEAD < pages:
                     page_index.prefetch_page(arena, stride, slots[place + _AHEAD])
-                base = slots[place] * stride
-                for word in range(stride):
-                    rows[at + word] = arena[base + word]
+                copy_long(rows, at, arena, slots[place] * stride, stride)
                 at += stride
             rows[begin] = _head(key_words)
             rows[begin + 1] = type_id
@@ -185,7 +191,7 @@ def checksum_of(rows: Words, start: Int, stop: Int) -> Word:
     for place in range(start, start + CHECKSUM):
         total += lane_a(rows[place], place - start, begin)
     for place in range(start + HEAD, stop):
-        total += lane_a(rows[place], place - start, begin)
+        total += lane_a(load_word(rows, place), place - start, begin)
     return total
 
 
@@ -215,9 +221,7 @@ def read_rows(
             hashed = page_index.hash_key(rows, at + 1, key_words, index[page_index.SALT])
             slot = page_index.create(index, arena, stride, rows, at + 1, key_words, hashed)
             base = slot * stride
-            arena[base] = rows[at]
-            for word in range(1 + key_words, stride):
-                arena[base + word] = rows[at + word]
+            copy_long(arena, base, rows, at, stride)
     return starts.shape[0] - 1, 0
 
 
@@ -296,7 +300,7 @@ def _page_digest(rows: Words, at: Int, stride: Int, key_words: Int, begin: Word)
         start = seed_with(start, rows[at + word])
     a, b = mix(rows[at], 0, start)
     for word in range(1 + key_words, stride):
-        c, d = mix(rows[at + word], word - key_words, start)
+        c, d = mix(load_word(rows, at + word), word - key_words, start)
         a += c
         b += d
     return a, b

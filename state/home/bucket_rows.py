@@ -80,8 +80,8 @@ def drop_pages(pages: ArrayPageType, buckets: Any) -> int:
 
 
 def _slots_of(pages: ArrayPageType, buckets: Any) -> tuple[Any, Any]:
-    slots = np.empty(pages.resident, np.int64)
-    tags: Words = np.empty(pages.resident, np.uint64)
+    slots = np.empty(pages.resident + 1, np.int64)
+    tags: Words = np.empty(pages.resident + 1, np.uint64)
     bounds = np.zeros(len(buckets) + 1, np.int64)
     kernels.collect(
         pages.index, pages.arena, pages.stride, pages.key_words, pages.buckets.depth, buckets, slots, tags, bounds

@@ -1,10 +1,9 @@
 """What changed since some moment, copied at a boundary between steps: the rows that a flush writes."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from heapq import merge
-from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,40 +12,46 @@ from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.buckets import Buckets
 from mmsb.state.home.bucket_rows import Rows, copy_rows, rows_of
 from mmsb.state.home.meta import Contents, Meta, Standing
-from mmsb.state.store import META, Row, bucket_key
+from mmsb.state.store import META, Row, Run, bucket_key, bucket_keys
 
 
 @dataclass(frozen=True)
 class TypeCut:
     """The pages of one type that changed."""
 
-    replaced: list[Row]
-    """Rows to be taken away, which others take the place of; their keys rise."""
+    replaced: list[bytes]
+    """Keys of rows to be taken away, which others take the place of; they rise."""
     depth: int
-    buckets: list[int]
+    buckets: Any
     rows: Rows
-    emptied: list[bool]
+    emptied: Any
     """For each bucket: whether it had a row, and has no pages any more."""
 
-    def changed(self, type_id: int) -> Iterator[Row]:
+    def changed(self, type_id: int) -> Iterator[Row | Run]:
         """Rows to be put, and to be taken away."""
-        return merge(self.replaced, self._written(type_id), key=itemgetter(0))
+        run, at = self._written(type_id), 0
+        for key in self.replaced:
+            place = at if at == len(run) or key < run.key(at) else bisect_left(range(len(run)), key, at, key=run.key)
+            if place > at:
+                yield run.part(at, place)
+            yield key, b""
+            at = place
+        if at < len(run):
+            yield run.part(at, len(run))
 
     def instead_of(self, type_id: int, keys: Iterable[bytes]) -> "TypeCut":
         """The same, where all pages came anew: these rows are of what was before."""
-        sizes = self.rows.sizes.tolist()
-        put = {
-            bucket_key(type_id, self.depth, bucket) for bucket, size in zip(self.buckets, sizes, strict=True) if size
-        }
-        return replace(self, replaced=[(key, b"") for key in keys if key not in put])
+        put = set(map(bytes, bucket_keys(type_id, self.depth, self.buckets[self.rows.sizes > 0])))
+        return replace(self, replaced=[key for key in keys if key not in put], emptied=np.zeros_like(self.emptied))
 
-    def _written(self, type_id: int) -> Iterator[Row]:
-        for number, (bucket, size) in enumerate(zip(self.buckets, self.rows.sizes.tolist(), strict=True)):
-            if size or self.emptied[number]:
-                yield bucket_key(type_id, self.depth, bucket), self.rows.row(number)
+    def _written(self, type_id: int) -> Run:
+        """Rows of buckets, but for those that are not there and never were."""
+        kept = (self.rows.sizes > 0) | self.emptied
+        starts = np.append(self.rows.starts[:-1][kept], self.rows.starts[-1])  # the others have no words between
+        return Run(bucket_keys(type_id, self.depth, self.buckets[kept]), self.rows.words, starts)
 
 
-NO_PAGES: Final = TypeCut([], 0, [], rows_of([]), [])
+NO_PAGES: Final = TypeCut([], 0, np.zeros(0, np.int64), rows_of([]), np.zeros(0, bool))
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Cut:
         """How many bytes its rows take."""
         return sum(len(value) for _, value in self.tables) + sum(int(t.rows.words.nbytes) for t in self.types.values())
 
-    def rows(self, standing: Standing) -> Iterator[Row]:
+    def rows(self, standing: Standing) -> Iterator[Row | Run]:
         """What a store ingests, given the fold's standing when the boundary was accepted."""
         assert standing.settled == self.settled, "a cut is written with the standing of its own boundary"
         yield META, Meta(standing, self.contents).pack()
@@ -83,5 +88,5 @@ def cut_type(type_id: int, pages: ArrayPageType) -> TypeCut:
     if not len(pages) and not buckets.rows:  # nothing is left, here or in rows
         pages.buckets = Buckets()
         pages.buckets.flags |= np.uint8(WRITING)  # until its old rows are away, nobody may ask for them
-    taken = [(bucket_key(type_id, *place), b"") for place in replaced]
-    return TypeCut(taken, buckets.depth, numbers.tolist(), rows, emptied.tolist())
+    taken = [bucket_key(type_id, *place) for place in replaced]
+    return TypeCut(taken, buckets.depth, numbers, rows, emptied)

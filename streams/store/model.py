@@ -13,7 +13,7 @@ from typing import Final
 from blake3 import blake3
 
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
-from mmsb.state.store import Row, Snapshot
+from mmsb.state.store import Row, Run, Snapshot, each_row
 from mmsb.streams.files import Files
 
 ROWS: Final = "rows"
@@ -55,11 +55,11 @@ class MemoryStore:
     def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
         return self.snapshot().rows(first, stop)
 
-    def ingest(self, rows: Iterable[Row]) -> int:
+    def ingest(self, rows: Iterable[Row | Run]) -> int:
         if self._failure is not None:
             raise EnvironmentFailed(self._failure)
         try:
-            return self._ingest(list(rows))
+            return self._ingest(list(each_row(rows)))
         except BaseException as error:
             self._failure = f"{self._folder}: the store takes nothing more since this happened: {error}"
             raise

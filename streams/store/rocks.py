@@ -33,12 +33,14 @@ from rocksdict import (
     Options,
     Rdict,
     RdictIter,
-    SstFileWriter,
 )
 
+from mmsb.kernels.table_files import filters
+from mmsb.kernels.table_files.blocks import BLOCK_BYTES
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
-from mmsb.state.store import Row, Snapshot
+from mmsb.state.store import Row, Run, Snapshot
 from mmsb.streams.store.faults import explained
+from mmsb.streams.store.table_file import TableFile, columns_of, new_session
 
 INGESTED: Final = "rows.ingested"
 """The file that rows are written to before RocksDB has them; a name that RocksDB itself does not use."""
@@ -47,8 +49,6 @@ CACHE_BYTES: Final = 32 << 20
 """Blocks, filters and indexes of files in memory, for each store: pages are kept elsewhere, so it need not be large."""
 
 OPEN_FILES_MAX: Final = 256  # for each store; a process may often have 1,024 in all
-BLOCK_BYTES: Final = 16_384  # a row or a few: smaller makes indexes larger, larger reads more for one row
-FILTER_BITS: Final = 10  # of each key: one look-up in a hundred reads a file in vain
 BACKGROUND_JOBS: Final = 2
 LOG_BYTES_MAX: Final = 1 << 20  # of RocksDB's own notes, of which two files are kept
 SWITCH_SECONDS: Final = 0.0005  # how long a thread may go on while another waits: 5 ms, as it is, would be seen
@@ -80,7 +80,7 @@ class RocksStore:
     def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
         return _rows_of(self._folder, self._rows.iter, first, stop)
 
-    def ingest(self, rows: Iterable[Row]) -> int:
+    def ingest(self, rows: Iterable[Row | Run]) -> int:
         if self._failure is not None:
             raise EnvironmentFailed(self._failure)
         remaining = iter(rows)
@@ -111,18 +111,15 @@ class RocksStore:
         with suppress(DbClosedError), explained(self._folder, "close the store in it"):
             self._rows.close()
 
-    def _ingest(self, rows: Iterable[Row]) -> int:
+    def _ingest(self, pieces: Iterable[Row | Run]) -> int:
         path = self._folder / INGESTED
-        writer = SstFileWriter(self._options)
-        writer.open(str(path))
-        for key, value in rows:
-            if value:
-                writer[key] = value
-            else:
-                del writer[key]
-        _sync(path)
-        writer.finish()
-        size = writer.file_size()
+        table = TableFile(path, new_session())
+        try:
+            for rows in columns_of(pieces):
+                table.add(rows)
+            size = table.finish()
+        finally:
+            table.close()
         moving = IngestExternalFileOptions()
         moving.set_move_files(True)
         self._rows.ingest_external_file([str(path)], moving)
@@ -208,7 +205,7 @@ def _options(cache_bytes: int) -> Options:
 def _blocks(cache_bytes: int) -> BlockBasedOptions:
     blocks = BlockBasedOptions()
     blocks.set_block_size(BLOCK_BYTES)
-    blocks.set_bloom_filter(FILTER_BITS, False)
+    blocks.set_bloom_filter(filters.BITS, False)
     blocks.set_block_cache(Cache(cache_bytes))
     blocks.set_cache_index_and_filter_blocks(True)
     blocks.set_format_version(5)
@@ -235,14 +232,6 @@ def _links_to(folder: Path) -> Path:
         if name not in _OPENERS_OWN:
             (shown / name).symlink_to(folder.absolute() / name)
     return shown
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(number)
-    finally:
-        os.close(number)
 
 
 def _read(rows: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:

@@ -19,10 +19,10 @@ from mmsb.schemas.records import Buffer
 from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.state.home.cuts import Cut
 from mmsb.state.home.home import Home
-from mmsb.state.store import Row
+from mmsb.state.store import Row, Run, each_row
 from mmsb.streams.files import File, Files, RealFiles
 from mmsb.streams.partition import Partition
-from mmsb.streams.store import rocks
+from mmsb.streams.store.ahead import AheadFile
 from mmsb.streams.store.rocks import RocksStore
 from mmsb.streams.world import FolderLock, RealWorld
 
@@ -181,7 +181,7 @@ def watched_state(watcher: Watcher) -> Generator[None]:
     And so does what the store does with files of its own.
     """
     step, cut, make_room = Partition._step, Home.cut, Home._make_room
-    ingest, sync = RocksStore.ingest, rocks._sync
+    ingest, finish = RocksStore.ingest, AheadFile.finish
 
     def watched_step(partition: Partition[Any], *arguments: Any) -> Any:
         stepped = step(partition, *arguments)
@@ -199,13 +199,13 @@ def watched_state(watcher: Watcher) -> Generator[None]:
         if home.use.evictions > before:
             watcher.reached("evicted")
 
-    def watched_ingest(store: RocksStore, rows: Iterable[Row]) -> int:
-        size = ingest(store, _half_way(list(rows), watcher))
+    def watched_ingest(store: RocksStore, rows: Iterable[Row | Run]) -> int:
+        size = ingest(store, _half_way(list(each_row(rows)), watcher))
         watcher.reached("rows ingested")
         return size
 
-    def watched_sync(path: Path) -> None:
-        sync(path)
+    def watched_finish(file: AheadFile) -> None:
+        finish(file)
         watcher.reached("rows synced")
 
     with (
@@ -213,7 +213,7 @@ def watched_state(watcher: Watcher) -> Generator[None]:
         patch.object(Home, "cut", watched_cut),
         patch.object(Home, "_make_room", watched_room),
         patch.object(RocksStore, "ingest", watched_ingest),
-        patch.object(rocks, "_sync", watched_sync),
+        patch.object(AheadFile, "finish", watched_finish),
     ):
         yield
 

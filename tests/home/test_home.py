@@ -23,7 +23,8 @@ from mmsb.state.home.cuts import Cut
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Standing
 from mmsb.state.home.restoring import read_meta, restore
-from mmsb.state.store import IDS, META, PAGES, Row
+from mmsb.state.store import IDS, META, PAGES, Row, each_row
+from mmsb.state.store import Run as ColumnsOfRows
 from mmsb.streams.store.model import MemorySnapshot
 
 LAYOUT = page_layout_of(Account)
@@ -45,9 +46,9 @@ class Rows(MemorySnapshot):
     def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
         return MemorySnapshot(self.all).rows(first, stop)
 
-    def put(self, rows: Iterator[Row]) -> None:
+    def put(self, rows: Iterator[Row | ColumnsOfRows]) -> None:
         last = b""
-        for key, value in rows:
+        for key, value in each_row(rows):
             assert key > last, "keys rise"
             self.all[key], last = value, key
             if not value:

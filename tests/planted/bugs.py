@@ -898,8 +898,8 @@ BUGS: Final = (
     Bug(
         "pages that were deleted come back",
         "state/home/cuts.py",
-        "rows, emptied.tolist())",
-        "rows, [False] * len(numbers))",
+        "numbers, rows, emptied)",
+        "numbers, rows, np.zeros_like(emptied))",
         ("plain", "tests/home/test_home.py"),
         "[there are no rows but those that are counted]",
         "a bucket without pages has no row",

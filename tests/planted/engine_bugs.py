@@ -356,8 +356,8 @@ ENGINE_BUGS: Final = (
     Bug(
         "an older row stays where pages got into deeper buckets",
         "state/home/cuts.py",
-        '    taken = [(bucket_key(type_id, *place), b"") for place in replaced]\n',
-        "    taken: list[Row] = []\n",
+        "    taken = [bucket_key(type_id, *place) for place in replaced]\n",
+        "    taken: list[bytes] = []\n",
         MORE_SEEDS,
         "[there are no rows but those that are counted]",
         "a page is in one row only",

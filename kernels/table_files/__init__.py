@@ -1,0 +1,1 @@
+"""Rows as RocksDB keeps them in a file: blocks, their checksums, and a filter of keys."""
