@@ -9,6 +9,7 @@ from mmsb.processors.packed_events import last_place_of, place_of
 from mmsb.streams.door import EventFilter, Position
 from mmsb.streams.events.feed import Feed
 from mmsb.streams.events.follower import Start, start_of_cut, start_of_log
+from mmsb.streams.events.pieces import HasSeen, Pieces
 from mmsb.streams.events.reader import End, Joined, Joining, Reader
 from mmsb.streams.events.source import Source
 from mmsb.streams.events.tail import has_seen_all
@@ -42,8 +43,7 @@ class Events:
 
         `ask` tells of migrations, behind which events of a page type are those of another.
         """
-        end = self._end = self._end or asyncio.get_running_loop().create_future()
-        self._worker = self._worker or self._world.worker(self._name)
+        end = self._begin()
         now = last_place_of(self._source.accepted)
         place = now if after is None else place_of(after.offset, after.ordinal)
         # A task, because a cut has to be asked for before anything that the caller does next.
@@ -52,6 +52,16 @@ class Events:
         self._joining.add(joining)
         joining.add_done_callback(self._joining.discard)
         return Reader(self, place, view, joining, end)
+
+    def pieces(self, place: int, has_seen: HasSeen) -> Pieces:
+        """All behind a place, not only events, for whoever is gone before this is closed."""
+        self._begin()
+        return Pieces(self, place, has_seen)
+
+    def _begin(self) -> End:
+        self._worker = self._worker or self._world.worker(self._name)
+        self._end = self._end or asyncio.get_running_loop().create_future()
+        return self._end
 
     async def close(self, failure: BaseException | None = None) -> None:
         """End all readers: as a loop ends that has come to its end, or with what made the engine fail.
@@ -80,7 +90,7 @@ class Events:
         found = self._find(place)
         return self._keep(found) if found is not None and found.next > feed.next else None
 
-    async def join(self, place: int) -> Joined:
+    async def join(self, place: int, has_seen: HasSeen = has_seen_all) -> Joined:
         """A feed that covers a place: one that is there, or else a new one."""
         found = self._find(place)
         at_end = place >= place_of(self._source.accepted - LAG_MAX, 0)
@@ -88,7 +98,7 @@ class Events:
             return self._keep(found), place
         if at_end:
             cut = await self._source.cut()
-            if await self._run(has_seen_all, self._source, cut, place):
+            if await self._run(has_seen, self._source, cut, place):
                 return self._make(start_of_cut(cut)), last_place_of(cut.settled)
         found = self._find(place)
         return self._keep(found) if found else self._make(await self._run(start_of_log, self._source, place)), place

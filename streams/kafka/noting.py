@@ -1,95 +1,60 @@
-"""Offsets noted under the names of groups: asked of the broker that coordinates the group."""
+"""What is true for ever, noted as offsets of a group without members, for whoever goes on from there.
+
+The words beside each name the log that it is about, so that one that was made anew under the same name does not believe
+what was noted of the one before. Notes may be old, or gone: what they say was true, and whoever comes does more again.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.answers import COORDINATING, Means, means, refusal, refusal_words
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.connections import Connections, Unanswered, Unsent
-from mmsb.streams.kafka.requests import (
-    ask_commit,
-    ask_committed,
-    ask_coordinator,
-    read_commit,
-    read_committed,
-    read_coordinator,
-)
-from mmsb.streams.kafka.routing import Routes
-from mmsb.streams.kafka.url import Address
+from mmsb.streams.kafka.broker import Broker, TopicPartition
+from mmsb.streams.world import World
 
-LANE: Final = "notes"
-SECONDS: Final = 30.0
-"""After so long it has failed."""
+NOTE_SECONDS: Final = 1.0
+"""Between two notes: what was done since the last one is done again by the next who comes."""
 
-ANSWER_SECONDS: Final = 10.0
-AGAIN_SECONDS: Final = 0.1
-T = TypeVar("T")
+NOTE_AGAIN_SECONDS: Final = 86_400.0
+"""Brokers forget what nobody noted for a week (offsets.retention.minutes), though nothing has changed."""
+
+LAST_NOTE_SECONDS: Final = 2.0  # that ending waits for the last note
+
+Position = Mapping[TopicPartition, int]
 
 
 class Notes:
-    def __init__(self, connections: Connections, routes: Routes) -> None:
-        self._connections = connections
-        self._routes = routes
-        self._coordinators: dict[str, Address] = {}
+    """Of one group, by one who goes on and another who may have gone before."""
 
-    async def commit(self, group: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
-        if offsets:
-            await self._ask(group, ask_commit(group, offsets), lambda answer: (read_commit(answer), None))
+    def __init__(self, world: World, broker: Broker, group: str, log_id: bytes) -> None:
+        self._world = world
+        self._broker = broker
+        self._group = group
+        self._words = log_id.hex()
+        self._noted: Position = {}
+        self._at = -math.inf
 
-    async def committed(
-        self, group: str, partitions: Sequence[TopicPartition]
-    ) -> dict[TopicPartition, tuple[int, str]]:
-        if not partitions:
-            return {}
-        return await self._ask(group, ask_committed(group, partitions), read_committed)
+    async def read(self, partitions: Sequence[TopicPartition]) -> Position:
+        """What was noted of this log."""
+        found = await self._broker.committed(self._group, partitions)
+        self._noted = {at: offset for at, (offset, words) in found.items() if words == self._words}
+        return self._noted
 
-    async def _ask(self, group: str, request: object, read: Callable[[Any], tuple[list[int], T]]) -> T:
-        """What may be asked twice."""
-        deadline, last = _now() + SECONDS, "no broker coordinates it"
-        while _now() < deadline:
-            try:
-                address = await self._coordinator(group)
-                codes, found = read(await self._connections.ask(address, LANE, request, ANSWER_SECONDS))
-                code = _worst(group, codes)
-                if code == 0:
-                    return found
-                last = refusal_words(f"group {group!r}", code)
-            except (Unsent, Unanswered) as error:
-                last = str(error)
-            self._coordinators.pop(group, None)
-            await asyncio.sleep(AGAIN_SECONDS)
-        raise EnvironmentFailed(
-            f"group {group!r}: expected its coordinator to answer within {SECONDS:g} s, found that it does not: {last}"
-        )
+    def due_in(self, position: Position) -> float:
+        """Seconds until a position is to be noted."""
+        wait = NOTE_AGAIN_SECONDS if position == self._noted else NOTE_SECONDS
+        return max(0.0, self._at + wait - self._world.seconds())
 
-    async def _coordinator(self, group: str) -> Address:
-        found = self._coordinators.get(group)
-        if found is not None:
-            return found
-        last = Unsent("no broker is known")
-        for address in self._routes.brokers():
-            try:
-                answer = await self._connections.ask(address, LANE, ask_coordinator(group), ANSWER_SECONDS)
-            except (Unsent, Unanswered) as error:
-                last = Unsent(str(error))
-                continue
-            code, found = read_coordinator(answer)
-            if _worst(group, [code]) == 0:
-                self._coordinators[group] = found
-                return found
-            last = Unsent(refusal_words(f"group {group!r}", code))
-        raise last
+    async def note(self, position: Position) -> None:
+        self._at = self._world.seconds()
+        if position:
+            await self._broker.commit(self._group, {at: (offset, self._words) for at, offset in position.items()})
+        self._noted = position
 
-
-def _worst(group: str, codes: Sequence[int]) -> int:
-    """One that asks for another attempt, if there is one. Raises EnvironmentFailed for what would not help by that."""
-    for code in codes:
-        if means(COORDINATING, code) is Means.REFUSED:
-            raise refusal(f"group {group!r}", code)
-    return next((code for code in codes if code), 0)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+    async def note_last(self, position: Position) -> None:
+        """When nothing more comes. Without it no harm is done, so it keeps nobody from ending."""
+        with suppress(EnvironmentFailed, TimeoutError):
+            async with asyncio.timeout(LAST_NOTE_SECONDS):
+                await self.note(position)

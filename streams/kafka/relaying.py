@@ -5,35 +5,24 @@ target counts each number once, so two relays at once, one of which does not kno
 harm: each begins behind numbers that are in the topic, and leaves none out.
 
 How far it is, is noted as offsets of a group: `<app>.intents`, a target: the highest number that is durable in its log;
-`<app>.tlog`, the source: the TLog offset below which all follow-ups are. The words beside them name the source's log,
-so that one that was made anew does not believe them. Notes may be old, or gone, and then more is sent again.
+`<app>.tlog`, the source: the TLog offset below which all follow-ups are (mmsb.streams.kafka.noting).
 """
 
 import asyncio
-import math
 from bisect import bisect_left
 from contextlib import suppress
 from typing import Final
 
-from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.grouping import batches_of
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker, TopicPartition
+from mmsb.streams.kafka.noting import Notes, Position
 from mmsb.streams.relay import BLOCKS_AT_ONCE, Source, next_follow_ups
 from mmsb.streams.tickets import Ticket
 from mmsb.streams.world import World
 
-NOTE_SECONDS: Final = 1.0
-"""Between two notes: what was sent since the last one is sent again by the next relay."""
-
-NOTE_AGAIN_SECONDS: Final = 86_400.0
-"""Brokers forget what nobody noted for a week (offsets.retention.minutes), though nothing has changed."""
-
-LAST_NOTE_SECONDS: Final = 2.0  # that ending waits for the last note
 LOOK_SECONDS: Final = 10.0  # between two looks of a follower at what its owner has noted
-
-Notes = dict[TopicPartition, tuple[int, str]]
 
 
 class TopicRelay:
@@ -42,16 +31,12 @@ class TopicRelay:
     def __init__(self, world: World, broker: Broker, appending: Appending, genesis: Genesis, source: Source) -> None:
         app, count = genesis.app, genesis.partition_count
         self._world = world
-        self._broker = broker
         self._appending = appending
         self._source = source
-        self._group = f"{app}.relay-{source.number}"
-        self._words = genesis.log_id.hex()
+        self._notes = Notes(world, broker, f"{app}.relay-{source.number}", genesis.log_id)
         self._targets = [TopicPartition(f"{app}.intents", target) for target in range(count)]
         self._tlog = TopicPartition(f"{app}.tlog", source.number)
         self._below = 0  # all follow-ups of blocks below this TLog offset have arrived
-        self._noted: Notes = {}
-        self._noted_at = -math.inf
         self._arrived: dict[int, int] = {}  # the highest numbers that were noted
         self._sent: dict[int, int] = {}  # and those that are in the topic by this relay's hand
 
@@ -74,12 +59,10 @@ class TopicRelay:
             while True:
                 await self._wait()
                 await self._carry()
-                if self._world.seconds() - self._noted_at >= NOTE_SECONDS:
-                    await self._note()
+                if not self._notes.due_in(self._position):
+                    await self._notes.note(self._position)
         finally:
-            with suppress(EnvironmentFailed, TimeoutError):
-                async with asyncio.timeout(LAST_NOTE_SECONDS):
-                    await self._note()
+            await self._notes.note_last(self._position)
 
     async def follow(self) -> None:
         """Forget, of what the source still has to send, what whoever owns it says to have arrived."""
@@ -89,9 +72,8 @@ class TopicRelay:
 
     async def _begin(self) -> None:
         """Behind what is noted. What the source's list lacks has arrived, though perhaps nobody has noted it."""
-        found = await self._broker.committed(self._group, [*self._targets, self._tlog])
-        self._noted = {at: note for at, note in found.items() if note[1] == self._words}
-        for at, (offset, _) in self._noted.items():
+        self._arrived, self._sent = self.handed, {}
+        for at, offset in (await self._notes.read([*self._targets, self._tlog])).items():
             if at == self._tlog:
                 self._below = max(self._below, offset)
             else:
@@ -105,12 +87,11 @@ class TopicRelay:
         while not source.follow_up_blocks:
             source.new_follow_ups.clear()
             source.all_relayed.set()
-            due = NOTE_SECONDS if self._position() != self._noted else NOTE_AGAIN_SECONDS
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, self._noted_at + due - self._world.seconds())):
+                async with asyncio.timeout(self._notes.due_in(self._position)):
                     await source.new_follow_ups.wait()
                     return
-            await self._note()
+            await self._notes.note(self._position)
 
     async def _carry(self) -> None:
         """Send what the next blocks hold; a target takes one append at a time, all targets do so at once."""
@@ -126,17 +107,8 @@ class TopicRelay:
         for batch in batches_of([ticket], 0, self._world.time_ms()):
             await self._appending.append(self._targets[target], bytes(batch.data))
 
-    # Notes
-
-    def _position(self) -> Notes:
+    @property
+    def _position(self) -> Position:
         """True for ever."""
-        offsets = {self._targets[target]: number for target, number in self.handed.items()}
-        if self._below:
-            offsets[self._tlog] = self._below
-        return {at: (offset, self._words) for at, offset in offsets.items()}
-
-    async def _note(self) -> None:
-        position, self._noted_at = self._position(), self._world.seconds()
-        if position:
-            await self._broker.commit(self._group, position)
-        self._noted = position
+        position = {self._targets[target]: number for target, number in self.handed.items()}
+        return {**position, self._tlog: self._below} if self._below else position

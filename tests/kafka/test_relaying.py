@@ -14,7 +14,8 @@ from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.relaying import LOOK_SECONDS, NOTE_SECONDS, TopicRelay
+from mmsb.streams.kafka.noting import NOTE_SECONDS
+from mmsb.streams.kafka.relaying import LOOK_SECONDS, TopicRelay
 from mmsb.streams.relay import Source
 from tests.simulation.kafka.model import Cluster, ModelBroker
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
@@ -273,6 +274,33 @@ def test_a_follower_forgets_what_the_owner_has_noted() -> None:
     owner, relay = stage.play(work(stage))
     assert owner.follow_up_blocks == []
     assert relay.handed == {target: len(stage.tlog.sent_to(target)) for target in range(stage.targets)}
+
+
+def test_who_owns_it_again_goes_on_behind_whoever_owned_it_meanwhile() -> None:
+    async def own(relay: TopicRelay, process: Process) -> None:
+        running = process.start(relay.run())
+        await asyncio.sleep(0.1)
+        await relay.until_idle()
+        running.cancel()
+        await asyncio.wait([running])
+
+    async def work(stage: Stage) -> None:
+        owners = [stage.begin(Home()) for _ in range(2)]
+        for turn in range(6):
+            process, _, relay = owners[turn % 2]
+            await own(relay, process)
+            for _ in range(5):
+                stage.tlog.accept()
+            for _, owner, _ in owners:
+                owner.look()
+        process, _, relay = owners[0]
+        await own(relay, process)
+
+    stage = calm_stage()
+    stage.play(work(stage))
+    stage.check()
+    sent = [value for target in range(stage.targets) for value in stage.sent_again(target)]
+    assert len(sent) == len(set(sent)), "nothing was sent again"
 
 
 def test_a_block_that_is_half_sent_stays_to_be_sent() -> None:
