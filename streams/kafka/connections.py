@@ -154,7 +154,17 @@ def _is_usable(connection: Any) -> bool:
 
 
 class _Connection(AIOKafkaConnection):
-    """One that logs no password: aiokafka's logger has whole requests when it is asked for all."""
+    """One that logs no password: aiokafka's logger has whole requests when it is asked for all.
+
+    And one that closes at once: within TLS it would wait for the broker's good-bye, and be left open if the loop ends.
+    """
+
+    def close(self, reason: Any = None, exc: Any = None) -> Any:
+        writer = self._writer
+        closed = super().close(reason, exc)
+        if writer is not None:
+            writer.transport.abort()
+        return closed
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         if isinstance(request, SaslAuthenticateRequest):

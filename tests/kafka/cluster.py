@@ -74,6 +74,10 @@ class Node:
     def pid(self) -> int:
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Start it; nobody waits until it answers."""
         assert self._process is None, f"node {self.id} runs"
@@ -88,15 +92,14 @@ class Node:
 
     def stop(self) -> None:
         """Have it end in order: it hands over what it leads. Killed if it does not."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGCONT)
-        self._process.terminate()
+        process = self._running()
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
         try:
-            self._process.wait(STOP_S)
+            process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
         self._process = None
 
     def kill(self) -> None:
@@ -152,10 +155,6 @@ class Cluster:
         self.start()
         self.wait()
 
-    def stop(self) -> None:
-        for node in self.nodes:
-            node.stop()
-
     def kill(self) -> None:
         for node in self.nodes:
             node.kill()
@@ -169,7 +168,7 @@ def running_cluster(
     listeners: Sequence[Listener] = (),
     users: Mapping[str, str] | None = None,
 ) -> Generator[Cluster]:
-    """Three nodes keep everything three times and take what two of them have. `users` may come by SCRAM-SHA-256."""
+    """Three nodes keep everything three times and take what two of them have. `users` may come by SCRAM."""
     doors = [Listener("PLAINTEXT"), Listener("CONTROLLER"), *listeners]
     ports = iter(free_ports(nodes * len(doors)))
     cluster = Cluster(
@@ -182,7 +181,7 @@ def running_cluster(
         yield cluster
     finally:
         for node in cluster.nodes:
-            if node._process is not None:
+            if node.is_running:
                 node.kill()
 
 
@@ -229,8 +228,8 @@ def _format(
         properties = {**everywhere, **_doors(node, doors), "node.id": str(node.id), "log.dirs": f"{node.folder}/logs"}
         (node.folder / "properties").write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         scram = [
-            word for name, password in users.items()
-            for word in ("--add-scram", f"SCRAM-SHA-256=[name={name},password={password}]")
+            word for name, password in users.items() for bits in (256, 512)
+            for word in ("--add-scram", f"SCRAM-SHA-{bits}=[name={name},password={password}]")
         ]  # fmt: skip
         command = [
             "java", *JVM, "-cp", f"{LIBS}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id,
