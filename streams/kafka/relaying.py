@@ -18,6 +18,7 @@ from mmsb.streams.grouping import batches_of
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker, TopicPartition
 from mmsb.streams.kafka.noting import Notes, Position
+from mmsb.streams.kafka.topics import Topic
 from mmsb.streams.relay import BLOCKS_AT_ONCE, Source, next_follow_ups
 from mmsb.streams.tickets import Ticket
 from mmsb.streams.world import World
@@ -34,8 +35,8 @@ class TopicRelay:
         self._appending = appending
         self._source = source
         self._notes = Notes(world, broker, f"{app}.relay-{source.number}", genesis.log_id)
-        self._targets = [TopicPartition(f"{app}.intents", target) for target in range(count)]
-        self._tlog = TopicPartition(f"{app}.tlog", source.number)
+        self._targets = [TopicPartition(Topic.INTENTS.of(app), target) for target in range(count)]
+        self._tlog = TopicPartition(Topic.TLOG.of(app), source.number)
         self._below = 0  # all follow-ups of blocks below this TLog offset have arrived
         self._arrived: dict[int, int] = {}  # the highest numbers that were noted
         self._sent: dict[int, int] = {}  # and those that are in the topic by this relay's hand

@@ -1,0 +1,189 @@
+"""Events and rejects into topics: a consumer with one high-water mark sees what was accepted, once and in order."""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Generator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+
+from mmsb.processors.intake import read_batches
+from mmsb.processors.outputs import MARK
+from mmsb.processors.packed_events import last_place_of
+from mmsb.schemas.events import Event, event_json, unpack_event
+from mmsb.schemas.rejects import Reject, reject_json, unpack_reject
+from mmsb.schemas.tlog.block_reader import unpack_block
+from mmsb.streams.events.events import Events
+from mmsb.streams.kafka.appending import Appending
+from mmsb.streams.kafka.broker import TopicPartition
+from mmsb.streams.kafka.local_form import local_form
+from mmsb.streams.kafka.noting import NOTE_SECONDS
+from mmsb.streams.kafka.projecting import Form, Publisher
+from tests.events.owner import BUNDLE, GENESIS, LAYOUTS, Owner
+from tests.events.test_rejects import rejects_of
+from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.theatre import Process, Theatre, new_disk
+from tests.simulation.kafka.weather import draw_weather
+from tests.simulation.world import Trace
+
+APP = GENESIS.app
+EVENTS, REJECTS, INTENTS = (TopicPartition(f"{APP}.{name}", 0) for name in ("events", "rejects", "intents"))
+STAGES: list["Stage"] = []  # to be ended
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Generator[None]:
+    yield
+    while STAGES:
+        STAGES.pop().theatre.end()
+
+
+@dataclass
+class Consumer:
+    """Knows of a record's mark only that bytes can be compared."""
+
+    at: TopicPartition
+    position: int = 0
+    marks: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    seen: list[bytes] = field(default_factory=list[bytes])
+    repeats: int = 0
+
+    def read(self, cluster: Cluster) -> None:
+        for stored in cluster.log(self.at).batches:
+            if stored.base >= self.position:
+                self.position = stored.end
+                records = read_batches(b"".join(bytes(each.data) for each in local_form(stored.data)))
+                for index in range(len(records)):
+                    self._take(dict(records.headers(index)), records.value(index))
+
+    def _take(self, headers: dict[str, bytes | None], value: bytes | None) -> None:
+        mark = headers.get(MARK)
+        if mark is None or value is None:
+            return  # somebody else's
+        source, place = mark[:16], mark[16:]
+        if place <= self.marks.get(source, b""):
+            self.repeats += 1
+            return
+        self.marks[source] = place
+        self.seen.append(value)
+
+
+class Stage:
+    def __init__(self, seed: int, form: Form = Form.PACKED) -> None:
+        self.random = Random(seed)
+        self.theatre = Theatre(self.random)
+        self.trace = Trace(now=self.theatre.time)
+        self.weather = draw_weather(self.random)
+        self.cluster = Cluster(self.theatre, self.random, self.weather, self.trace)
+        STAGES.append(self)
+        self.form = form
+        self.owner = Owner()
+        self.consumers = [Consumer(EVENTS), Consumer(REJECTS)]
+        for at in (EVENTS, REJECTS, INTENTS):
+            self.cluster.create(at.topic, 1, {})
+
+    def begin(self, begins: int = -1) -> tuple[Process, Publisher]:
+        """Another process publishes from now on."""
+        process = Process(self.theatre, f"owner {self.random.random()}", self.random, new_disk(0, self.trace))
+        broker = ModelBroker(self.cluster, process)
+        events = Events(self.owner, process.world, "events")
+        publisher = Publisher(
+            process.world, broker, Appending(broker), GENESIS, self.owner, events, lambda: begins, self.form
+        )
+        return process, publisher
+
+    def traffic(self) -> None:
+        self.owner.traffic(self.random, self.random.choice((1, 5, 30)), 6)
+        self.owner.accept(self.random.randint(0, len(self.owner.stepped)))
+
+    async def befall(self, process: Process, running: "asyncio.Task[None]") -> None:
+        """It is killed, is told to stop, freezes for a while, or is not told that it is another's turn."""
+        fate = self.random.choice(("killed", "stopped", "frozen", "zombie"))
+        if fate == "killed":
+            self.theatre.interrupt(0.0, lambda: self.theatre.kill(process))
+            await asyncio.sleep(0.001)
+        elif fate == "stopped":
+            running.cancel()
+            await asyncio.wait([running])
+        elif fate == "frozen":
+            self.theatre.interrupt(0.0, lambda: self.theatre.freeze(process))
+            self.theatre.interrupt(self.random.expovariate(1.0) * 20, lambda: self.theatre.thaw(process))
+            await asyncio.sleep(0.001)
+
+    def read(self) -> None:
+        for consumer in self.consumers:
+            consumer.read(self.cluster)
+
+    def play(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.theatre.play(self.theatre.outside(work))
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for event in self.owner.expected if event.offset <= self.owner.accepted]
+
+    @property
+    def rejects(self) -> list[Reject]:
+        found, clock = list[Reject](), 0
+        for batch in self.owner.batches:
+            value = read_batches(batch).value(0)
+            if value is not None and read_batches(batch).key(0) == b"block":
+                block = unpack_block(value)
+                found += rejects_of(block, GENESIS, clock)
+                clock = block.header.clock
+        return found
+
+    def check(self) -> None:
+        self.read()
+        events, rejects = (consumer.seen for consumer in self.consumers)
+        if self.form == Form.PACKED:
+            assert [unpack_event(value) for value in events] == self.events
+            assert [unpack_reject(value) for value in rejects] == self.rejects
+            return
+        names = {intent.type_id: intent.name for intent in BUNDLE.descriptor.intents}
+        layouts = BUNDLE.descriptor.layouts_by_type
+        assert events == [event_json(each, LAYOUTS[each.page_type], names[each.intent_type]) for each in self.events]
+        messages = BUNDLE.descriptor.messages
+        assert rejects == [
+            reject_json(each, names.get(each.intent_type), {**layouts}, messages) for each in self.rejects
+        ]
+
+
+async def crashes_and_zombies(stage: Stage) -> None:
+    """Publishers come one after another; the one before vanishes, or goes on for a while and knows no better."""
+    random = stage.random
+    for _ in range(random.randint(1, 4)):
+        process, publisher = stage.begin()
+        running = process.start(publisher.run())
+        for _ in range(random.randint(0, 10)):
+            stage.traffic()
+            await asyncio.sleep(random.expovariate(1.0) * random.choice((0.001, 0.1, 2 * NOTE_SECONDS)))
+        assert not running.done()
+        await stage.befall(process, running)
+        stage.read()
+        fate = random.random()
+        if fate < 0.15:
+            stage.cluster.notes.clear()  # nobody noted anything for a week
+        elif fate < 0.4 and stage.cluster.notes:
+            for at in (EVENTS, REJECTS):
+                stage.cluster.expire(at, random.randint(0, stage.cluster.log(at).high))
+        if random.random() < 0.3:
+            stage.owner.accept()
+            stage.owner.restart()
+    stage.weather.calm()
+    stage.traffic()
+    stage.owner.accept()
+    process, publisher = stage.begin()
+    process.start(publisher.run())
+    await publisher.until_idle()
+    await asyncio.sleep(200)  # what is late lands
+    assert publisher.idle
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("seed", range(60))
+def test_a_consumer_sees_all_that_was_accepted_once_and_in_order(seed: int, form: Form) -> None:
+    stage = Stage(seed, form)
+    stage.play(crashes_and_zombies(stage))
+    stage.check()
