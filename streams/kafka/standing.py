@@ -86,7 +86,10 @@ def read_words(app: str, partition: int, offset: int, words: str) -> Noted:
     except InvalidValue as error:
         raise MalformedBytes("standing", "a genesis", str(error), 8) from None
     place = (settled, accepted_at, offset, claimed_at)
-    return Noted(genesis, *place, generation, bool(repeats), reign, bundle, head, head_prev, rows)
+    noted = Noted(genesis, *place, generation, bool(repeats), reign, bundle, head, head_prev, rows)
+    if noted.words() != words:
+        raise MalformedBytes("standing", "types that rise, each once", repr(words[-40:]), _FIXED.size)
+    return noted
 
 
 def standing_of(fold: Fold, claimed_at: int) -> Noted:
