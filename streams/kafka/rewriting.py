@@ -54,6 +54,8 @@ class _Writing:
         self._control = bool(attributes & _CONTROL)
 
     def one(self, first: int, records: Sequence[Record]) -> RawBatch:
+        if self._append_time is not None:  # theirs may be anything, and count for nothing
+            records = [Record(each.key, each.value, self._append_time, each.headers) for each in records]
         data = encode_batch(
             first,
             records,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mmsb.schemas.batches import Record, concat, decode_batch, encode_batch
 from mmsb.schemas.envelopes import read_envelope
 from mmsb.schemas.errors import CorruptState
-from mmsb.schemas.limits import BATCH_BYTES_MAX, BATCH_RECORDS_MAX
+from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.schemas.rejections import Code, Refused
 from mmsb.schemas.varints import encode_varint
 from mmsb.streams.kafka.local_form import local_form
@@ -169,16 +169,21 @@ def record(
     return long_varint(len(content), size) + content
 
 
+def second(**parts: bytes | int) -> bytes:
+    """One with the offset delta of a batch's second."""
+    return record(delta=1, **parts)  # type: ignore[arg-type]
+
+
 LOOSE = {
-    "a longer size than needed": (record(size=3), Record(None, b"v", 1_000)),
-    "a longer null than needed": (record(key=long_varint(-1, 5)), Record(None, b"v", 1_000)),
-    "a longer time than needed": (record(time=long_varint(5, 10)), Record(None, b"v", 1_005)),
-    "more than 32 bits": (record(value=b"\x82\x80\x80\x80\x70v"), Record(None, b"v", 1_000)),
-    "a key of -5 bytes": (record(key=encode_varint(-5)), Record(None, b"v", 1_000)),
-    "a value of -5 bytes": (record(value=encode_varint(-5)), Record(None, None, 1_000)),
-    "a header of -7 bytes": (record(headers=b"\2\2a" + encode_varint(-7)), Record(None, b"v", 1_000, (("a", None),))),
+    "a longer size than needed": (second(size=3), Record(None, b"v", 1_000)),
+    "a longer null than needed": (second(key=long_varint(-1, 5)), Record(None, b"v", 1_000)),
+    "a longer time than needed": (second(time=long_varint(5, 10)), Record(None, b"v", 1_005)),
+    "more than 32 bits": (second(value=b"\x82\x80\x80\x80\x70v"), Record(None, b"v", 1_000)),
+    "a key of -5 bytes": (second(key=encode_varint(-5)), Record(None, b"v", 1_000)),
+    "a value of -5 bytes": (second(value=encode_varint(-5)), Record(None, None, 1_000)),
+    "a header of -7 bytes": (second(headers=b"\2\2a" + encode_varint(-7)), Record(None, b"v", 1_000, (("a", None),))),
     "another offset": (record(delta=-3), Record(None, b"v", 1_000)),
-    "a time beyond 64 bits": (record(time=encode_varint(2**63 - 1)), Record(None, b"v", 999 - 2**63)),
+    "a time beyond 64 bits": (second(time=encode_varint(2**63 - 1)), Record(None, b"v", 999 - 2**63)),
 }
 
 
@@ -225,26 +230,29 @@ def test_what_does_not_expand_settles_as_malformed(framing, damage):
     assert list(decode_batch(bytes(found[0].data))[0]) == [Record(None, MALFORMED, 4_000)] * 3
 
 
-@given(st.binary(max_size=80), st.integers(1, 6))
-@example(b"", 1)
-def test_any_content_is_something_that_our_logs_hold(content, count):
+times = st.integers(-(2**63), 2**63 - 1)
+loose_records = st.lists(st.sampled_from([record(), *(loose for loose, _ in LOOSE.values())]), max_size=5)
+
+
+@given(st.binary(max_size=80) | loose_records.map(b"".join), st.integers(1, 6), times, times, st.booleans())
+@example(LOOSE["a time beyond 64 bits"][0], 1, 1_000, 1_795_294_750_039, True)
+def test_any_content_is_something_that_our_logs_hold(content, count, base, newest, append_time):
     """All records and offsets are there, whatever a producer sent."""
     data = bytearray(with_records(2, *[b""] * count) + content)
+    struct.pack_into(">h", data, 21, 8 * append_time)
+    struct.pack_into(">qq", data, 27, base, newest)
     found = local_form(sealed(bytes(data)))
     records = concat([decode_batch(bytes(batch.data))[0] for batch in found])
     assert (records.first, len(records)) == (2, count)
 
 
-def test_more_records_than_a_batch_may_have_become_several_batches():
+def test_more_records_than_a_batch_may_have_become_several_batches(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mmsb.streams.kafka.rewriting.BATCH_RECORDS_MAX", 1_000)
     data = bytearray(with_records(8, record()))
-    struct.pack_into(">i", data, 23, 2 * BATCH_RECORDS_MAX)
-    struct.pack_into(">i", data, 57, 2 * BATCH_RECORDS_MAX + 1)
+    struct.pack_into(">i", data, 23, 2_000)
+    struct.pack_into(">i", data, 57, 2_001)
     found = local_form(sealed(bytes(data)))
-    assert [(batch.first - 8, batch.count) for batch in found] == [
-        (0, BATCH_RECORDS_MAX),
-        (BATCH_RECORDS_MAX, BATCH_RECORDS_MAX),
-        (2 * BATCH_RECORDS_MAX, 1),
-    ]
+    assert [(batch.first, batch.count) for batch in found] == [(8, 1_000), (1_008, 1_000), (2_008, 1)]
 
 
 def test_a_batch_that_is_larger_than_ours_becomes_several():
