@@ -7,9 +7,10 @@ earnest: then the types of all arguments are right. What is compiled goes into t
 import gc
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -48,12 +49,13 @@ from mmsb.state.home.folding import note_changed
 from mmsb.state.home.home import Home
 from mmsb.state.home.restoring import restore
 from mmsb.state.partition import PartitionState
-from mmsb.state.store import NoRows, each_row
+from mmsb.state.store import NoRows, Row, Run, each_row
 from mmsb.streams.folder import MEMORY_MIN
 from mmsb.streams.generated import load_module
 from mmsb.streams.log.frames import walk
 from mmsb.streams.past.warming import warm_past
 from mmsb.streams.store.model import MemorySnapshot
+from mmsb.streams.store.table_file import TableFile, columns_of, new_session
 
 GENESIS: Final = Genesis(bytes(range(16)), "warming", window=16)
 
@@ -167,7 +169,9 @@ def warm_home() -> None:
     home = Home(fold.state, NoRows(), MEMORY_MIN)
     note_changed(home, entry)
     home.changed(memoryview(bytearray(entry))[FIXED.size :], 1)  # what was stepped lies in memory that can be written
-    rows = MemorySnapshot(dict(each_row(home.cut(fold.settled).rows(fold.standing([])))))
+    pieces = list(home.cut(fold.settled).rows(fold.standing([])))
+    _warm_table_file(pieces)
+    rows = MemorySnapshot(dict(each_row(pieces)))
     meta, _ = digest_store(rows)
     _, again = restore(rows, meta, 0)
     again.bring_buckets(again.buckets_changed(memoryview(entry)[FIXED.size :], 1))
@@ -175,6 +179,15 @@ def warm_home() -> None:
     assert again.is_whole
     again.written()
     assert not again.is_whole, "there is no room for pages, so none stays"
+
+
+def _warm_table_file(pieces: Iterable[Row | Run]) -> None:
+    """Compile what writes rows to a disk."""
+    with TemporaryDirectory(prefix="mmsb-warming-") as folder:
+        table = TableFile(Path(folder) / "rows", new_session())
+        for rows in columns_of(pieces):
+            table.add(rows)
+        table.finish()
 
 
 def _warm_state(state: ArrayState) -> None:
