@@ -22,6 +22,7 @@ from tests.golden import (
     rejects,
     socket_answers,
     socket_requests,
+    table_files,
     tlog,
 )
 
@@ -57,6 +58,7 @@ FORMATS: dict[str, Format] = {
     "rejects": cast(Format, rejects),
     "socket_answers": cast(Format, socket_answers),
     "socket_requests": cast(Format, socket_requests),
+    "table_files": cast(Format, table_files),
     "tlog": cast(Format, tlog),
 }
 
