@@ -1,7 +1,6 @@
 """Events and rejects into topics: a consumer with one high-water mark sees what was accepted, once and in order."""
 
 import asyncio
-import json
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass, field
 from random import Random
@@ -11,7 +10,6 @@ import pytest
 
 from mmsb.processors.intake import read_batches
 from mmsb.processors.outputs import MARK
-from mmsb.processors.packed_events import last_place_of
 from mmsb.schemas.events import Event, event_json, unpack_event
 from mmsb.schemas.rejects import Reject, reject_json, unpack_reject
 from mmsb.schemas.tlog.block_reader import unpack_block
@@ -21,6 +19,7 @@ from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.local_form import local_form
 from mmsb.streams.kafka.noting import NOTE_SECONDS
 from mmsb.streams.kafka.projecting import Form, Publisher
+from tests.events.apps import Deposit
 from tests.events.owner import BUNDLE, GENESIS, LAYOUTS, Owner
 from tests.events.test_rejects import rejects_of
 from tests.simulation.kafka.model import Cluster, ModelBroker
@@ -79,6 +78,7 @@ class Stage:
         self.cluster = Cluster(self.theatre, self.random, self.weather, self.trace)
         STAGES.append(self)
         self.form = form
+        self.well_behaved = self.random.choice((0.0, 0.5, 1.0))  # of the traffic, that nothing is refused of
         self.owner = Owner()
         self.consumers = [Consumer(EVENTS), Consumer(REJECTS)]
         for at in (EVENTS, REJECTS, INTENTS):
@@ -95,7 +95,10 @@ class Stage:
         return process, publisher
 
     def traffic(self) -> None:
-        self.owner.traffic(self.random, self.random.choice((1, 5, 30)), 6)
+        if self.random.random() < self.well_behaved:
+            self.owner.step([Deposit(self.random.randrange(6), 1) for _ in range(self.random.choice((1, 5)))])
+        else:
+            self.owner.traffic(self.random, self.random.choice((1, 5, 30)), 6)
         self.owner.accept(self.random.randint(0, len(self.owner.stepped)))
 
     async def befall(self, process: Process, running: "asyncio.Task[None]") -> None:
@@ -181,8 +184,9 @@ async def crashes_and_zombies(stage: Stage) -> None:
     assert publisher.idle
 
 
-@pytest.mark.parametrize("form", Form)
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize(
+    ("seed", "form"), [*((s, Form.PACKED) for s in range(40)), *((s, Form.JSON) for s in range(8))]
+)
 def test_a_consumer_sees_all_that_was_accepted_once_and_in_order(seed: int, form: Form) -> None:
     stage = Stage(seed, form)
     stage.play(crashes_and_zombies(stage))
