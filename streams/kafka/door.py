@@ -62,11 +62,13 @@ class KafkaDoor:
         view: View,
         handed: Callable[[int], Mapping[int, int]] = lambda number: {},
         beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        here: Callable[[], Sequence[int]] | None = None,
     ) -> None:
         """`bundle` says which partition an intent belongs to; without it only one partition can be submitted to.
 
         `handed` says how many follow-ups of a partition that is owned here were relayed to each target; `beside` runs
-        as long as the door does.
+        as long as the door does; `here` names the partitions that statistics and checkpoints are about, which are all
+        unless it says otherwise.
         """
         self._world = world
         self._broker = broker
@@ -76,6 +78,7 @@ class KafkaDoor:
         self._view_of = view
         self._handed = handed
         self._beside = beside
+        self._here = here
         self._lanes: list[Lane] = []
         self._about: About | None = None
         self._genesis: Genesis | None = None
@@ -292,7 +295,8 @@ class KafkaDoor:
         )
 
     async def _all_parts(self) -> list[Partition[Any]]:
-        return await asyncio.gather(*(self._view(number) for number in range(len(self._lanes))))
+        numbers = range(len(self._lanes)) if self._here is None else self._here()
+        return await asyncio.gather(*(self._view(number) for number in numbers))
 
 
 async def _events(asked: "asyncio.Future[Reader]") -> AsyncGenerator[list[Event]]:

@@ -100,7 +100,15 @@ class KafkaEngine:
                 await self._begin()
             bundle = self._code.bundle if self._code is not None else self._bundle
             door = KafkaDoor(
-                self._world, self._broker, self._appending, self._app, bundle, self._view, self._handed, self._work
+                self._world,
+                self._broker,
+                self._appending,
+                self._app,
+                bundle,
+                self._view,
+                self._handed,
+                self._work,
+                self._here if self._owns else None,
             )
             self._door = await stack.enter_async_context(door)
             self._stack = stack.pop_all()
@@ -179,6 +187,10 @@ class KafkaEngine:
         if replica.owned:
             await replica.journal.look()
         return replica.partition
+
+    def _here(self) -> list[int]:
+        seats = {} if self._worker is None else self._worker.seats
+        return [number for number, seat in seats.items() if seat.replica is not None]
 
     def _handed(self, number: int) -> Mapping[int, int]:
         replica = None if self._worker is None else self._worker.seats[number].replica

@@ -5,11 +5,10 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from mmsb.cli.apps import load_app
 from mmsb.cli.screen import Progress, Screen
-from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.bus import Bus
 from mmsb.streams.stats import Stats
 
@@ -19,10 +18,23 @@ STATUS_SECONDS: Final = 1.0
 def opened(asked: Namespace, spare: Callable[[], object] | None = None) -> Bus:
     """The application's bus over the folder, not entered yet."""
     return load_app(asked.app).run(
-        data=asked.data, durability=Durability[asked.durability.upper()], partitions=asked.partitions,
-        window=asked.window, memory=asked.memory, checkpoint_seconds=asked.checkpoint_seconds, trim=asked.trim,
-        interpreted=asked.interpreted, dev=asked.dev, spare=spare,
+        data=asked.data, durability=asked.durability, partitions=asked.partitions, window=asked.window,
+        memory=asked.memory, checkpoint_seconds=asked.checkpoint_seconds, trim=asked.trim,
+        interpreted=asked.interpreted, dev=asked.dev, spare=spare, **_behind_kafka(asked),
     )  # fmt: skip
+
+
+def _behind_kafka(asked: Namespace) -> dict[str, Any]:
+    """What only `mmsb run` takes."""
+    if getattr(asked, "log", None) is None:
+        given = {name: getattr(asked, name, None) or None for name in ("replicas", "checkpoints", "standby")}
+        return {name: value for name, value in given.items() if value is not None}
+    from mmsb.streams.kafka.security import from_environment
+
+    return {
+        "log": asked.log, "security": from_environment(), "replicas": asked.replicas, "standby": asked.standby,
+        "checkpoints": asked.checkpoints,
+    }  # fmt: skip
 
 
 async def serve(asked: Namespace, screen: Screen) -> None:

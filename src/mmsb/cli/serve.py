@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from mmsb.cli.command import Command
+from mmsb.cli.command import Command, positive
 from mmsb.cli.exits import Exit
 from mmsb.cli.screen import Screen
 
@@ -24,7 +24,7 @@ def add_app_options(parser: ArgumentParser) -> None:
         "--dev", action="store_true", help="while you develop: changed code takes the next generation by itself"
     )
     parser.add_argument(
-        "--durability", choices=("fsync", "process"), default="fsync",
+        "--durability", choices=("fsync", "process"),
         help="what a receipt promises: it survives a loss of power (fsync, the default), or the death of the process",
     )  # fmt: skip
     parser.add_argument("--partitions", type=int, metavar="N", help="when the folder is made: how many (1)")
@@ -41,6 +41,23 @@ def add_app_options(parser: ArgumentParser) -> None:
     )
 
 
+def _add_kafka_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--log",
+        metavar="URL",
+        help="kafka://HOST:PORT: the logs are topics, which several workers share (docs/kafka.md)",
+    )
+    parser.add_argument("--replicas", type=positive, metavar="N", help="with --log: copies of topics that are made")
+    parser.add_argument(
+        "--standby", action="store_true", help="with --log: follow what others own, so as to take over at once"
+    )
+    parser.add_argument(
+        "--checkpoints",
+        metavar="FOLDER",
+        help="with --log: where workers put checkpoints, and find those of others",
+    )
+
+
 def _bytes(text: str) -> int:
     """A number, or one with K, M, G or T behind it."""
     power = "KMGT".find(text[-1:].upper()) + 1 if text else 0
@@ -54,6 +71,7 @@ def _add(parser: ArgumentParser) -> None:
         "--spare", action="store_true", help="wait until the process that runs DATA has ended, and take over at once"
     )
     add_app_options(parser)
+    _add_kafka_options(parser)
     parser.add_argument(
         "--json", action="store_true", help="for machines: an object when it waits or is ready, and at the end"
     )
@@ -68,9 +86,12 @@ RUN = Command(
     "nothing that a receipt promised.\n\n"
     "With --spare it has all code loaded and waits for the end of the process that runs DATA, which it does not touch "
     "before. It then serves within a tenth of a second, and what had come since the last flush is folded as at any "
-    "start. SIGTERM ends it while it waits, too.",
+    "start. SIGTERM ends it while it waits, too.\n\n"
+    "With --log the logs are topics of a cluster, and DATA keeps what this worker knows of them. Any number of workers "
+    "share the partitions out; who we are to the brokers, the variables MMSB_KAFKA_… say.",
     (
         "mmsb run examples.bank:app --data ./data/bank",
+        "mmsb run examples.bank:app --data ./worker-1 --log kafka://localhost:9092 --standby",
         "mmsb run examples.bank:app --data ./data/bank --spare",
         "mmsb run shop.py --data ./data/shop --dev",
     ),
