@@ -1,0 +1,224 @@
+"""The engine behind a real broker, which shares the machine with it: keyed sums, transfers, submits, rebuilds.
+
+Needs Kafka's own programs (`make kafka`). Records are in the topic before a worker starts; rates count from the first
+look at which it has settled something to the last record settled.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+import mmsb
+from bench.bank import app as bank
+from bench.engine_bank import check_money, draw, open_accounts
+from bench.engine_folder import data_folder
+from bench.engine_loads import many, open_loop
+from bench.figures import Figure, figure, times
+from bench.harness import progress, report, show
+from bench.home_pages import Small, change
+from bench.home_pages import app as pages
+from bench.kafka_sums import RECORDS, as_json, by_hand, make_app, packed
+from bench.machine import ROOT, load_average
+from mmsb import App
+from mmsb.streams.bus import Bus
+from mmsb.streams.kafka.broker import Broker, TopicPartition
+from mmsb.streams.kafka.client import open_broker
+from tests.kafka.cluster import running_cluster
+
+TURNS: Final = 3
+TRANSFERS: Final = 1_000_000
+TRANSFER_CALLS: Final = 4  # after one that warms up
+OPEN_RATE: Final = 5_000
+OPEN_SECONDS: Final = 10
+IDLE_SUBMITS: Final = 200
+PAGES: Final = 1_000_000
+FILLED_AT_ONCE: Final = 100_000
+TAKEOVERS: Final = 3
+SESSION_SECONDS: Final = 10.0  # after which the broker takes a worker for dead
+LOOK_SECONDS: Final = 0.01
+APPEND_SECONDS: Final = 30.0
+NEEDED: Final = 16 << 30  # bytes of disk
+
+
+def main() -> None:
+    with data_folder(NEEDED) as folder, running_cluster(folder / "kafka") as cluster:
+        found = asyncio.run(measured(cluster.url, folder))
+    report("kafka", {"broker": "Apache Kafka, one node, the same machine", "load": load_average()}, found)
+
+
+async def measured(url: str, folder: Path) -> list[Figure]:
+    found = await sums(url, folder, "JSON", lambda _: as_json(), at_least=1e6)
+    found += await sums(url, folder, "packed", packed, at_least=1.5e6)
+    found += await transfers(url, folder)
+    found += await rebuilding(url, folder)
+    found += await taking_over(url, folder)
+    return found
+
+
+# Keyed sums
+
+
+async def sums(
+    url: str, folder: Path, shape: str, batches: Callable[[type[Any]], Iterator[bytes]], at_least: float
+) -> list[Figure]:
+    ours, theirs = list[float](), list[float]()
+    for turn in range(1 + TURNS):
+        app, intent, page = make_app(f"sums-{shape.lower()}-{turn}")
+        data = folder / app.name
+        async with app.run(data=data, log=url):
+            progress(f"{turn}/{TURNS} keyed sums, {shape}: topics")
+        await fill(url, app.name, batches(intent))
+        progress(f"{turn}/{TURNS} keyed sums, {shape}: ours")
+        ours.append(await settling(url, app, data, page))
+        progress(f"{turn}/{TURNS} keyed sums, {shape}: by hand")
+        servers = url.removeprefix("kafka://")
+        theirs.append(await asyncio.to_thread(by_hand, servers, f"{app.name}.intents", packed=shape == "packed"))
+    condition = f"{RECORDS:,} records in one partition, 100,000 keys"
+    mine = figure(f"keyed sums, {shape}", "records/s", ours[1:], condition=f"{condition}; exactly once, TLog written",
+                  at_least=at_least)  # fmt: skip
+    hand = figure(f"keyed sums, {shape}, by hand", "records/s", theirs[1:],
+                  condition=f"{condition}; confluent-kafka, a dict, nothing durable")  # fmt: skip
+    ratio = times(f"keyed sums, {shape}, beside the loop by hand", mine, hand, at_least=4 if shape == "JSON" else None)
+    return show(mine, hand, ratio)
+
+
+async def fill(url: str, app: str, batches: Iterator[bytes]) -> None:
+    async with open_broker(url) as broker:
+        for batch in batches:
+            await append(broker, TopicPartition(f"{app}.intents", 0), batch)
+
+
+async def append(broker: Broker, at: TopicPartition, batch: bytes) -> None:
+    assert await broker.append(at, batch, APPEND_SECONDS) is not None, "the broker is healthy"
+
+
+async def settling(url: str, app: App, data: Path, page: type[Any]) -> float:
+    """Records a second, once it has begun."""
+    async with app.run(data=data, log=url) as bus:
+        begun, first, settled = 0.0, 0, -1
+        while settled < RECORDS - 1:
+            await asyncio.sleep(LOOK_SECONDS)
+            settled = max([part.settled for part in (await bus.stats()).partitions], default=-1)
+            if not begun and settled >= 0:
+                begun, first = time.perf_counter(), settled
+        rate = (settled - first) / (time.perf_counter() - begun)
+        total = sum([found.count async for _, found in bus.scan(page)])
+        assert total == RECORDS, "each record counts once"
+    return rate
+
+
+# Transfers, and single submits
+
+
+async def transfers(url: str, folder: Path) -> list[Figure]:
+    """A worker in this process: what is submitted goes to the broker and comes back."""
+    rng = np.random.default_rng(1)
+    async with bank.run(data=folder / "bank", log=url) as bus:
+        await open_accounts(bus)
+        rates = list[float]()
+        for call in range(1 + TRANSFER_CALLS):
+            progress(f"{call}/{TRANSFER_CALLS} transfers")
+            rates.append((await many(bus, draw(rng, TRANSFERS)))[0])
+        await check_money(bus)
+        found = show(
+            figure("bank transfers, packed, with ids", "transfers/s", rates[1:], at_least=1e6,
+                   condition=f"{TRANSFERS:,} in a call, produced, stepped and settled by one process")
+        )  # fmt: skip
+        async with mmsb.connect(url, bank) as client:
+            found += await singles(client, rng)
+    return found
+
+
+async def singles(bus: Bus, rng: np.random.Generator) -> list[Figure]:
+    """From a client that owns nothing."""
+    idle = list[float]()
+    for intent, id in draw(rng, 20 + IDLE_SUBMITS).intents():
+        begun = time.perf_counter()
+        await bus.submit(intent, id=id)
+        idle.append(1e3 * (time.perf_counter() - begun))
+    idle = idle[20:]
+    loads = await open_loop(bus, draw(rng, OPEN_RATE * OPEN_SECONDS).intents(), OPEN_RATE)
+    condition = f"{OPEN_RATE:,} a second for {OPEN_SECONDS} s, from when each was to be sent, on a client, to settled"
+    return show(
+        figure("a submit on a client, idle, p50", "ms", [float(np.percentile(idle, 50))],
+               condition=f"{IDLE_SUBMITS}, one after another", at_most=10),
+        figure("a submit on a client, idle, p99", "ms", [float(np.percentile(idle, 99))],
+               condition=f"{IDLE_SUBMITS}, one after another"),
+        figure("open loop of submits on a client, p50", "ms", [1e3 * loads.percentile(50)], condition=condition),
+        figure("open loop of submits on a client, p99", "ms", [1e3 * loads.percentile(99)], condition=condition,
+               at_most=50),
+    )  # fmt: skip
+
+
+# Rebuilding
+
+
+async def rebuilding(url: str, folder: Path) -> list[Figure]:
+    async with pages.run(data=folder / "pages", log=url) as bus:
+        for start in range(0, PAGES, FILLED_AT_ONCE):
+            progress(f"{start:,}/{PAGES:,} pages")
+            await change(bus, Small, np.arange(start, start + FILLED_AT_ONCE))
+        size = (await bus.stats()).partitions[0].tlog_bytes
+    rates = list[float]()
+    for turn in range(1 + TURNS):
+        progress(f"{turn}/{TURNS} rebuild")
+        async with mmsb.connect(url, pages, data=folder / f"rebuilt-{turn}") as client:
+            begun = time.perf_counter()
+            assert (await client.get(Small, PAGES - 1)).second == 1, "it was made once"
+            rates.append(size / 1e6 / (time.perf_counter() - begun))
+    condition = f"{PAGES:,} pages of 64 bytes, {size / 1e6:,.0f} MB of TLog, into an empty folder, to the first answer"
+    return show(figure("rebuild from the TLog topic", "MB/s", rates[1:], condition=condition, at_least=200))
+
+
+# Taking over
+
+
+async def taking_over(url: str, folder: Path) -> list[Figure]:
+    """One worker is killed, another follows; a client's submits wait until that one owns."""
+    beyond = list[float]()
+    workers = [await worker(url, folder / "worker-0")]
+    try:
+        async with mmsb.connect(url, bank) as client:
+            source = draw(np.random.default_rng(2), 1_000).intents()
+            await client.submit(next(source)[0])
+            for turn in range(TAKEOVERS):
+                progress(f"{turn}/{TAKEOVERS} taking over")
+                workers.append(await worker(url, folder / f"worker-{1 + turn}"))
+                await client.submit(next(source)[0])
+                begun = time.perf_counter()
+                workers[turn].send_signal(signal.SIGKILL)
+                await workers[turn].wait()
+                await client.submit(next(source)[0], timeout=60)
+                beyond.append(time.perf_counter() - begun - SESSION_SECONDS)
+    finally:
+        for each in workers:
+            if each.returncode is None:
+                each.kill()
+                await each.wait()
+    condition = (
+        f"from SIGKILL of the owner to the next receipt, less the broker's session timeout of {SESSION_SECONDS:g} s"
+    )
+    return show(figure("taking over by a standby", "s", beyond, condition=condition, at_most=1))
+
+
+async def worker(url: str, data: Path) -> asyncio.subprocess.Process:
+    """One that is ready, and follows what it does not own."""
+    found = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mmsb", "run", "bench.bank:app", "--data", str(data), "--log", url, "--standby", "--json",
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert found.stdout is not None, "it is a pipe"
+    assert b"ready" in await found.stdout.readline(), "it says on its standard error why not"
+    await asyncio.sleep(2)
+    return found
+
+
+if __name__ == "__main__":
+    main()
