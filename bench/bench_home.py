@@ -23,7 +23,14 @@ from bench.machine import load_average
 from mmsb.schemas.classes import page_layout_of
 from mmsb.streams.checkpoints import archive
 from mmsb.streams.checkpoints.creating import link_checkpoint, seal_checkpoint
-from mmsb.streams.checkpoints.folder import CHECKPOINTS, ROWS, list_names, read_manifest, remove_checkpoint
+from mmsb.streams.checkpoints.folder import (
+    CHECKPOINTS,
+    ROWS,
+    list_names,
+    read_manifest,
+    remove_checkpoint,
+    remove_tree,
+)
 from mmsb.streams.checkpoints.installing import begin_logs, install
 from mmsb.streams.checkpoints.manifest import Cause
 from mmsb.streams.checkpoints.verifying import verify_checkpoint
@@ -74,8 +81,8 @@ def writing(folder: Path, page: type[mmsb.Page]) -> list[Figure]:
             Case(f"write a file and sync it, beside {name}", "MB", size, lambda path: write_file(path, data),
                  lambda: fresh(folder)),
             Case(f"flush {name}", "MB", size, lambda _: flush_all(opened, page), nothing, "from memory to synced rows"),
-            Case(f"checkpoint of {name}", "MB", size, lambda _: flush_and_link(opened, page, folder / "0"), nothing,
-                 "the same, and its rows linked"),
+            Case(f"checkpoint of {name}", "MB", size, lambda _: flush_and_link(opened, page, folder / "0"),
+                 lambda: forget_draft(folder / "0"), "the same, and its rows linked"),
         )  # fmt: skip
         seals = [sealing(opened, folder / "0") for _ in range(TURNS)]
     ratios = [
@@ -93,6 +100,13 @@ def writing(folder: Path, page: type[mmsb.Page]) -> list[Figure]:
 
 def nothing() -> None:
     """There is nothing to prepare."""
+
+
+def forget_draft(partition: Path) -> None:
+    """Remove what the turn before linked: there, an owner would have a checkpoint that it keeps."""
+    files = RealFiles()
+    for name in files.names(partition / CHECKPOINTS) if files.exists(partition / CHECKPOINTS) else ():
+        remove_tree(files, partition / CHECKPOINTS / name)
 
 
 def flush_and_link(opened: Opened, page: type[mmsb.Page], partition: Path) -> Path:

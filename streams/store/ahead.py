@@ -1,12 +1,11 @@
 """A file that is written from its beginning to its end, while its next part is still being made.
 
-Parts go to the disk by a thread of their own and past the system's cache, which costs a quarter of the time that the
-processor needs for copying them there, and leaves in the cache what others read. Some file systems refuse that, and
-get them through the cache.
+A thread of its own gives parts to the system, and has it begin to write them at once: when the last part is made, most
+of the file is on the disk. They stay in the system's cache, since who writes rows soon reads some of them.
 """
 
+import ctypes
 import errno
-import mmap
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +14,6 @@ from typing import Any, Final
 
 import numpy as np
 
-ALIGNED: Final = 4_096
-"""What goes past the cache begins and ends at multiples of this, in memory and in the file."""
-
 PART_BYTES: Final = 4 << 20
 """How large a part is: smaller ones make disks slower, larger ones take memory."""
 
@@ -25,32 +21,37 @@ PARTS: Final = 3  # one that is being made, one that is written, and one that wa
 
 Memory = Any  # a u8 array
 
+_BEGIN_TO_WRITE: Final = 2  # SYNC_FILE_RANGE_WRITE
+
+_system = ctypes.CDLL(None, use_errno=True)
+_system.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+
 
 class AheadFile:
     """Parts of one file, in memory that is used again."""
 
     def __init__(self, path: Path) -> None:
-        """Make the file anew."""
-        self._file = _opened(path)
+        """Make the file, which does not exist."""
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._thread = ThreadPoolExecutor(1, "rows")
         self._writing: deque[tuple[Future[None], Memory]] = deque()
-        self._free: list[Memory] = [_memory(PART_BYTES)]
-        self._parts = PARTS - 1  # that may still be made
+        self._free: list[Memory] = []
+        self._parts = PARTS  # that may still be made
         self.written = 0
 
-    def memory(self, least: int = PART_BYTES) -> Memory:
+    def memory(self, least: int = 0) -> Memory:
         """Where a next part of at least so many bytes may be made."""
         if least > PART_BYTES:
-            return _memory(-(-least // ALIGNED) * ALIGNED)
-        if not self._free and self._parts:
-            self._parts -= 1
-            return _memory(PART_BYTES)
+            return np.empty(least, np.uint8)
         while not self._free:
+            if self._parts:
+                self._parts -= 1
+                return np.empty(PART_BYTES, np.uint8)
             self._wait_for_one()
         return self._free.pop()
 
     def write(self, memory: Memory, size: int) -> None:
-        """Write its first so many bytes next. What is not a multiple of ALIGNED ends the file."""
+        """Write its first so many bytes next; the memory is no longer the caller's."""
         self._writing.append((self._thread.submit(self._write, memory, size, self.written), memory))
         self.written += size
 
@@ -58,7 +59,6 @@ class AheadFile:
         """All of it is durable; then it is closed."""
         while self._writing:
             self._wait_for_one()
-        os.ftruncate(self._file, self.written)
         os.fdatasync(self._file)
         self.close()
 
@@ -76,22 +76,11 @@ class AheadFile:
             self._free.append(memory)
 
     def _write(self, memory: Memory, size: int, place: int) -> None:
-        data = memoryview(memory)[: -(-size // ALIGNED) * ALIGNED]
+        data, at = memoryview(memory)[:size], place
         while data:
-            written = os.pwrite(self._file, data, place)
-            data, place = data[written:], place + written
-
-
-def _opened(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        return os.open(path, flags | os.O_DIRECT, 0o644)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    path.unlink(missing_ok=True)  # Linux makes the file before it refuses
-    return os.open(path, flags, 0o644)
-
-
-def _memory(size: int) -> Memory:
-    return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+            written = os.pwrite(self._file, data, at)
+            data, at = data[written:], at + written
+        if _system.sync_file_range(self._file, place, size, _BEGIN_TO_WRITE):
+            number = ctypes.get_errno()
+            if number not in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):  # who cannot, writes it all in the end
+                raise OSError(number, os.strerror(number))

@@ -17,7 +17,7 @@ from mmsb.kernels.table_files import blocks, filters
 from mmsb.kernels.table_files.xxh64 import hash_bytes
 from mmsb.schemas.errors import InvalidValue
 from mmsb.state.store import Row, Run
-from mmsb.streams.store.ahead import ALIGNED, AheadFile
+from mmsb.streams.store.ahead import AheadFile
 
 FORMAT: Final = 5  # of RocksDB's tables
 MAGIC: Final = 0x88E2_41B7_85F4_CFF7
@@ -164,9 +164,8 @@ class TableFile:
         self._value_bytes += int(rows.value_starts[-1] - rows.value_starts[0])
 
     def _write_part(self, more: int) -> None:
-        """Hand over what is complete, and go on in other memory with so many bytes of room besides what is not."""
-        begin, at = int(self._writing[blocks.BEGIN]), int(self._writing[blocks.AT])
-        done = begin // ALIGNED * ALIGNED
+        """Hand over all blocks that are complete, and go on in other memory, with so much room beside what is not."""
+        done, at = int(self._writing[blocks.BEGIN]), int(self._writing[blocks.AT])
         memory = self._file.memory(at - done + more + 4 * blocks.ENTRIES_MAX)
         memory[: at - done] = self._memory[done:at]
         if done:

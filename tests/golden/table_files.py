@@ -1,4 +1,4 @@
-"""Golden files of rows, as RocksDB takes them over; they are read by RocksDB."""
+"""Golden files of rows. That RocksDB takes them over is asked in tests/store/test_table_file.py."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,9 +1,12 @@
 """Files of rows that we write, held against those of RocksDB's own writer, and read by RocksDB."""
 
+import ctypes
+import errno
 import os
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 from unittest.mock import patch
 
@@ -18,10 +21,12 @@ from mmsb.kernels.table_files.xxh64 import hash_bytes
 from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.state.store import Row, Run, each_row
 from mmsb.streams.store import ahead, rocks
-from mmsb.streams.store.ahead import ALIGNED, AheadFile
+from mmsb.streams.store.ahead import AheadFile
 from mmsb.streams.store.rocks import RocksStore
 from mmsb.streams.store.table_file import TableFile, columns_of, new_session
-from tests.store.tables import Table
+from tests.golden.make import FOLDER as GOLDEN
+from tests.golden.table_files import FILES
+from tests.store.tables import Table, rows_in
 
 FIRST, STOP = b"", b"\xff" * 64
 SOMETIMES_DIFFERENT = {
@@ -39,9 +44,12 @@ SOMETIMES_DIFFERENT = {
 def written(path: Path, pieces: Iterable[Row | Run]) -> Table:
     path.unlink(missing_ok=True)
     table = TableFile(path, new_session())
-    for columns in columns_of(pieces):
-        table.add(columns)
-    size = table.finish()
+    try:
+        for columns in columns_of(pieces):
+            table.add(columns)
+        size = table.finish()
+    finally:
+        table.close()
     assert path.stat().st_size == size
     return Table(path.read_bytes())
 
@@ -216,19 +224,40 @@ def test_the_checksum_is_xxh64(data, expected):
     assert int(hash_bytes(np.frombuffer(bytearray(data), np.uint8))) == expected
 
 
-def test_a_file_system_that_wants_the_cache_gets_it(tmp_path):
-    opened = os.open
+def test_where_nothing_can_be_written_ahead_it_is_written_in_the_end(tmp_path):
+    rows = [(bytes([16, number]), os.urandom(90_000)) for number in range(100)]
 
-    def without_direct(path: Path, flags: int, mode: int = 0o777) -> int:
-        number = opened(path, flags & ~os.O_DIRECT, mode)
-        if flags & os.O_DIRECT:
-            os.close(number)
-            raise OSError(22, "Invalid argument")
-        return number
+    def refused(*_: int) -> int:
+        ctypes.set_errno(errno.EOPNOTSUPP)
+        return -1
 
-    rows = [(bytes([16, number]), os.urandom(9_000)) for number in range(100)]
-    with patch.object(ahead.os, "open", without_direct):
+    with patch.object(ahead, "_system") as system:
+        system.sync_file_range = refused
         assert written(tmp_path / "rows", rows).rows() == rows
+
+
+def test_a_disk_that_fails_when_it_begins_to_write_is_heard(tmp_path):
+    def failing(*_: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    with patch.object(ahead, "_system") as system:
+        system.sync_file_range = failing
+        with pytest.raises(OSError, match="Input/output error"):
+            written(tmp_path / "rows", [(b"\x00", b"x")])
+
+
+def test_rocksdb_takes_over_the_golden_files(tmp_path):
+    for name in FILES:
+        path = tmp_path / name
+        path.write_bytes((GOLDEN / "table_files" / name).read_bytes())
+        rows = rows_in(path.read_bytes())
+        (tmp_path / "store").mkdir()
+        store = RocksStore(tmp_path / "store")
+        store._rows.ingest_external_file([str(path)], IngestExternalFileOptions())
+        assert list(store.rows(FIRST, STOP)) == [(key, value) for key, value in rows if value]
+        store.close()
+        rmtree(tmp_path / "store")
 
 
 def test_what_fails_in_the_thread_that_writes_is_heard_and_ends_it(tmp_path):
@@ -236,7 +265,7 @@ def test_what_fails_in_the_thread_that_writes_is_heard_and_ends_it(tmp_path):
     os.close(file._file)
     read_only = os.open(tmp_path / "rows", os.O_RDONLY)
     file._file = read_only
-    file.write(file.memory(), ALIGNED)
+    file.write(file.memory(), 1)
     with pytest.raises(OSError, match="Bad file descriptor"):
         file.finish()
     file.close()
