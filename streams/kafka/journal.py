@@ -224,9 +224,11 @@ class TopicJournal:
 
     async def _send(self, entry: Entry) -> None:
         """Append a claim or migrate record, and fold through it; or until another record has made it void."""
-        head, batch = self._opened.fold.head, await self._encode(entry)
-        while self._opened.fold.head == head:
+        fold = self._opened.fold
+        head, begun, batch = fold.head, fold.next, await self._encode(entry)
+        while fold.head == head:
             got = await self._broker.append(self._of.tlog, batch.data, APPEND_SECONDS)
+            self._check_grown(begun, got)
             await (self.fold_to_end() if got is None else self.fold_to(got + 1))
             if got is not None:
                 return
@@ -251,13 +253,8 @@ class TopicJournal:
         begun, batch = fold.next, await self._encode(entry)
         while True:
             got = await self._broker.append(self._of.tlog, batch.data, APPEND_SECONDS)
-            if got is not None and got < begun:
-                raise CorruptState(
-                    f"{self._of.tlog}: expected a block to be appended at offset {begun} or later, found it at {got}: "
-                    "the brokers have lost records that they had acknowledged; an operator has to decide which copy "
-                    "counts"
-                )
-            if got == fold.next:
+            self._check_grown(begun, got)
+            if got is not None and got == fold.next:
                 read.append(await self._acknowledged(entry, got, batch.time_ms))
             else:
                 read += await (self.fold_to_end() if got is None else self.fold_to(got + 1))
@@ -268,6 +265,14 @@ class TopicJournal:
                     f"{self._of.tlog}: the block at offset {got} does not count, and its writer reigns: "
                     f"{read[-1][0].discarded}; report it"
                 )
+
+    def _check_grown(self, begun: int, got: int | None) -> None:
+        """Nothing may be appended below what was folded before it was sent."""
+        if got is not None and got < begun:
+            raise CorruptState(
+                f"{self._of.tlog}: expected a record to be appended at offset {begun} or later, found it at {got}: the "
+                "brokers have lost records that they had acknowledged; an operator has to decide which copy counts"
+            )
 
     async def _acknowledged(self, entry: Entry, offset: int, time_ms: int) -> tuple[Verdict, Outcome | None]:
         """It follows what was folded, so it is folded without being read again."""
