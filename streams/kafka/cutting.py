@@ -30,11 +30,12 @@ def whole_batches(at: TopicPartition, data: bytes, offset: int) -> tuple[bytes, 
                 f"{at}: expected a batch of format {_MAGIC} at offset {last}, found format "
                 f"{data[position + _MAGIC_AT]} in {length} bytes; look into the broker's log with kafka-dump-log"
             )
-        if base > last or (base < last and position):
+        following = base + _DELTA.unpack_from(data, position + _DELTA_AT)[0] + 1
+        if base > last or following <= last or (base < last and position):
             raise CorruptState(
-                f"{at}: expected the record of offset {last}, found a batch that begins at {base}: records are "
-                "missing between; the topic must have cleanup.policy=delete, and nothing else may rewrite it"
+                f"{at}: expected the record of offset {last}, found a batch from {base} to {following - 1}: records "
+                "are missing or twice there; the topic must have cleanup.policy=delete, and nothing else may rewrite it"
             )
-        last = base + _DELTA.unpack_from(data, position + _DELTA_AT)[0] + 1
+        last = following
         position = after
-    return (data if position == end else data[:position]), max(last, offset)
+    return (data if position == end else data[:position]), last

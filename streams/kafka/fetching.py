@@ -51,7 +51,7 @@ class Follower:
         self._backoff = 0.0
         self._ready: deque[Fetched] = deque()
         self._bytes = 0
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._changed = asyncio.Event()
 
     async def take(self) -> Fetched:
@@ -91,7 +91,7 @@ class Follower:
         self._bytes += len(data)
         self._changed.set()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         self._lane.remove(self)
         self._failure = self._failure or error
         self._changed.set()
@@ -167,15 +167,15 @@ class Lane:
         for address, followers in wanted.items():
             free = [way for way in WAIT_MS if way not in self._busy[address]]
             if free:
+                self._busy[address].add(free[0])
+                for follower in followers:
+                    follower.asked = True
                 self._begin(self._fetch(address, free[0], sorted(followers, key=lambda follower: follower.served)))
         if lost and not self._looking:
             self._looking = True
             self._begin(self._look())
 
     async def _fetch(self, address: Address, way: str, followers: list[Follower]) -> None:
-        self._busy[address].add(way)
-        for follower in followers:
-            follower.asked = True
         try:
             parts = await self._ask(address, way, followers)
         except (Unsent, Unanswered):
@@ -220,6 +220,7 @@ class Lane:
                 follower.served = self._served
             follower.put(part.data, part.span)
         elif meaning is Means.OUTSIDE:
+            follower.asked = True
             self._begin(self._judge(follower))
         elif meaning is Means.REFUSED:
             follower.fail(refusal(part.at, part.code))
@@ -232,7 +233,6 @@ class Lane:
 
     async def _judge(self, follower: Follower) -> None:
         """Whether the offset is gone. A broker that has just begun to lead may only not know that it is there."""
-        follower.asked = True
         try:
             span = await self._leaders.span(follower.at)
         except EnvironmentFailed:
@@ -276,4 +276,12 @@ class Lane:
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A fault of ours is not kept from those who wait."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            for follower in list(self._followers):
+                follower.fail(error)
