@@ -22,9 +22,6 @@ from mmsb.streams.kafka.topics import Topic
 
 
 class Source(Protocol):
-    @property
-    def name(self) -> str: ...
-
     def tape(self, partition: int, log: str) -> Tape: ...
 
 
@@ -32,7 +29,6 @@ class FolderSource:
     """Somebody may be running it: what is durable now is copied."""
 
     def __init__(self, files: Files, data: Path) -> None:
-        self.name = str(data)
         self._files = files
         self._data = data
 
@@ -42,7 +38,6 @@ class FolderSource:
 
 class TopicSource:
     def __init__(self, broker: Broker, app: str) -> None:
-        self.name = app
         self._broker = broker
         self._app = app
 

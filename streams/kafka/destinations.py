@@ -32,9 +32,6 @@ Batches = AsyncGenerator[RawBatch, None]
 
 
 class Destination(Protocol):
-    @property
-    def name(self) -> str: ...
-
     async def prepare(self, genesis: Genesis, partitions: Sequence[int]) -> None:
         """Have a place for some partitions; what is there already stays."""
         ...
@@ -63,7 +60,6 @@ class FolderDestination:
 
     def __init__(self, world: World, data: Path, cluster: str) -> None:
         """`cluster` is where the records come from."""
-        self.name = str(data)
         self._world = world
         self._files: Files = world.files
         self._data = data
@@ -134,17 +130,19 @@ class FolderDestination:
 
 
 class TopicDestination:
-    def __init__(self, broker: Broker, app: str, replicas: int = -1) -> None:
-        self.name = app
+    def __init__(self, broker: Broker, app: str | None, replicas: int = -1) -> None:
+        """Without an application it is the one whose logs they are."""
         self._broker = broker
-        self._app = app
+        self._wanted = app
+        self._app = ""
         self._replicas = replicas
         self._limits: dict[str, int] = {}
 
     async def prepare(self, genesis: Genesis, partitions: Sequence[int]) -> None:
-        if genesis.app != self._app:
+        self._app = genesis.app
+        if self._wanted not in (None, self._app):
             raise InvalidValue(
-                f"expected the topics of {genesis.app!r}, whose log it is, found {self._app!r}; name that application"
+                f"expected the topics of {genesis.app!r}, whose log it is, found {self._wanted!r}; name those"
             )
         await ensure_for_copying(self._broker, self._app, genesis.partition_count, self._replicas)
         names = {log: self._at(0, log).topic for log in (INTENTS, TLOG)}

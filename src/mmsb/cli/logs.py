@@ -1,4 +1,4 @@
-"""`mmsb log`: what became of each intent, in order; of all, or of those that fit."""
+"""`mmsb log`: what became of each intent, in order; of all, or of those that fit. And `mmsb log copy`."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -6,11 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmsb.cli.command import Command, add_data, add_json, positive
+from mmsb.cli.command import Command, add_json, positive
+from mmsb.cli.copying import USAGE, copy_logs
 from mmsb.cli.exits import Exit
 from mmsb.cli.filters import add_about, add_range, add_status, filter_of, has_range
 from mmsb.cli.past_rows import ENTRY_HEAD, entry_json, entry_row
-from mmsb.cli.screen import Progress, Screen
+from mmsb.cli.screen import Progress, Screen, counted
 from mmsb.schemas.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -18,14 +19,26 @@ if TYPE_CHECKING:
     from mmsb.streams.past.entries import Entry
     from mmsb.streams.past.past import Past
 
+COPY = "copy"
 LIMIT = 50
 ROWS_AT_ONCE = 1_000  # that a table aligns together
 
 
 def log(asked: Namespace, screen: Screen) -> int:
+    data, *more = asked.words
+    if data == COPY:
+        return copy_logs(asked, screen, more)
+    if more:
+        raise InvalidValue(f"expected `mmsb log DATA` or `{USAGE}`, found {counted(len(more), 'name')} behind {data}")
+    if asked.replicas is not None:
+        raise InvalidValue(f"--replicas: only for `{USAGE}`")
+    return _log(asked, screen, data)
+
+
+def _log(asked: Namespace, screen: Screen, data: str) -> int:
     from mmsb.cli.stored import Stored
 
-    stored = Stored(Path(asked.data))
+    stored = Stored(Path(data))
     try:
         partitions = partitions_of(asked, stored)
         with screen.progress("searching") as progress:
@@ -98,28 +111,38 @@ def add_partition(parser: ArgumentParser) -> None:
 
 
 def _add(parser: ArgumentParser) -> None:
-    add_data(parser)
+    parser.add_argument("words", metavar="…", nargs="+", help="a data folder, or `copy` and two places, as above")
     add_about(parser)
     add_status(parser)
     add_range(parser)
     add_partition(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help=f"so many ({LIMIT}, or all of a range)")
-    add_json(parser, "an object for each intent")
+    parser.add_argument(
+        "--replicas", type=positive, metavar="N", help="copy: of topics that it makes (as many as brokers do)"
+    )
+    add_json(parser, "an object for each intent, or copied partition")
 
 
 LOG = Command(
     "log",
-    "DATA [--type NAME] [--actor TEXT] [--from OFFSET] [--since TIME] [options]",
-    "show what became of each intent, in order",
+    "DATA [--type NAME] [--actor TEXT] [--from OFFSET] [--since TIME] [options] | copy FROM TO",
+    "show what became of each intent, in order; copy logs",
     "Applied, rejected with the reason, or a duplicate of an earlier one; who asked, why, and which pages it changed. "
     "Of all options all must fit. With neither offsets nor times it shows the last ones that fit.\n\n"
     "It reads the folder's TLog as far as it is durable, also while somebody runs it, block by block: ten million "
-    "intents are looked through in a second or two.",
+    "intents are looked through in a second or two.\n\n"
+    "`copy` brings all that is in both logs, of all partitions or of that of --partition, from a data folder into "
+    "topics of Kafka, or the other way: FROM and TO are DATA or kafka://HOST:PORT/APP. Keys, values, headers and times "
+    "stay the same, and so do the digests. What is there already is compared, and has to be the begin of what is "
+    "copied; so a copy that was cut short goes on, and one that is whole is proven to be the same. Stop whoever runs "
+    "FROM, or what comes later is left behind. Nobody can run TO before it is whole.",
     (
         "mmsb log ./data/bank",
         "mmsb log ./data/bank --actor alice --status rejected",
         "mmsb log ./data/bank --type Transfer --since 2026-03-01 --until 2026-03-02T12:00 --json",
         "mmsb log ./data/bank --id 6f1c0c5e-3f0b-4d43-9d1f-0e2b1b9f7a10",
+        "mmsb log copy ./data/bank kafka://localhost:9092/bank --replicas 3",
+        "mmsb log copy kafka://localhost:9092/bank ./data/copy",
     ),
     _add,
     log,
