@@ -101,7 +101,7 @@ async def append(broker: Broker, at: TopicPartition, batch: bytes) -> None:
 
 async def settling(url: str, app: App, data: Path, page: type[Any]) -> float:
     """Records a second, once it has begun."""
-    async with app.run(data=data, log=url) as bus:
+    async with app.run(data=data, log=url, events="none") as bus:
         begun, first, settled = 0.0, 0, -1
         while settled < RECORDS - 1:
             await asyncio.sleep(LOOK_SECONDS)
@@ -120,7 +120,7 @@ async def settling(url: str, app: App, data: Path, page: type[Any]) -> float:
 async def transfers(url: str, folder: Path) -> list[Figure]:
     """A worker in this process: what is submitted goes to the broker and comes back."""
     rng = np.random.default_rng(1)
-    async with bank.run(data=folder / "bank", log=url) as bus:
+    async with bank.run(data=folder / "bank", log=url, events="none") as bus:
         await open_accounts(bus)
         rates = list[float]()
         for call in range(1 + TRANSFER_CALLS):
@@ -161,7 +161,7 @@ async def singles(bus: Bus, rng: np.random.Generator) -> list[Figure]:
 
 
 async def rebuilding(url: str, folder: Path) -> list[Figure]:
-    async with pages.run(data=folder / "pages", log=url) as bus:
+    async with pages.run(data=folder / "pages", log=url, events="none") as bus:
         for start in range(0, PAGES, FILLED_AT_ONCE):
             progress(f"{start:,}/{PAGES:,} pages")
             await change(bus, Small, np.arange(start, start + FILLED_AT_ONCE))

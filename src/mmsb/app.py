@@ -27,6 +27,7 @@ from mmsb.schemas.tlog.claims import Durability
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
+    from mmsb.streams.kafka.projecting import Form
     from mmsb.streams.kafka.security import Security
 
 P = TypeVar("P", bound=Page)
@@ -153,6 +154,7 @@ class App:
         memory: int | None = None,
         checkpoint_seconds: float | None = None,
         checkpoints: str | Path | None = None,
+        events: str | None = None,
         trim: bool = False,
         interpreted: bool = False,
         dev: bool = False,
@@ -175,7 +177,8 @@ class App:
         several processes share the partitions out; the folder keeps what this one knows of them (docs/kafka.md). What
         a receipt promises then is what the brokers promise. `replicas` is how many copies topics that are made have.
         With `standby` partitions that others own are followed, so as to take over at once. `checkpoints` is a folder
-        that all workers share: each finds the others' checkpoints there.
+        that all workers share: each finds the others' checkpoints there. `events` is how events and rejects
+        are published in their topics: "packed", "json", or "none", which leaves that to other workers, or to later.
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.checkpointing import Keeping
@@ -195,15 +198,19 @@ class App:
         if log is None:
             from mmsb.streams.engine import Engine, Settings
 
-            _check_embedded(security=security, replicas=replicas, checkpoints=checkpoints, standby=standby or None)
+            _check_embedded(
+                security=security, replicas=replicas, checkpoints=checkpoints, events=events, standby=standby or None
+            )
             named = Durability.FSYNC if durability is None else _durability(durability)
             settings = Settings(named, partitions, window, interpreted, dev, keeping, memory, spare)
             return Bus(Served(Engine(bundle, folder, settings, world, tell), folder), self.name)
         from mmsb.streams.kafka.engine import KafkaSettings, behind
 
         _check_behind_kafka(durability=durability, spare=spare)
-        shared = None if checkpoints is None else Path(checkpoints)
-        behind_kafka = KafkaSettings(partitions, window, replicas, interpreted, dev, keeping, memory, standby, shared)
+        shared, form = None if checkpoints is None else Path(checkpoints), _form(events)
+        behind_kafka = KafkaSettings(
+            partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared
+        )
         engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
         return Bus(Served(engine, folder), self.name)
 
@@ -278,6 +285,15 @@ def _check_behind_kafka(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise InvalidValue(f"{name}: not with a log behind Kafka: {what[name]}")
+
+
+def _form(name: str | None) -> "Form | None":
+    from mmsb.streams.kafka.projecting import Form
+
+    forms: dict[str | None, Form | None] = {None: Form.PACKED, "none": None, **{form.value: form for form in Form}}
+    if name not in forms:
+        raise InvalidValue(f'events: expected "packed", "json" or "none", found {name!r}')
+    return forms[name]
 
 
 def _durability(name: Durability | str) -> Durability:

@@ -34,6 +34,11 @@ def list_names(files: Files, partition: Path) -> list[str]:
     return sorted((name for name in names if _NAME.fullmatch(name)), reverse=True)
 
 
+def settled_of(name: str) -> int:
+    """The last intent that has an outcome in the checkpoint of a name; -1 if none has."""
+    return int(name.partition("-")[0]) - 1
+
+
 def read_manifest(files: Files, folder: Path) -> Manifest:
     """What the checkpoint in a folder says of itself; verifying.py says whether that is true."""
     path = folder / MANIFEST

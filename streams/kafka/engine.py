@@ -28,6 +28,7 @@ from mmsb.streams.kafka.broker import Broker, TopicPartition
 from mmsb.streams.kafka.door import KafkaDoor
 from mmsb.streams.kafka.mirror import is_mirror
 from mmsb.streams.kafka.opening import Opening
+from mmsb.streams.kafka.projecting import Form
 from mmsb.streams.kafka.replica import Replica
 from mmsb.streams.kafka.security import OPEN, Security
 from mmsb.streams.kafka.worker import Worker
@@ -56,6 +57,7 @@ class KafkaSettings:
     keeping: Keeping = KEEP_ALL
     memory: int | None = None  # bytes that pages and their indexes may take; None: half of what the machine has
     standby: bool = False  # follow what others own, so as to take over without folding first
+    form: Form | None = Form.PACKED  # of what is published in the topics of events and rejects; None: nothing is
     shared: Path | None = None  # where workers put checkpoints, and find those of others
 
 
@@ -153,7 +155,7 @@ class KafkaEngine:
         count = self._door.about.partition_count
         opening = Opening(
             self._world, self._broker, self._appending, self._door.genesis, self._folder, self._memory(count),
-            self._tell, self._door.told, self._settings.keeping, self._settings.shared,
+            self._tell, self._door.told, self._settings.keeping, self._settings.form, self._settings.shared,
         )  # fmt: skip
         follows = range(count) if self._settings.standby else ()
         self._worker = Worker(count, opening.replica, self._take_over, self._hand_over, follows)

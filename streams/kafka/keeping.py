@@ -1,8 +1,9 @@
 """What becomes of checkpoints behind topics: others find them, and the topics need not keep what lies before them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from mmsb.streams.checkpoints.folder import settled_of
 from mmsb.streams.checkpoints.trimming import tlog_of
 from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.mirror import Mirrored
@@ -23,9 +24,9 @@ class Sharing:
         opened: Opened,
         shared: Path,
         trim: bool,
-        published: Callable[[], int],
+        published: Callable[[int], Awaitable[int]],
     ) -> None:
-        """`published` is the TLog offset from which events are still to be published."""
+        """`published` waits until all is published that an intent came to, and gives how far that is then."""
         self._broker = broker
         self._of = of
         self._opened = opened
@@ -35,18 +36,19 @@ class Sharing:
         self._worker = world.worker(f"share-{of.partition}")
 
     async def made(self, checkpoint: Path, relaying: Sequence[int]) -> None:
-        """mmsb.streams.checkpointing.Made."""
+        """mmsb.streams.checkpointing.Made. Who begins with a shared one cannot publish what was before it."""
+        published = await self._published(settled_of(checkpoint.name))
         await self._worker.run(self._shared.put, checkpoint)
         if self._trim:
-            below = await self._worker.run(self._trimmable, [*relaying[:1], self._published()])
+            below = await self._worker.run(self._trimmable, relaying[:1], published)
             await self._broker.trim(self._of.intents, below.intents)
             await self._broker.trim(self._of.tlog, below.tlog)
 
-    def _trimmable(self, needed: Sequence[int]) -> Durable:
+    def _trimmable(self, relaying: Sequence[int], published: int) -> Durable:
         """Neither topic past the older of two archives; nor the TLog past what somebody may still ask it for."""
-        fold = self._opened.fold
-        remembered = tlog_of(self._opened.tlog, fold.settled - fold.genesis.window)
-        return self._shared.trimmable(Durable(self._opened.intents.end, min([remembered, *needed])))
+        fold, tlog = self._opened.fold, self._opened.tlog
+        needed = [tlog_of(tlog, offset) for offset in (fold.settled - fold.genesis.window, published + 1)]
+        return self._shared.trimmable(Durable(self._opened.intents.end, min([*needed, *relaying])))
 
     async def close(self) -> None:
         await finish(self._worker)

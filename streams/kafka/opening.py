@@ -15,6 +15,7 @@ from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.beginning import first_batches
 from mmsb.streams.kafka.broker import Broker, Span
 from mmsb.streams.kafka.mirror import Mirrored, open_mirror
+from mmsb.streams.kafka.projecting import Form
 from mmsb.streams.kafka.replica import Replica
 from mmsb.streams.kafka.sharing import Shared
 from mmsb.streams.opening import Opened
@@ -40,6 +41,8 @@ class Opening:
     tell: Progress
     told: Told
     keeping: Keeping = KEEP_ALL
+    form: Form | None = Form.PACKED
+    """Of published events; None: nobody publishes them here."""
     shared: Path | None = None
     """Where workers put their checkpoints, and find those of others."""
 
@@ -59,7 +62,9 @@ class Opening:
             self.told(number, first, last, receipts)
 
         folder = self.data / str(number)
-        replica = Replica(self.world, self.broker, self.appending, of, folder, opened, self.keeping, told)
+        replica = Replica(
+            self.world, self.broker, self.appending, of, folder, opened, self.keeping, self.form, self.shared, told
+        )
         try:
             await replica.start()
         except BaseException:

@@ -20,7 +20,7 @@ import numpy as np
 from mmsb.processors.outputs import Output, Place, json_events, json_rejects, packed_events, packed_rejects
 from mmsb.processors.packed_events import PackedEvents, last_event_of, last_place_of, offset_of, place_of
 from mmsb.processors.packed_rejects import rejects_of_block
-from mmsb.schemas.errors import MmsbError
+from mmsb.schemas.errors import EnvironmentFailed, MmsbError
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.events.events import Events
 from mmsb.streams.events.follower import BlockEnd, Piece
@@ -91,6 +91,10 @@ class Publisher:
     def idle(self) -> bool:
         """Whether all that was accepted is published."""
         return self.published >= self._source.accepted
+
+    async def reach(self, offset: int) -> None:
+        """Return once all is published that an intent, and those before it, came to."""
+        await self._published.reach(offset)
 
     async def until_idle(self) -> None:
         await self._published.reach(self._source.accepted)
@@ -179,6 +183,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Once `run` has ended."""
+        self._published.fail(EnvironmentFailed("nothing more is published here; whoever owns the partition goes on"))
         await finish(self._worker)
 
 

@@ -6,11 +6,12 @@ opened ─▶ folded to the end ─▶ follows ◀──▶ owns
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from mmsb.processors.batching import RawBatch
+from mmsb.processors.packed_events import last_place_of
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.fold import Fold
@@ -19,7 +20,9 @@ from mmsb.streams.kafka.announcing import announce_standing
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.journal import TopicJournal
-from mmsb.streams.kafka.mirror import Mirrored, check_same
+from mmsb.streams.kafka.keeping import Sharing
+from mmsb.streams.kafka.mirror import Mirrored, check_same, settled_before
+from mmsb.streams.kafka.projecting import Form, Publisher
 from mmsb.streams.kafka.relaying import TopicRelay
 from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
@@ -42,9 +45,13 @@ class Replica:
         folder: Path,
         opened: Opened,
         keeping: Keeping,
+        form: Form | None,
+        shared: Path | None,
         told: Callable[[int, int, Receipts], None],
     ) -> None:
-        """`told` hears of blocks that this process writes, as they are accepted."""
+        """`form` is that of published events, None if none are; `shared` is where checkpoints go, if they are shared;
+        `told` hears of blocks that this process writes, as they are accepted.
+        """
         self.of = of
         self._world = world
         self._broker = broker
@@ -54,6 +61,13 @@ class Replica:
             world, of.partition, folder, opened, self.journal, self.journal.make_durable, keeping
         )
         self.journal.attach(self.partition.folding, self.partition.followed)
+        self._appending = appending
+        self._form = form
+        self._publisher: Publisher | None = None
+        self._sharing: Sharing | None = None
+        if shared is not None:
+            self._sharing = Sharing(world, broker, of, opened, shared, keeping.trim, self._until_published)
+            self.partition.checkpoints.made = self._share
         self.relay = TopicRelay(world, broker, appending, opened.fold.genesis, self.partition)
         self.owned = False
         self._group: asyncio.TaskGroup | None = None
@@ -111,9 +125,12 @@ class Replica:
         await _end_all(self._following)
         await self.journal.claim(code)
         self.owned = True
-        announcing = announce_standing(self._broker, self.of, self._opened, self.journal.claimed_at)
-        stages = (*self.partition.stepping(), self.relay.run(), announcing, self._look(), self._watch())
-        self._owning = [self._begin(stage) for stage in stages]
+        beside = [self.relay.run(), self._look(), self._watch()]
+        beside.append(announce_standing(self._broker, self.of, self._opened, self.journal.claimed_at))
+        if self._form is not None:
+            self._publisher = self._make_publisher(self._form)
+            beside.append(self._publisher.run())
+        self._owning = [self._begin(stage) for stage in (*self.partition.stepping(), *beside)]
 
     async def rest(self) -> None:
         """Nothing is on its way, and what was is at home: another may take over without folding much."""
@@ -126,6 +143,7 @@ class Replica:
         """At rest: follow whoever takes over."""
         self.owned = False
         await _end_all(self._owning)
+        await self._close_publisher()
         self.journal.give_up()
         self.partition.go_on()
         self._follow()
@@ -149,9 +167,45 @@ class Replica:
                     "or a step hangs; this process stops, so that another can try"
                 )
 
+    # What others get
+
+    def _make_publisher(self, form: Form) -> Publisher:
+        reads, events = self.partition.reads, self.partition.events
+        genesis = self._opened.fold.genesis
+        return Publisher(self._world, self._broker, self._appending, genesis, reads, events, self._told_before, form)
+
+    def _told_before(self) -> int:
+        """The place of the last event that the mirror has no more; what was shared was published before."""
+        settled = settled_before(self._opened.tlog) if self._opened.tlog.first else -1
+        return last_place_of(self._opened.fold.settled if settled is None else settled)
+
+    async def _until_published(self, offset: int) -> int:
+        """Wait until all is published that an intent came to; gives how far that is then."""
+        if self._publisher is None:
+            return offset
+        await self._publisher.reach(offset)
+        return self._publisher.published
+
+    async def _share(self, checkpoint: Path, relaying: Sequence[int]) -> None:
+        """Others need not have checkpoints of a follower."""
+        if self.owned and self._sharing is not None:
+            try:
+                await self._sharing.made(checkpoint, relaying)
+            except EnvironmentFailed:
+                if self.owned:
+                    raise  # else whoever took over publishes, and shares one of its own
+
+    async def _close_publisher(self) -> None:
+        if self._publisher is not None:
+            await self._publisher.close()
+            self._publisher = None
+
     async def close(self) -> None:
         """Once `run` has ended."""
+        await self._close_publisher()
         await self.partition.close()
+        if self._sharing is not None:
+            await self._sharing.close()
 
 
 async def _end_all(tasks: "list[asyncio.Task[None]]") -> None:

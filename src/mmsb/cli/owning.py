@@ -27,13 +27,13 @@ def opened(asked: Namespace, spare: Callable[[], object] | None = None) -> Bus:
 def _behind_kafka(asked: Namespace) -> dict[str, Any]:
     """What only `mmsb run` takes."""
     if getattr(asked, "log", None) is None:
-        given = {name: getattr(asked, name, None) or None for name in ("replicas", "checkpoints", "standby")}
+        given = {name: getattr(asked, name, None) or None for name in ("replicas", "checkpoints", "events", "standby")}
         return {name: value for name, value in given.items() if value is not None}
     from mmsb.streams.kafka.security import from_environment
 
     return {
         "log": asked.log, "security": from_environment(), "replicas": asked.replicas, "standby": asked.standby,
-        "checkpoints": asked.checkpoints,
+        "checkpoints": asked.checkpoints, "events": asked.events,
     }  # fmt: skip
 
 

@@ -56,6 +56,11 @@ def _add_kafka_options(parser: ArgumentParser) -> None:
         metavar="FOLDER",
         help="with --log: where workers put checkpoints, and find those of others",
     )
+    parser.add_argument(
+        "--events",
+        choices=("packed", "json", "none"),
+        help="with --log: how events and rejects are published in their topics (packed)",
+    )
 
 
 def _bytes(text: str) -> int:
