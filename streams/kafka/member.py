@@ -86,8 +86,7 @@ class GroupMember:
         """Have the group give away what this member had. Where it cannot be told, it notices at the session's end."""
         if self._running is not None:
             self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
+            await asyncio.gather(self._running, return_exceptions=True)
         try:
             if self._member is not None:
                 await self._coordinator.leave(self._member)

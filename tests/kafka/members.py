@@ -20,7 +20,7 @@ from mmsb.streams.kafka.security import Security
 from mmsb.streams.kafka.url import Address
 from tests.project.tree import ROOT
 
-SESSION_S: Final = 2.0
+SESSION_S: Final = 3.0
 PATIENCE: Final = Patience(session=SESSION_S, rest=60.0)
 WAIT_S: Final = 20.0
 
@@ -145,9 +145,10 @@ async def shared(count: int, *members: Obeying, seconds: float = WAIT_S) -> None
 class Elsewhere:
     """A member in another process."""
 
-    def __init__(self, port: int, topic: str, name: str, session: float = SESSION_S) -> None:
+    def __init__(self, port: int, topic: str, name: str, patience: Patience = PATIENCE) -> None:
+        seconds = str(patience.session), str(patience.rest)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kafka.member_process", str(port), topic, topic, name, str(session)],
+            [sys.executable, "-m", "tests.kafka.member_process", str(port), topic, topic, name, *seconds],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -32,7 +32,7 @@ from tests.kafka.members import (
 from tests.kafka.programs import describe_group
 from tests.kafka.proxy import Proxy
 
-AT_ONCE_S: Final = 1.0
+AT_ONCE_S: Final = 2.0
 """What is not to wait for a session's end; a busy machine takes its time."""
 
 
@@ -181,6 +181,34 @@ def test_one_that_was_frozen_hears_that_it_has_nothing_and_comes_back(port):
 
 
 @pytest.mark.slow
+def test_one_that_was_frozen_while_others_joined_again_joins_next(port):
+    """It is still a member, but the generation that it knows is over."""
+    patience = Patience(session=15.0, rest=4.0)
+
+    async def test():
+        topic = await make_topic(port, 4)
+        async with member_of(port, topic, "a", patience=patience) as a:
+            await shared(4, a)
+            other = Elsewhere(port, topic, "b", patience)
+            try:
+                await other.has()
+                await until(lambda: len(a.has) == 2, a)
+                other.signal(signal.SIGSTOP)
+                async with member_of(port, topic, "c", patience=patience) as c:
+                    await until(lambda: c.is_told, a, c)
+                    other.signal(signal.SIGCONT)
+                    woken = time.monotonic()
+                    at, words = await other.says()
+                    assert (words, at - woken < AT_ONCE_S) == ("nothing", True)
+                    has = await other.has()
+                    await until(lambda: sorted([*a.has, *c.has, *has]) == [0, 1, 2, 3], a, c)
+            finally:
+                other.end()
+
+    run(test())
+
+
+@pytest.mark.slow
 def test_of_two_processes_with_one_name_the_older_stops(port):
     async def test():
         topic = await make_topic(port, 2)
@@ -203,7 +231,7 @@ def test_of_two_processes_with_one_name_the_older_stops(port):
 
 @pytest.mark.slow
 def test_others_go_on_without_one_that_never_comes_to_rest(port):
-    patience = Patience(session=2.0, rest=3.0)
+    patience = Patience(SESSION_S, rest=3.0)
 
     async def test():
         topic = await make_topic(port, 2)
@@ -406,7 +434,7 @@ def test_a_coordinator_that_freezes_and_wakes_up_gives_everything_out_again(own_
     run(test())
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_another_broker_coordinates_when_one_is_gone(three_brokers: Cluster):
     async def test():
         port = three_brokers.nodes[0].port
