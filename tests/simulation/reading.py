@@ -65,8 +65,8 @@ class Reader:
     async def _stats(self) -> str:
         before = [judge.released for judge in self._court.partitions]
         stats = await self._door.stats()
-        for judge, lower, each in zip(self._court.partitions, before, stats.partitions, strict=True):
-            judge.told_stats(lower, each)
+        for each in stats.partitions:
+            self._court.partitions[each.partition].told_stats(before[each.partition], each)
         return f"hears that up to {[each.settled for each in stats.partitions]} all is settled"
 
     def _page(self) -> tuple[int, PageId]:

@@ -10,13 +10,16 @@ from functools import partial
 from random import Random
 
 from mmsb.processors.receipts import Receipts
-from mmsb.schemas.errors import EnvironmentFailed, Superseded
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, Superseded
 from mmsb.streams.kafka import topics
 from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.replica import Replica
 from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
 from tests.simulation.clients import Town
+from tests.simulation.kafka.appends import Appends
+from tests.simulation.kafka.cells import GAP, INTENTS_UNHEARD, ZOMBIE, Death, at_death, in_the_end
+from tests.simulation.kafka.endings import Ending, draw_ending
 from tests.simulation.kafka.judge import DoorCourt, KafkaCourt
 from tests.simulation.kafka.model import Cluster, ModelBroker
 from tests.simulation.kafka.services import Service
@@ -27,6 +30,8 @@ from tests.simulation.kafka.workers import Place, watched
 from tests.simulation.running import segments_of
 from tests.simulation.world import SimFiles, Trace
 
+STOPS = "it stops where brokers have lost what they had"
+STOPS_SECONDS = 200.0
 PEACE_SECONDS = 600.0
 """So long all may take to come to rest once nothing goes wrong."""
 
@@ -80,6 +85,12 @@ class KafkaLife:
         self.machines = [self._machine(f"m{number}", owns=True) for number in range(self.settings.machines)]
         self.machines += [self._machine(f"c{number}", owns=False) for number in range(random.choice((0, 1, 2)))]
         self.peaceful = False
+        self.appends = Appends()
+        self.cluster.hears = self._appends
+        self.deaths: list[Death] = []
+        self.ending: Ending | None = None
+        self.ends_at = -1  # the partition that it befalls
+        self.stopped_by: BaseException | None = None
         self.theatre.crashed = self._crashed
         self._failed: asyncio.Future[None] | None = None
 
@@ -118,26 +129,29 @@ class KafkaLife:
             at_partition = TopicPartition(topic, random.randrange(settings.partitions))
             self.theatre.later(random.random() * 90, self.cluster.elect, at_partition)
         await topics.ensure(ModelBroker(self.cluster), settings.name, settings.partitions)
-        services = [
-            Service(
-                settings,
-                self.cluster,
-                Random(random.getrandbits(64)),
-                f"service {number}",
-                self.trace,
-                self.court.submitted,
-            )
-            for number in range(random.choice((0, 1, 2)))
-        ]
+        services = [self._service(f"service {number}") for number in range(random.choice((0, 1, 2)))]
         await asyncio.gather(*(each.run(random.randint(1, 15), random.choice((0.1, 2.0, 8.0))) for each in services))
+        self.cells[INTENTS_UNHEARD] += sum(each.repeated for each in services)
         await asyncio.sleep(max(0.0, 100 - self.theatre.time()))
         await self._peace()
+        in_the_end(self.court, self.deaths, self.cells)
+        judge = random.choice(self.judges)
+        ending = draw_ending(random, self.cluster, judge)
+        if ending is not None:
+            await self._end_badly(judge.number, ending)
+
+    def _service(self, name: str) -> Service:
+        random = Random(self.random.getrandbits(64))
+        return Service(self.settings, self.cluster, random, name, self.trace, self.court.submitted)
 
     # Machines
 
     def _start(self, machine: Machine) -> None:
-        if machine.place is not None or (self.peaceful and not machine.owns):
+        if machine.place is not None or self.ending or (self.peaceful and not machine.owns):
             return
+        self._begin(machine)
+
+    def _begin(self, machine: Machine) -> None:
         random = self.random
         process = Process(self.theatre, machine.name, Random(random.getrandbits(64)), machine.files)
         town = NamedTown(self.settings.app, DoorCourt(self.court), self.trace, Random(random.getrandbits(64)))
@@ -157,17 +171,26 @@ class KafkaLife:
             error = done.exception()
             self.trace.add(f"=== {machine.name} ends: {type(error).__name__}: {error}")
             self._judge_end(machine, error)
-        self.theatre.interrupt(0.0, lambda: self._gone(machine, power=False))
+        self.theatre.interrupt(0.0, lambda: self._gone(machine, power=False, killed=False))
 
     def _judge_end(self, machine: Machine, error: BaseException | None) -> None:
-        assert self._failed is not None, "it lives"
+        if self.ending is not None:
+            self.stopped_by = error
+            return
         excused = isinstance(error, Superseded) or (isinstance(error, EnvironmentFailed) and not self.peaceful)
-        if not excused and not self._failed.done():
+        if isinstance(error, Superseded):
+            self.cells[ZOMBIE] += machine.place is not None and machine.place.woke
+        if not excused:
             wrong = Wrong(f"[it runs on] {machine.name} ends: {type(error).__name__}: {error}")
             wrong.__cause__ = error
-            self._failed.set_exception(error if isinstance(error, Wrong) else wrong)
+            self._fail(error if isinstance(error, Wrong) else wrong)
 
-    def _gone(self, machine: Machine, *, power: bool) -> None:
+    def _fail(self, error: Wrong) -> None:
+        assert self._failed is not None, "it lives"
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+    def _gone(self, machine: Machine, *, power: bool, killed: bool = True) -> None:
         """Whatever way the process went: what is left for the next one, which comes after a while."""
         place = machine.place
         if place is None:
@@ -176,6 +199,8 @@ class KafkaLife:
         if not place.process.dead:
             self.theatre.kill(place.process)
         machine.files = machine.files.crashed() if power else machine.files.killed()
+        if killed:
+            self.deaths += at_death(self.court, list(place.opened.values()), machine.files, self.cells)
         wait = self.random.expovariate(1.0) * self.random.choice((0.1, 5.0, 20.0))
         self.theatre.interrupt(wait, lambda: self._start(machine))
 
@@ -228,12 +253,20 @@ class KafkaLife:
         self.trace.add(f"{place.process.name} tells {first} to {last} of partition {partition}")
         replica = place.opened[partition]
         try:
+            goes_on = self.ending is not None and partition == self.ends_at
+            require(STOPS, not goes_on, f"{place.process.name} tells {first} to {last}")
             self.judges[partition].told(replica._opened.writer._nonce, first, last, receipts)
             self._says(replica)
         except Wrong as wrong:
-            assert self._failed is not None, "it lives"
-            if not self._failed.done():
-                self._failed.set_exception(wrong)
+            self._fail(wrong)
+
+    def _appends(self, process: Process | None, at: TopicPartition, batch: bytes) -> None:
+        place = None if process is None else self._place(process)
+        if place is not None and at.topic == self.settings.tlog:
+            try:
+                self.appends.judge(place, at, batch)
+            except Wrong as wrong:
+                self._fail(wrong)
 
     def _says(self, replica: Replica) -> None:
         fold = replica._opened.fold
@@ -271,7 +304,8 @@ class KafkaLife:
         folded = all(
             replica._opened.fold.settled == self.judges[replica.of.partition].watch.settled for replica in replicas
         )
-        return settled and folded and len(owned) == len(self.judges)
+        relayed = all(replica.relay.idle for replica in replicas if replica.owned)
+        return settled and folded and relayed and len(owned) == len(self.judges)
 
     def _replicas(self) -> list[Replica]:
         """Of those that run."""
@@ -285,3 +319,49 @@ class KafkaLife:
     def _where(self) -> str:
         folded = [f"{each.of.partition}: {each._opened.fold!r} owned={each.owned}" for each in self._replicas()]
         return f"{[(judge.watch.settled, judge.watch.logged) for judge in self.judges]}; {folded}"
+
+    # What nobody can go on from
+
+    async def _end_badly(self, partition: int, ending: Ending) -> None:
+        """Its owner alone is left, and has to notice."""
+        places = [(machine, machine.place) for machine in self.machines if machine.place is not None]
+        owner = next(machine for machine, place in places if place.replicas[partition].owned)
+        self.ending, self.ends_at = ending, partition
+        self.trace.add(f"=== {ending.cell}, {owner.name} owns partition {partition}")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.theatre.interrupt(0.0, lambda: self._leave_alone(owner, ending, done))
+        await done
+        if ending.cell == GAP:
+            await self._grow(partition, ending.grows)
+        ending.befall()
+        if ending.cell != GAP:
+            await self._grow(partition, ending.grows)
+        self.theatre.interrupt(0.0, lambda: self._look_at(owner, ending))
+        begun = self.theatre.time()
+        while self.stopped_by is None:
+            require(STOPS, self.theatre.time() - begun < STOPS_SECONDS, f"{owner.name} goes on: {ending.cell}")
+            await asyncio.sleep(1.0)
+        words = str(self.stopped_by)
+        told_why = isinstance(self.stopped_by, CorruptState | EnvironmentFailed)
+        require(STOPS, told_why and all(each in words for each in ending.says), f"with {self.stopped_by!r}")
+        self.cells[ending.cell] += 1
+
+    def _leave_alone(self, owner: Machine, ending: Ending, done: "asyncio.Future[None]") -> None:
+        for machine in self.machines:
+            if machine.place is not None and (machine is not owner or not ending.live):
+                self._gone(machine, power=False, killed=False)
+        if ending.live and owner.place is not None:
+            self.theatre.freeze(owner.place.process)
+        done.set_result(None)
+
+    async def _grow(self, partition: int, batches: int) -> None:
+        await self._service("late service").send_to(partition, batches)
+
+    def _look_at(self, owner: Machine, ending: Ending) -> None:
+        if ending.live:
+            assert owner.place is not None, "it was frozen"
+            self.theatre.thaw(owner.place.process)
+        else:
+            if ending.fresh:
+                owner.files = new_disk(0, owner.files.trace)
+            self._begin(owner)

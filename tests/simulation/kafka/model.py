@@ -6,7 +6,7 @@ come late or never. What was acknowledged stays, in order, unless somebody calls
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
@@ -57,6 +57,7 @@ class Cluster:
         self.topics: dict[str, Topic] = {}
         self.groups: dict[str, Group] = {}
         self.notes: dict[tuple[str, TopicPartition], tuple[int, str]] = {}
+        self.hears: Callable[[Process | None, TopicPartition, bytes], None] = lambda process, at, batch: None
         self._skew_ms = 0
 
     def create(self, name: str, partitions: int, settings: Mapping[str, str]) -> None:
@@ -159,8 +160,11 @@ class Cluster:
         self.log(at).trim(offset)
         self._note(f"{at}: begins at {self.log(at).start}")
 
-    def note(self, text: str) -> None:
-        self._note(text)
+    def compact(self, at: TopicPartition) -> None:
+        """A batch between two others is gone: somebody has set another cleanup.policy."""
+        batches = self.log(at).batches
+        self._note(f"{at}: {batches[-2].count} at offset {batches[-2].base} are compacted away")
+        del batches[-2]
 
     def _note(self, text: str) -> None:
         self.trace.add(f"  cluster: {text}")
@@ -268,6 +272,7 @@ class ModelBroker:
     async def _append(self, at: TopicPartition, batch: bytes, timeout: float) -> int | None:
         cluster = self.cluster_model
         cluster.check(at, batch)
+        cluster.hears(self._process, at, batch)
         answer: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         cluster.send(at, batch, answer)
         await asyncio.wait([answer], timeout=timeout)

@@ -35,7 +35,10 @@ class Service:
     async def run(self, batches: int, pause: float) -> None:
         for _ in range(batches):
             await asyncio.sleep(self._random.expovariate(1.0) * pause)
-            partition = self._random.randrange(self._settings.partitions)
+            await self.send_to(self._random.randrange(self._settings.partitions), 1)
+
+    async def send_to(self, partition: int, batches: int) -> None:
+        for _ in range(batches):
             values = [self._value(partition) for _ in range(self._random.choice((1, 1, 2, 5, 20)))]
             await self._send(TopicPartition(self._settings.intents, partition), values)
 
