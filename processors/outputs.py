@@ -1,6 +1,6 @@
 """Records of the events and rejects topics: packed, from columns; or JSON, which is for people and takes its time.
 
-docs/formats.md, section 22. Each record has a mark, by which a consumer knows what it has seen: 16 bytes that name the
+docs/formats.md, section 23. Each record has a mark, by which a consumer knows what it has seen: 16 bytes that name the
 partition's log, then the place in it, in an order that comparing bytes shows.
 """
 

@@ -1,4 +1,4 @@
-"""Rejects: what was refused and why, for whoever listens (docs/formats.md, section 22).
+"""Rejects: what was refused and why, for whoever listens (docs/formats.md, section 23).
 
 A reject is made from the block that settles its intent, and says nothing that the TLog does not; its partition and
 offset name it for ever. Here are only its two forms, packed and JSON.
