@@ -54,8 +54,10 @@ from mmsb.streams.folder import MEMORY_MIN
 from mmsb.streams.generated import load_module
 from mmsb.streams.log.frames import walk
 from mmsb.streams.past.warming import warm_past
+from mmsb.streams.store.columns import columns_of
 from mmsb.streams.store.model import MemorySnapshot
-from mmsb.streams.store.table_file import TableFile, columns_of, new_session
+from mmsb.streams.store.table_file import TableFile
+from mmsb.streams.store.table_tail import new_session
 
 GENESIS: Final = Genesis(bytes(range(16)), "warming", window=16)
 

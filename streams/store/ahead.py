@@ -51,9 +51,12 @@ class AheadFile:
         return self._free.pop()
 
     def write(self, memory: Memory, size: int) -> None:
-        """Write its first so many bytes next; the memory is no longer the caller's."""
-        self._writing.append((self._thread.submit(self._write, memory, size, self.written), memory))
-        self.written += size
+        """Write its first so many bytes next, if any; the memory is no longer the caller's."""
+        if size:
+            self._writing.append((self._thread.submit(self._write, memory, size, self.written), memory))
+            self.written += size
+        else:
+            self._take_back(memory)
 
     def finish(self) -> None:
         """All of it is durable; then it is closed."""
@@ -72,6 +75,9 @@ class AheadFile:
     def _wait_for_one(self) -> None:
         future, memory = self._writing.popleft()
         future.result()
+        self._take_back(memory)
+
+    def _take_back(self, memory: Memory) -> None:
         if len(memory) == PART_BYTES:
             self._free.append(memory)
 

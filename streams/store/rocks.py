@@ -39,8 +39,10 @@ from mmsb.kernels.table_files import filters
 from mmsb.kernels.table_files.blocks import BLOCK_BYTES
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
 from mmsb.state.store import Row, Run, Snapshot
+from mmsb.streams.store.columns import columns_of
 from mmsb.streams.store.faults import explained
-from mmsb.streams.store.table_file import TableFile, columns_of, new_session
+from mmsb.streams.store.table_file import TableFile
+from mmsb.streams.store.table_tail import new_session
 
 INGESTED: Final = "rows.ingested"
 """The file that rows are written to before RocksDB has them; a name that RocksDB itself does not use."""

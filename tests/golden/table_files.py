@@ -5,7 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmsb.state.store import Row
-from mmsb.streams.store.table_file import TableFile, columns_of
+from mmsb.streams.store.columns import columns_of
+from mmsb.streams.store.table_file import TableFile
 from tests.store.tables import rows_in
 
 SESSION = "0123456789ABCDEFGHIJ"

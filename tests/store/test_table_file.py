@@ -22,8 +22,10 @@ from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.state.store import Row, Run, each_row
 from mmsb.streams.store import ahead, rocks
 from mmsb.streams.store.ahead import AheadFile
+from mmsb.streams.store.columns import columns_of
 from mmsb.streams.store.rocks import RocksStore
-from mmsb.streams.store.table_file import TableFile, columns_of, new_session
+from mmsb.streams.store.table_file import TableFile
+from mmsb.streams.store.table_tail import new_session
 from tests.golden.make import FOLDER as GOLDEN
 from tests.golden.table_files import FILES
 from tests.store.tables import Table, rows_in
@@ -84,6 +86,7 @@ some_rows = st.dictionaries(keys, values, min_size=1, max_size=40).map(lambda ro
 @given(rows=some_rows)
 @example(rows=[(b"", b"")])
 @example(rows=[(b"\x00", b"x" * (5 << 20)), (b"\x01", b""), (b"\x01\x00", b"y" * (9 << 20))])
+@example(rows=[(bytes([number]), b"small" if number % 2 else b"x" * (5 << 20)) for number in range(12)])
 @example(rows=[(number.to_bytes(14, "big"), b"") for number in range(5_000)])
 @example(rows=[(number.to_bytes(3, "big"), b"z" * 1_000) for number in range(10_000)])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -155,7 +158,7 @@ def test_keys_that_do_not_rise_are_refused_in_one_piece_and_between_two(tmp_path
     columns = [(key, b"x") for key in keys]
     with pytest.raises(InvalidValue, match="keys rise"):
         written(tmp_path / "one", columns)
-    with patch("mmsb.streams.store.table_file.PACKED_BYTES", 1), pytest.raises(InvalidValue, match="keys rise"):
+    with patch("mmsb.streams.store.columns.PACKED_BYTES", 1), pytest.raises(InvalidValue, match="keys rise"):
         written(tmp_path / "two", columns)
 
 
