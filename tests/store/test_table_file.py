@@ -86,7 +86,7 @@ some_rows = st.dictionaries(keys, values, min_size=1, max_size=40).map(lambda ro
 @given(rows=some_rows)
 @example(rows=[(b"", b"")])
 @example(rows=[(b"\x00", b"x" * (5 << 20)), (b"\x01", b""), (b"\x01\x00", b"y" * (9 << 20))])
-@example(rows=[(bytes([number]), b"small" if number % 2 else b"x" * (5 << 20)) for number in range(12)])
+@example(rows=[(bytes([number]), b"x" * (4_000 if number % 4 else 5 << 20)) for number in range(24)])
 @example(rows=[(number.to_bytes(14, "big"), b"") for number in range(5_000)])
 @example(rows=[(number.to_bytes(3, "big"), b"z" * 1_000) for number in range(10_000)])
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
