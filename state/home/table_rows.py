@@ -3,7 +3,7 @@
 docs/formats.md, section 18, says what a row is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ OFFSETS: Final = 1_024  # of which a row has the ids
 SOURCES: Final = 256  # of which a row has the marks
 
 _HEADS: Final = {IDS: 0x0152_4D4D, MARKS: 0x014D_4D4D}  # MMR and MMM, version 1
-_AT_ONCE: Final = 256  # rows that are read together
+_AT_ONCE: Final = 16  # rows that are read together: what so many take is small beside what they become
 
 
 class IdRows:
@@ -92,13 +92,14 @@ def _pack(kind: bytes, chunk: int, words: Words) -> bytes:
     return packed
 
 
-def _read(store: Snapshot, kind: bytes, chunks: Iterable[int], width: int) -> Iterator[Words]:
-    numbers = list(chunks)
-    for start in range(0, len(numbers), _AT_ONCE):
-        some = numbers[start : start + _AT_ONCE]
-        for chunk, data in zip(some, store.read([chunk_key(kind, chunk) for chunk in some]), strict=True):
-            if data is not None:
-                yield unpack_table(kind, chunk, data, width)
+def _read(store: Snapshot, kind: bytes, chunks: range, width: int) -> Iterator[Words]:
+    """Each row once, as a stretch: a store need not remember it for the next who asks."""
+    for start in range(chunks.start, chunks.stop, _AT_ONCE):
+        stop = min(start + _AT_ONCE, chunks.stop)
+        numbers = {chunk_key(kind, chunk): chunk for chunk in range(start, stop)}
+        for key, data in store.rows(chunk_key(kind, start), chunk_key(kind, stop)):
+            if key in numbers:
+                yield unpack_table(kind, numbers[key], data, width)
 
 
 def unpack_table(kind: bytes, chunk: int, data: bytes, width: int) -> Words:

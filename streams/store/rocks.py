@@ -33,6 +33,7 @@ from rocksdict import (
     Options,
     Rdict,
     RdictIter,
+    ReadOptions,
 )
 
 from mmsb.kernels.table_files import filters
@@ -80,7 +81,7 @@ class RocksStore:
             return _read(self._rows, keys)
 
     def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
-        return _rows_of(self._folder, self._rows.iter, first, stop)
+        return _rows_of(self._folder, lambda: self._rows.iter(_once()), first, stop)
 
     def ingest(self, rows: Iterable[Row | Run]) -> int:
         if self._failure is not None:
@@ -242,6 +243,13 @@ def _read(rows: Rdict, keys: Sequence[bytes]) -> list[bytes | None]:
         part: Any = list(keys[at : at + _READ_AT_ONCE])
         found += cast(list[bytes | None], rows.get(part))
     return found
+
+
+def _once() -> ReadOptions:
+    """What is read from end to end is not asked for again soon: the cache is for what is."""
+    options: Any = ReadOptions()  # its stub says that fill_cache takes nothing
+    options.fill_cache(False)
+    return cast(ReadOptions, options)
 
 
 def _found(at: RdictIter, key: bytes) -> bytes | None:
