@@ -246,9 +246,22 @@ class KafkaDoor:
     async def _view(self, partition: int) -> Partition[Any]:
         """The partition, once it reflects all of which somebody has a receipt of this door."""
         self.check()
-        part = await self._view_of(partition)
+        part = await self._while_running(self._view_of(partition))
         await part.settled.reach(self._lanes[partition].settling.told)
         return part
+
+    async def _while_running(self, work: Awaitable[T]) -> T:
+        """Wait for something that nobody does any more once this has ended."""
+        assert self._running is not None, "it was entered"
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait([task, self._running], return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self.check()
+                raise EnvironmentFailed("the connection was closed")
+            return task.result()
+        finally:
+            task.cancel()
 
     async def get(
         self, partition: int, pages: Sequence[PageId], at: int | None = None
