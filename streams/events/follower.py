@@ -68,7 +68,7 @@ def start_of_cut(cut: Cut) -> Start:
 
 def start_of_log(source: Source, floor: int) -> Start:
     """From the newest base before the floor on, or else from the first record; events are wanted behind the floor."""
-    base = source.base_before(offset_of(floor))
+    base = source.base_before(offset_of(floor + 1))
     if base is not None:
         fold = PageFold.beside(base)
         return Start(fold, Home(fold.pages, NoRows(), 0), base.settled, floor)

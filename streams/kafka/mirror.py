@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsb.processors.batching import RawBatch
-from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import CorruptState, InvalidValue
-from mmsb.schemas.tlog.blocks import unpack_block_header
-from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.streams.beginning import Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files, make_folders
 from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
@@ -30,7 +27,6 @@ from mmsb.streams.world import World
 TOPIC: Final = "topic"
 """This file of a partition's folder says what it mirrors."""
 
-SETTLING: Final = (TlogKind.BLOCK, TlogKind.QUARANTINE)
 
 _TOPIC_BYTES_MAX: Final = 4_096
 
@@ -124,20 +120,6 @@ def extend(log: Log, batches: Sequence[RawBatch]) -> None:
     for batch in batches:
         if batch.first >= log.end:
             log.append(batch.data, batch.first, batch.count)
-
-
-def settled_before(tlog: Log) -> int | None:
-    """The last intent whose outcome lies before what the mirror has; None if no block in it says so."""
-    at = tlog.first
-    while at < tlog.end:
-        records = read_batches(tlog.read(at, 1))
-        for index in range(len(records)):
-            value = records.value(index)
-            header = unpack_block_header(value) if value is not None and peek(value) in SETTLING else None
-            if header is not None:
-                return header.first - 1
-        at = records.first + len(records)
-    return None
 
 
 async def check_same(broker: Broker, at: TopicPartition, log: Log) -> None:

@@ -31,14 +31,14 @@ class Notes:
     def __init__(self, world: World, broker: Broker, group: str, log_id: bytes) -> None:
         self._world = world
         self._broker = broker
-        self._group = group
+        self.group = group
         self._words = log_id.hex()
         self._noted: Position = {}
         self._at = -math.inf
 
     async def read(self, partitions: Sequence[TopicPartition]) -> Position:
         """What was noted of this log."""
-        found = await self._broker.committed(self._group, partitions)
+        found = await self._broker.committed(self.group, partitions)
         self._noted = {at: offset for at, (offset, words) in found.items() if words == self._words}
         return self._noted
 
@@ -50,7 +50,7 @@ class Notes:
     async def note(self, position: Position) -> None:
         self._at = self._world.seconds()
         if position:
-            await self._broker.commit(self._group, {at: (offset, self._words) for at, offset in position.items()})
+            await self._broker.commit(self.group, {at: (offset, self._words) for at, offset in position.items()})
         self._noted = position
 
     async def note_last(self, position: Position) -> None:

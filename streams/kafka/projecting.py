@@ -63,8 +63,8 @@ class Publisher:
         begins: Callable[[], int],
         form: Form,
     ) -> None:
-        """`events` are those of the source. `begins` gives, on a thread, the place from which its log tells all: what
-        was before has been published, or it would not have been trimmed."""
+        """`events` are those of the source. `begins` gives, on a thread, the place from which its log tells all; where
+        nobody knows better, what was before has been published, or it would not have been trimmed."""
         app, partition = genesis.app, genesis.partition
         self._world = world
         self._broker = broker
@@ -109,11 +109,18 @@ class Publisher:
 
     async def _begin(self) -> None:
         """Find out how far whoever was before came."""
-        noted = (await self._notes.read([self._intents])).get(self._intents, 0) - 1
-        known = max(last_place_of(noted), await self._worker.run(self._begins))
+        noted = (await self._notes.read([self._intents])).get(self._intents)
+        begins = await self._worker.run(self._begins)
         event, reject = [await last_place(self._broker, at, self._genesis) for at in (self._events, self._rejects)]
-        self._event = max(known, _number(event))
-        self._reject = max(known, _number(reject))
+        known = begins if noted is None else last_place_of(noted - 1)
+        self._event = max(known, _number(event), self._event)
+        self._reject = max(known, _number(reject), self._reject)
+        if min(self._event, self._reject) < begins:
+            raise EnvironmentFailed(
+                f"{self._events}: expected to publish what intents behind offset {noted} came to, found that what is "
+                f"known here begins behind offset {offset_of(begins)}: it was trimmed before it was published; start a "
+                f"worker that still has it, or delete the group {self._notes.group} to go on without it"
+            )
         self._published.rise(max(self.published, offset_of(min(self._event, self._reject) + 1) - 1))
 
     async def _go_on(self) -> None:
@@ -196,7 +203,7 @@ def _joined(outputs: Sequence[Output], time_ms: int) -> list[bytes]:
 
 
 def first_place(tlog_first: int, bases: Bases) -> int:
-    """The place from which a log tells all: of the oldest base of one that was trimmed."""
+    """The place from which a log tells all, which is that of its oldest base if it was trimmed."""
     try:
         base = bases.oldest_from(tlog_first) if tlog_first else None
         return -1 if base is None else last_place_of(base.settled)

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from mmsb.processors.batching import RawBatch
-from mmsb.processors.packed_events import last_place_of
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.fold import Fold
 from mmsb.streams.checkpointing import Keeping
+from mmsb.streams.checkpoints.bases import CheckpointBases
 from mmsb.streams.kafka.announcing import announce_standing
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.journal import TopicJournal
 from mmsb.streams.kafka.keeping import Sharing
-from mmsb.streams.kafka.mirror import Mirrored, check_same, settled_before
-from mmsb.streams.kafka.projecting import Form, Publisher
+from mmsb.streams.kafka.mirror import Mirrored, check_same
+from mmsb.streams.kafka.projecting import Form, Publisher, first_place
 from mmsb.streams.kafka.relaying import TopicRelay
 from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
@@ -55,6 +55,7 @@ class Replica:
         self.of = of
         self._world = world
         self._broker = broker
+        self._folder = folder
         self._opened = opened
         self.journal = TopicJournal(world, broker, of, opened, told)
         self.partition = Partition(
@@ -176,8 +177,7 @@ class Replica:
 
     def _told_before(self) -> int:
         """The place of the last event that the mirror has no more; what was shared was published before."""
-        settled = settled_before(self._opened.tlog) if self._opened.tlog.first else -1
-        return last_place_of(self._opened.fold.settled if settled is None else settled)
+        return first_place(self._opened.tlog.first, CheckpointBases(self._world, self._folder))
 
     async def _until_published(self, offset: int) -> int:
         """Wait until all is published that an intent came to; gives how far that is then."""

@@ -10,9 +10,13 @@ import pytest
 
 from mmsb.processors.intake import read_batches
 from mmsb.processors.outputs import MARK
-from mmsb.schemas.events import Event, event_json, unpack_event
+from mmsb.processors.packed_events import last_place_of
+from mmsb.schemas.batches import Record, encode_batch
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
+from mmsb.schemas.events import Event, EventKind, event_json, unpack_event
 from mmsb.schemas.rejects import Reject, reject_json, unpack_reject
 from mmsb.schemas.tlog.block_reader import unpack_block
+from mmsb.state.array_fold import ArrayFold
 from mmsb.streams.events.events import Events
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import TopicPartition
@@ -191,3 +195,126 @@ def test_a_consumer_sees_all_that_was_accepted_once_and_in_order(seed: int, form
     stage = Stage(seed, form)
     stage.play(crashes_and_zombies(stage))
     stage.check()
+
+
+class Trimmed(Owner):
+    """An owner whose TLog begins behind a checkpoint."""
+
+    checkpoint = -1  # the last intent that it has
+    first = 0
+
+    def trim(self) -> None:
+        self.checkpoint, self.first = self.accepted, self.accepted_tlog()
+
+    def read(self, offset: int, size: int) -> bytes:
+        assert offset >= self.first, "it is gone"
+        return super().read(offset, size)
+
+    def base_before(self, offset: int) -> ArrayFold | None:
+        if self.checkpoint >= offset:
+            raise InvalidValue("it was trimmed")
+        fold = ArrayFold(GENESIS.pack(), b"genesis")
+        for batch in self.batches[1 : self.first]:
+            records = read_batches(batch)
+            fold.read(fold.next, records.key(0), records.value(0))
+        return fold
+
+
+def trimmed_stage() -> tuple[Stage, Trimmed]:
+    stage = Stage(2)
+    stage.weather.calm()
+    owner = stage.owner = Trimmed()
+    return stage, owner
+
+
+async def publish_all(stage: Stage, begins: int = -1) -> Publisher:
+    process, publisher = stage.begin(begins)
+    running = process.start(publisher.run())
+    try:
+        await asyncio.wait([running, asyncio.ensure_future(publisher.until_idle())], return_when="FIRST_COMPLETED")
+        if running.done():
+            await running
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    return publisher
+
+
+def grow(stage: Stage) -> None:
+    stage.owner.traffic(stage.random, 20, 6)
+    stage.owner.accept()
+
+
+def test_who_knows_nothing_begins_where_a_trimmed_log_does() -> None:
+    async def work(stage: Stage, owner: Trimmed) -> None:
+        grow(stage)
+        owner.trim()
+        grow(stage)
+        await publish_all(stage, last_place_of(owner.checkpoint))
+
+    stage, owner = trimmed_stage()
+    stage.play(work(stage, owner))
+    stage.read()
+    seen = [unpack_event(value) for value in stage.consumers[0].seen]
+    assert seen == [event for event in stage.events if event.offset > owner.checkpoint]
+    assert seen
+    assert seen[0].kind == EventKind.CHANGED, "pages are those of the checkpoint"
+
+
+def test_a_log_that_was_trimmed_as_far_as_was_published_goes_on() -> None:
+    async def work(stage: Stage, owner: Trimmed) -> None:
+        for _ in range(3):
+            grow(stage)
+            await publish_all(stage, last_place_of(owner.checkpoint))
+            owner.trim()
+
+    stage, owner = trimmed_stage()
+    stage.play(work(stage, owner))
+    stage.check()
+
+
+def test_what_was_trimmed_before_it_was_published_is_missed_aloud() -> None:
+    async def work(stage: Stage, owner: Trimmed) -> None:
+        grow(stage)
+        await publish_all(stage)
+        grow(stage)
+        owner.trim()
+        with pytest.raises(EnvironmentFailed, match=rf"delete the group {APP}.published"):
+            await publish_all(stage, last_place_of(owner.checkpoint))
+
+    stage, owner = trimmed_stage()
+    stage.play(work(stage, owner))
+
+
+def test_what_another_log_left_in_the_topics_and_noted_is_not_believed() -> None:
+    async def work(stage: Stage) -> None:
+        grow(stage)
+        mark = bytes(16) + (1 << 40).to_bytes(8, "big") + bytes(4)
+        foreign = [Record(None, b"no event"), Record(None, b"another's", 0, ((MARK, mark),))]
+        broker = ModelBroker(stage.cluster)
+        for at in (EVENTS, REJECTS):
+            await broker.append(at, encode_batch(0, foreign), 5.0)
+        stage.cluster.notes[f"{APP}.published", INTENTS] = (1 << 40, bytes(16).hex())
+        await publish_all(stage)
+
+    stage = Stage(3)
+    stage.weather.calm()
+    stage.play(work(stage))
+    for consumer in stage.consumers:
+        consumer.read(stage.cluster)
+        assert consumer.seen.pop(0) == b"another's"
+    stage.check()
+
+
+def test_an_idle_publisher_notes_how_far_it_is_within_a_second() -> None:
+    async def work(stage: Stage) -> None:
+        grow(stage)
+        process, publisher = stage.begin()
+        process.start(publisher.run())
+        await publisher.until_idle()
+        await asyncio.sleep(2 * NOTE_SECONDS)
+
+    stage = Stage(3)
+    stage.weather.calm()
+    stage.play(work(stage))
+    assert stage.cluster.notes == {(f"{APP}.published", INTENTS): (stage.owner.accepted + 1, GENESIS.log_id.hex())}
