@@ -7,12 +7,13 @@ a partition that is missing beside one that has intents was removed: it is not m
 import asyncio
 from pathlib import Path
 
-from mmsb.schemas.errors import CorruptState
+from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.schemas.ids import source_of_follow_up
 from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.files import Files
 from mmsb.streams.folder import INTENTS, TLOG, Progress
+from mmsb.streams.kafka.mirror import is_mirror
 from mmsb.streams.log.segments import list_bases
 from mmsb.streams.opening import Code, Opened, open_partition
 from mmsb.streams.world import Worker, World
@@ -80,7 +81,13 @@ class _Opening:
 
 
 def check_first(files: Files, folder: Path) -> None:
-    """Before anything is made: that there is no partition without the one that was made before it."""
+    """Before anything is made: that the logs are its own, and that partition 0 is there if any other is."""
+    mirrors = [number for number in _numbers(files, folder) if is_mirror(files, folder / str(number))]
+    if mirrors:
+        raise InvalidValue(
+            f"{folder}: expected logs of its own, found mirrors of topics in {_listed(mirrors)}: run it with their "
+            'cluster, log="kafka://…" or --log; or, if it is a copy that was cut short, copy on: mmsb log copy'
+        )
     others = [number for number in _numbers(files, folder) if number and _has(files, folder, number, TLOG)]
     if others and not _has(files, folder, 0, TLOG):
         raise CorruptState(

@@ -131,6 +131,11 @@ def test_there_and_back_all_records_and_digests_are_the_same(stage: Stage, bank:
     stage.play(ensure(stage.broker, "bank"))
 
 
+async def _run(data: Path) -> None:
+    async with app.run(data=data, interpreted=True):
+        pass
+
+
 def test_a_folder_that_was_copied_is_run_and_goes_on(stage: Stage, bank: Path, tmp_path: Path):
     async def run() -> None:
         async with app.run(data=tmp_path / "back", interpreted=True) as bus:
@@ -201,6 +206,8 @@ def test_a_folder_that_was_cut_short_is_a_mirror_until_it_is_whole(stage: Stage,
     with pytest.raises(EnvironmentFailed, match="the disk is full"):
         stage.copy(TopicSource(stage.broker, "bank"), to)
     assert all(is_mirror(RealFiles(), data / str(number)) for number in range(3))
+    with pytest.raises(InvalidValue, match=r"found mirrors of topics in 0, 1, 2: .*copy on: mmsb log copy"):
+        asyncio.run(_run(data))
     done = stage.into_folder(data)
     assert [part.found > 0 for part in done.partitions] == [True, True, False]
     assert not any(is_mirror(RealFiles(), data / str(number)) for number in range(3))
