@@ -2,7 +2,8 @@
 
 `python -m tests.planted.catcher agree FIRST LAST…`, `interleave FIRST LAST…` (ranges of seeds) or `pytest NODE…`;
 `compiled FIRST LAST…` and `plain NODE…` do the same with generated code and kernels, as plain Python.
-`simulate CLAIM FIRST LAST` looks for a seed that breaks that claim of the simulation. The exit status tells a failed
+`simulate CLAIM FIRST LAST` looks for a seed that breaks that claim of the simulation, `simulate-kafka` for one behind
+Kafka. The exit status tells a failed
 assertion (CAUGHT) from anything else: a bug that makes the code crash has not been caught by a test that knows it.
 """
 
@@ -17,6 +18,7 @@ import pytest
 MISSED, CAUGHT, CRASHED = 0, 10, 11
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = ("compiled", "plain")  # what runs kernels as plain Python
+SIMULATIONS = {"simulate": "", "simulate-kafka": "k"}
 
 
 class _Watcher:
@@ -47,13 +49,13 @@ def run_seeds(kind: str, bounds: Sequence[str]) -> tuple[str, BaseException | No
     return "", None
 
 
-def find_claim(claim: str, first: str, last: str) -> tuple[str, BaseException | None]:
+def find_claim(claim: str, first: str, last: str, kind: str) -> tuple[str, BaseException | None]:
     """One bug breaks several claims, each in some seeds: go on until it has broken this one."""
     from tests.simulation.campaign import run_seeds as simulate
 
     for seed in range(int(first), int(last)):
         try:
-            simulate([seed])
+            simulate([seed], kind)
         except Exception as failure:
             if claim in str(failure):
                 return f"seed {seed}", failure
@@ -85,8 +87,9 @@ def main(kind: str, *arguments: str) -> int:
     if kind in PLAIN:
         os.environ["NUMBA_DISABLE_JIT"] = "1"  # before anything imports kernels
         os.environ["MMSB_CACHE"] = str(ROOT / ".cache" / "mmsb")
-    if kind == "simulate":
-        where, failure = find_claim(*arguments)
+    if kind in SIMULATIONS:
+        claim, first, last = arguments
+        where, failure = find_claim(claim, first, last, SIMULATIONS[kind])
     else:
         where, failure = run_pytest(arguments) if kind in ("pytest", "plain") else run_seeds(kind, arguments)
     _check_origin()

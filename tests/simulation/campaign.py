@@ -1,6 +1,6 @@
 """Simulates seeds and says which of them fail: `python -m tests.simulation.campaign FIRST LAST`.
 
-`python -m tests.simulation.campaign SEED` repeats one and prints all that happens.
+`python -m tests.simulation.campaign SEED` repeats one and prints all that happens; `k7` is seed 7 behind Kafka.
 """
 
 import gc
@@ -11,27 +11,31 @@ from pathlib import Path
 from time import monotonic
 
 from tests.simulation.cells import BEGUN_AT_STORE, CELLS, EVICTED
+from tests.simulation.kafka.cells import CELLS as KAFKA_CELLS
+from tests.simulation.kafka.life import KafkaLife
 from tests.simulation.life import Life
 
 KEPT = Path(__file__).with_name("seeds.txt")
 LINES = 60  # of a trace that a failure shows
+BEHIND_KAFKA = "k"  # before a seed's number
+LIVES: dict[str, type[Life] | type[KafkaLife]] = {"": Life, BEHIND_KAFKA: KafkaLife}
 
 
-def kept() -> list[int]:
+def kept(kind: str = "") -> list[int]:
     """Seeds that failed once."""
     lines = (line.split("#")[0].strip() for line in KEPT.read_text().splitlines())
-    return [int(line) for line in lines if line]
+    return [int(line.removeprefix(kind)) for line in lines if line and line.startswith(BEHIND_KAFKA) == bool(kind)]
 
 
-def run_seeds(seeds: Iterable[int]) -> Counter[str]:
+def run_seeds(seeds: Iterable[int], kind: str = "") -> Counter[str]:
     """How often each cell of the crash matrix was reached; a failure carries its seed and the end of its trace."""
     cells: Counter[str] = Counter()
     for seed in seeds:
-        life = Life(seed)
+        life = LIVES[kind](seed)
         try:
             life.run()
         except BaseException as error:
-            error.add_note(f"seed {seed}: `make sim SEED={seed}` repeats it and prints all of what ends so:")
+            error.add_note(f"seed {kind}{seed}: `make sim SEED={kind}{seed}` repeats it and prints what ends so:")
             error.add_note("\n".join(life.trace.lines[-LINES:]))
             raise
         finally:
@@ -41,8 +45,9 @@ def run_seeds(seeds: Iterable[int]) -> Counter[str]:
     return cells
 
 
-def repeat(seed: int) -> int:
-    life = Life(seed)
+def repeat(name: str) -> int:
+    kind = BEHIND_KAFKA if name.startswith(BEHIND_KAFKA) else ""
+    life = LIVES[kind](int(name.removeprefix(kind)))
     try:
         life.run()
     except Exception as error:
@@ -53,16 +58,17 @@ def repeat(seed: int) -> int:
     return 0
 
 
-def campaign(seeds: Iterable[int]) -> int:
-    started, failed, cells = monotonic(), list[int](), Counter[str]()
-    for seed in seeds:
-        try:
-            cells.update(run_seeds([seed]))
-        except Exception as error:
-            failed.append(seed)
-            print(f"seed {seed}: {type(error).__name__}: {error}", flush=True)
+def campaign(first: int, last: int) -> int:
+    started, failed, cells = monotonic(), list[str](), Counter[str]()
+    for kind in LIVES:
+        for seed in (*kept(kind), *range(first, last)):
+            try:
+                cells.update(run_seeds([seed], kind))
+            except Exception as error:
+                failed.append(f"{kind}{seed}")
+                print(f"seed {kind}{seed}: {type(error).__name__}: {error}", flush=True)
     print(f"{monotonic() - started:.0f} s; failed: {failed or 'none'}")
-    for cell in CELLS:
+    for cell in (*CELLS, *KAFKA_CELLS):
         print(f"{cells[cell]:6} crashes: {cell}")
     for count in (BEGUN_AT_STORE, EVICTED):
         print(f"{cells[count]:6} {count}")
@@ -70,5 +76,5 @@ def campaign(seeds: Iterable[int]) -> int:
 
 
 if __name__ == "__main__":
-    bounds = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(repeat(bounds[0]) if len(bounds) == 1 else campaign([*kept(), *range(*bounds)]))
+    arguments = sys.argv[1:]
+    sys.exit(repeat(arguments[0]) if len(arguments) == 1 else campaign(*map(int, arguments)))

@@ -85,6 +85,7 @@ class KafkaLife:
         self.machines = [self._machine(f"m{number}", owns=True) for number in range(self.settings.machines)]
         self.machines += [self._machine(f"c{number}", owns=False) for number in range(random.choice((0, 1, 2)))]
         self.peaceful = False
+        self.dies_appending: Machine | None = None
         self.appends = Appends()
         self.cluster.hears = self._appends
         self.deaths: list[Death] = []
@@ -220,8 +221,10 @@ class KafkaLife:
         place = machine.place
         assert place is not None, "it runs"
         kind = random.random()
-        if kind < 0.35:
+        if kind < 0.2:
             self._kill(machine)
+        elif kind < 0.35:
+            self.dies_appending = machine
         elif kind < 0.5:
             place.process.files.crash_on, most = random.choice(WORKER_PLACES)
             place.process.files.operations_left = random.randrange(most)
@@ -262,11 +265,16 @@ class KafkaLife:
 
     def _appends(self, process: Process | None, at: TopicPartition, batch: bytes) -> None:
         place = None if process is None else self._place(process)
-        if place is not None and at.topic == self.settings.tlog:
-            try:
-                self.appends.judge(place, at, batch)
-            except Wrong as wrong:
-                self._fail(wrong)
+        if place is None or at.topic != self.settings.tlog:
+            return
+        try:
+            self.appends.judge(place, at, batch)
+        except Wrong as wrong:
+            self._fail(wrong)
+        machine = self.dies_appending
+        if machine is not None and machine.place is place and not self.peaceful:
+            self.dies_appending = None
+            self.theatre.interrupt(0.0, partial(self._kill, machine))
 
     def _says(self, replica: Replica) -> None:
         fold = replica._opened.fold
@@ -325,7 +333,7 @@ class KafkaLife:
     async def _end_badly(self, partition: int, ending: Ending) -> None:
         """Its owner alone is left, and has to notice."""
         places = [(machine, machine.place) for machine in self.machines if machine.place is not None]
-        owner = next(machine for machine, place in places if place.replicas[partition].owned)
+        owner = next(machine for machine, place in places if partition in place.owned)
         self.ending, self.ends_at = ending, partition
         self.trace.add(f"=== {ending.cell}, {owner.name} owns partition {partition}")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -11,7 +11,7 @@ FOLDER: Final = Path("/data")
 INDEX_BYTES: Final = 16_500  # of a page type with few pages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Settings:
     app: SimApp
     partitions: int
@@ -22,6 +22,12 @@ class Settings:
     memory: int  # of each partition
     machines: int
     standbys: bool  # whether all partitions are followed everywhere
+
+    def __repr__(self) -> str:
+        limits = f"window={self.window}, segments of {self.segment_bytes}, {self.memory} bytes of memory"
+        home = f"flushes after {self.flush_seconds} s or {self.flush_log_bytes} bytes"
+        machines = f"{self.machines} machines{' that follow all' if self.standbys else ''}"
+        return f"{self.name}, partitions={self.partitions}, {limits}, {home}, {machines}"
 
     @property
     def name(self) -> str:

@@ -1,6 +1,22 @@
-"""The shipped worker, journal and fold over a model of Kafka: what is told is true, and all comes to rest."""
+"""The shipped engine over a model of Kafka: whatever fails and crashes, what was told is true, and all ends well."""
 
+import pytest
+
+from tests.simulation.campaign import BEHIND_KAFKA, kept, run_seeds
+from tests.simulation.kafka.cells import CELLS
 from tests.simulation.kafka.life import KafkaLife
+
+SEEDS = 26
+
+
+def test_seeds_that_failed_once_pass() -> None:
+    run_seeds(kept(BEHIND_KAFKA), BEHIND_KAFKA)
+
+
+@pytest.mark.slow
+def test_what_is_told_holds_and_every_cell_of_the_crash_matrix_is_reached() -> None:
+    reached = run_seeds(range(SEEDS), BEHIND_KAFKA)
+    assert not [cell for cell in CELLS if not reached[cell]]
 
 
 def test_a_seed_repeats_itself() -> None:

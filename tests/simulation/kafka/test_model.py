@@ -9,6 +9,7 @@ import pytest
 
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.streams.kafka.broker import Gone, Refused, TopicPartition
+from tests.kafka.contract import CONTRACT, Clause, check
 from tests.model.batch import decode_batches
 from tests.simulation.kafka.model import Cluster, ModelBroker
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
@@ -67,6 +68,15 @@ async def read(broker: ModelBroker, until: int) -> list[bytes | None]:
         assert [record.offset for record in records] == list(range(len(values), len(values) + len(records)))
         values += [record.value for record in records]
     return values
+
+
+@pytest.mark.parametrize("calm", [True, False], ids=["calm", "stormy"])
+@pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.__name__)
+def test_it_keeps_what_a_real_cluster_keeps(clause: Clause, calm: bool) -> None:
+    stage = Stage(8)
+    if calm:
+        stage.weather.calm()
+    stage.play(check(clause, ModelBroker(stage.cluster), ModelBroker(stage.cluster), "contract"))
 
 
 @pytest.mark.parametrize("seed", range(30))

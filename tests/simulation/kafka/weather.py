@@ -1,6 +1,6 @@
 """What a cluster does to those who use it, drawn from a seed: how late, how often lost, how often twice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -12,7 +12,7 @@ LONG: Final = (0.5, 5.0, 30.0)  # and of what is not
 class Weather:
     """`calm` when nothing goes wrong any more."""
 
-    random: Random
+    random: Random = field(repr=False)
     delay: float  # mean seconds that a request or an answer takes
     long: float  # the same, now and then
     often_late: float

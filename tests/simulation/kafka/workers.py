@@ -64,6 +64,10 @@ class Place:
         yield ModelBroker(self._cluster, self.process)
 
     @property
+    def owned(self) -> set[int]:
+        return {number for number, replica in self.replicas.items() if replica.owned}
+
+    @property
     def replicas(self) -> dict[int, Replica]:
         """Those that run now."""
         worker = None if self.engine is None else self.engine._worker

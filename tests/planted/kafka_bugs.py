@@ -1,0 +1,118 @@
+"""Bugs planted into what runs behind Kafka, and the claim of the simulation that each breaks (docs/developing.md)."""
+
+from typing import Final
+
+from tests.planted.bugs import Bug
+
+SEEDS: Final = ("simulate-kafka", "0", "40")
+FEW_SEEDS: Final = ("simulate-kafka", "0", "12")
+
+REIGN: Final = "        if header.reign != self.reign:\n            return Discarded.OTHER_REIGN\n"
+FIRST: Final = "        if header.first != self.settled + 1:\n            return Discarded.OTHER_OFFSETS\n"
+PREV: Final = "        if header.prev != self.head:\n            return Discarded.OTHER_HEAD\n"
+
+KAFKA_BUGS: Final = (
+    Bug(
+        "acknowledgements are trusted",
+        "streams/kafka/journal.py",
+        "            if got is not None and got == fold.next:\n"
+        "                read.append(await self._acknowledged(entry, got, batch.time_ms))\n",
+        "            if got is not None:\n"
+        "                read.append(await self._acknowledged(entry, fold.next, batch.time_ms))\n",
+        SEEDS,
+        "[what is told was accepted]",
+        "an acknowledged block may lie behind another's claim: only the fold knows whether it counts",
+    ),
+    Bug(
+        "neither reign nor prev is checked",
+        "state/fold.py",
+        REIGN + FIRST + PREV,
+        FIRST,
+        SEEDS,
+        "[what is told was accepted]",
+        "a block that lands after a newer claim does not count",
+    ),
+    Bug(
+        "a writer goes on although a newer claim followed its block",
+        "streams/kafka/journal.py",
+        "                    yield each\n                self._check_reigns()\n",
+        "                    yield each\n",
+        SEEDS,
+        "[nobody appends under another's reign]",
+        "after every fold it is looked at who reigns",
+    ),
+    Bug(
+        "a block is sent again with another time",
+        "streams/kafka/journal.py",
+        "        begun, batch = fold.next, await self._encode(entry)\n        while True:\n            got =",
+        "        begun = fold.next\n"
+        "        while True:\n"
+        "            batch = await self._encode(entry)\n"
+        "            got =",
+        SEEDS,
+        "[what is sent again is what was sent]",
+        "a block is resent byte for byte",
+    ),
+    Bug(
+        "a truncated log is not noticed when appending",
+        "streams/kafka/journal.py",
+        "        if got is not None and got < begun:\n",
+        "        if got is not None and got < -1:\n",
+        SEEDS,
+        "[it stops where brokers have lost what they had]",
+        "what lies below an offset that was folded has been lost",
+    ),
+    Bug(
+        "a start does not look whether the topic has what its mirror has",
+        "streams/kafka/mirror.py",
+        "    span = await broker.span(at)\n    if span.end < log.end:\n",
+        "    if log.end >= 0:\n        return\n    span = await broker.span(at)\n    if span.end < log.end:\n",
+        SEEDS,
+        "[it stops where brokers have lost what they had]",
+        "a topic that was made anew, or has lost records, is another",
+    ),
+    Bug(
+        "a claim is not folded through",
+        "streams/kafka/journal.py",
+        "            await (self.fold_to_end() if got is None else self.fold_to(got + 1))\n"
+        "            if got is not None:\n",
+        "            if got is not None:\n"
+        "                await self._appender.run(\n"
+        "                    self._opened.tlog.append, encode_entry(entry, fold.next, batch.time_ms), fold.next, 1\n"
+        "                )\n"
+        "                self._opened.writer.read(fold.next, entry.key, entry.value)\n",
+        SEEDS,
+        "[nobody folds what is not accepted]",
+        "another's claim may lie before one's own",
+    ),
+    Bug(
+        "a gap in fetched offsets is stepped over",
+        "streams/kafka/journal.py",
+        "        if batches and batches[0].first > end:\n",
+        "        if batches and batches[0].first > end + 2**40:\n",
+        SEEDS,
+        "[it stops where brokers have lost what they had]",
+        "offsets of a topic are dense, or it has been compacted",
+    ),
+)
+
+HARMLESS: Final = (
+    Bug(
+        "reign is not checked",
+        "state/fold.py",
+        REIGN + FIRST + PREV,
+        FIRST + PREV,
+        FEW_SEEDS,
+        "[",
+        "each claim changes the head, so that `prev` alone suffices",
+    ),
+    Bug(
+        "prev is not checked",
+        "state/fold.py",
+        REIGN + FIRST + PREV,
+        REIGN + FIRST,
+        FEW_SEEDS,
+        "[",
+        "a reign has one writer, whose blocks settle one offset after another, so that `reign` alone suffices",
+    ),
+)
