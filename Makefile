@@ -19,10 +19,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format test planted kafka crash sim bench bench-gate lock clean
+.PHONY: help setup run check format test test-cluster planted kafka crash sim bench bench-gate lock clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## make .venv and install what requirements.lock pins (PYTHON=python3.13 chooses the Python)
 
@@ -53,8 +53,11 @@ format: setup ## format the code and repair what ruff can
 
 test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	@deploy/kafka/fetch --if-possible
-	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "not alone and not campaign" $(ARGS) # more than cores: many tests wait, for disks and for processes
+	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "not alone and not campaign and not cluster" $(ARGS) # more than cores: many tests wait, for disks and for processes
 	$(BIN)/pytest -m alone $(ARGS) || test $$? -eq 5 # 5: ARGS leave none of them
+
+test-cluster: setup kafka ## the tests that need three brokers of Kafka, which keep everything three times
+	MMSB_REQUIRE_KAFKA=1 $(BIN)/pytest -m cluster tests/kafka $(ARGS)
 
 planted: setup ## plant every bug that is kept for it, each in a copy of the tree, and see that it is noticed
 	$(BIN)/pytest -n 3 --maxschedchunk 1 tests/planted $(ARGS)

@@ -38,8 +38,19 @@ def own_kafka(programs: None, tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture
-def three_brokers(programs: None, tmp_path: Path) -> Iterator[Cluster]:
-    """Each keeps everything, and two of them suffice."""
-    with running_cluster(tmp_path / "kafka", nodes=3) as cluster:
+@pytest.fixture(scope="module")
+def _three_brokers(programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running_cluster(tmp_path_factory.mktemp("three"), nodes=3) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def three_brokers(_three_brokers: Cluster) -> Cluster:
+    """Each keeps everything, and two of them suffice. All are up again for each test, whatever one did to them."""
+    for node in _three_brokers.nodes:
+        if node.is_running:
+            node.resume()
+        else:
+            node.start()
+    _three_brokers.wait()
+    return _three_brokers

@@ -53,7 +53,7 @@ def values_of(data: bytes, first: int) -> list[bytes | None]:
         records, position = decode_batch(data, position)
         found += records
     assert all(after.offset == before.offset + 1 for before, after in pairwise(found))
-    assert found[0].offset <= first <= found[-1].offset
+    assert found[0].offset <= first <= found[-1].offset, (found[0].offset, first, found[-1].offset)
     return [record.value for record in found if record.offset >= first]
 
 
