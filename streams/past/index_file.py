@@ -126,7 +126,7 @@ class _Table:
         self._count = count
         self._form = form
         self._firsts = np.ascontiguousarray(fences["first"])
-        self._hashes: list[bytes] = [each.tobytes() for each in fences["hash"]]
+        self._hashes: bytes = fences["hash"].tobytes()
         self.per_sheet = _per_sheet(form)
         self._last: tuple[int, Any] = (-1, None)
 
@@ -136,10 +136,13 @@ class _Table:
             rows = min(self.per_sheet, self._count - number * self.per_sheet)
             at = self._at + number * self.per_sheet * self._form.itemsize
             data = self._file.read(at, rows * self._form.itemsize)
-            if len(data) != rows * self._form.itemsize or _hash(data) != self._hashes[number]:
+            if len(data) != rows * self._form.itemsize or not self._is_sound(number, data):
                 raise _malformed("the sheet that the directory names", "another", at)
             self._last = number, np.frombuffer(data, self._form)
         return self._last[1]
+
+    def _is_sound(self, number: int, data: bytes) -> bool:
+        return _hash(data) == self._hashes[_HASH_BYTES * number : _HASH_BYTES * (number + 1)]
 
     def place(self, key: int) -> int:
         """The first row that does not begin with less."""
