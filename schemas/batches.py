@@ -1,8 +1,8 @@
 """Kafka's v2 record batch, byte for byte (docs/formats.md, section 2): both logs hold nothing else.
 
 Reading trusts nothing: the checksum comes before the content, and a count or length is held against the bytes
-that are there before room is made for anything. Compressed batches come with Kafka support; until then they are
-refused by name.
+that are there before room is made for anything. Compressed batches are refused by name: what comes from a topic is
+expanded before it gets here (mmsb.streams.kafka.local_form).
 """
 
 import struct
@@ -155,7 +155,7 @@ def read_frame(buffer: Buffer, at: int) -> Frame:
     attributes, last_delta, base_time, time_max, _, _, _, count = _HEADER.unpack_from(buffer, at + _CHECKED_FROM)
     if attributes & 7:
         codec: str = _CODECS[attributes & 7]
-        raise _malformed("no compression (that comes with Kafka support)", codec, at + 21)
+        raise _malformed("no compression (our logs hold none)", codec, at + 21)
     if not 1 <= count <= min(BATCH_RECORDS_MAX, (end - at - _RECORDS_FROM) // _RECORD_BYTES_MIN):
         raise _malformed("a record count from 1 to what fits the batch", count, at + 57)
     if last_delta != count - 1:
