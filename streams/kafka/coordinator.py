@@ -177,8 +177,7 @@ class Coordinator:
             raise self._refused(refused[0])
 
     async def leave(self, member: str) -> Verdict:
-        """Over a new connection: a broker that still waits for others to join takes nothing more on the old one."""
-        self._hang_up()
+        """Once nothing is asked any more: a broker that waits for others to join takes nothing else on a connection."""
         answer = await self._ask(_LeaveGroup(self._group, [(member, self._name)]), self._patience.answer)
         return Verdict.AWAY if answer is None else self._verdict(answer)
 

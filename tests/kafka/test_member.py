@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.streams.kafka.coordinator import Coordinator, Patience
-from mmsb.streams.kafka.member import GroupMember
+from mmsb.streams.kafka.member import BEAT_SECONDS, GroupMember
 from mmsb.streams.kafka.requests import ask_coordinator, read_coordinator
 from tests.kafka.cluster import Cluster, Listener, running_cluster
 from tests.kafka.members import (
@@ -106,6 +106,23 @@ def test_partitions_go_to_who_prefers_them(port):
         async with member_of(port, topic, "a") as a, member_of(port, topic, "b", prefers={0, 3}) as b:
             await shared(4, a, b)
             assert b.has == {0, 3}
+
+    run(test())
+
+
+@pytest.mark.alone
+def test_others_hear_soon_that_one_has_left(port):
+    async def test():
+        topic = await make_topic(port, 2)
+        took = []
+        async with member_of(port, topic, "a") as a:
+            for _ in range(7):
+                async with member_of(port, topic, "b") as b:
+                    await shared(2, a, b)
+                    leaving = time.monotonic()
+                await shared(2, a)
+                took.append(a.told[-1].at - leaving)
+        assert sorted(took)[3] < 2 * BEAT_SECONDS, took
 
     run(test())
 
@@ -374,14 +391,16 @@ def test_a_hundred_joins_and_leaves_leave_nothing_behind(port):
         topic = await make_topic(port, 2)
         async with connected(port) as client:
             counts = []
-            for _ in range(100):
+            for count in range(100):
                 obeying = Obeying(member := GroupMember(*client, topic, topic, (), "a", PATIENCE))
                 await member.start()
                 await shared(2, obeying)
                 await obeying.leave()
-                gc.collect()
-                counts.append((len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))))
-            assert counts[99] <= counts[10]
+                if count in (10, 99):
+                    gc.collect()
+                    counts.append((len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))))
+            early, late = counts
+            assert late <= early
 
     run(test(), 100)
 
