@@ -210,7 +210,8 @@ class Following:
     def disowned(self, fold: Fold, claimed_at: int) -> None:
         """No more blocks are told than up to where the owner's fold stands."""
         self._own = None
-        if self._misses_nothing(fold):
+        newer = self._fold is None or fold.next > self._fold.next
+        if newer and not self._placed.is_set() and self._misses_nothing(fold):
             self._fold, self._checked = HeaderFold.at(standing_of(fold, claimed_at)), False
         if self._settling.listening:
             self._wanted.set()

@@ -1,9 +1,11 @@
 """An owner of one partition that does nothing but step: what clients of a topic need for a company."""
 
 import asyncio
+from collections.abc import Callable
 
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.intake import read_batches
+from mmsb.processors.receipts import Receipts, receipts_of
 from mmsb.processors.writer import Entry, Writer
 from mmsb.schemas.records import Records
 from mmsb.schemas.tlog.claims import Durability
@@ -14,6 +16,8 @@ from mmsb.streams.kafka.broker import Broker, Following, TopicPartition
 from mmsb.streams.kafka.local_form import local_form
 from mmsb.streams.kafka.standing import group_of, standing_of
 from mmsb.streams.opening import encode_entry
+
+Told = Callable[[int, int, Receipts], None]
 
 TIMEOUT = 4.0
 NOTE_BLOCKS = 3  # that are accepted between two notes
@@ -34,6 +38,8 @@ class Stepper:
         self.fold: Fold
         self.pause = 0.0  # between two blocks
         self._blocks = 0
+        self.told: Told = lambda first, last, receipts: None
+        self.owns: Callable[[int], None] = lambda settled: None
 
     async def run(self) -> None:
         reading = self._broker.follow(self._tlog, 0, "owner")
@@ -44,6 +50,7 @@ class Stepper:
         if not writer.reigns:
             return
         self.claimed_at = self.fold.accepted_at
+        self.owns(self.fold.settled)
         following = self._broker.follow(self._intents, self.fold.settled + 1, "owner")
         while not writer.superseded:
             for batch in local_form((await following.take()).data):
@@ -95,7 +102,9 @@ class Stepper:
                 if writer is None:
                     self.fold.read(*place)
                 elif not writer.superseded:
-                    writer.read(*place)
+                    _, outcome = writer.read(*place)
+                    if outcome is not None:
+                        self.told(outcome.first, outcome.last, receipts_of(outcome))
 
 
 def genesis_batch(app: str, partition: int, count: int, window: int = 1 << 20) -> bytes:

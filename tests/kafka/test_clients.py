@@ -257,6 +257,57 @@ def _joined(blocks: list[Receipts]) -> list[tuple[int, int]]:
     return rows
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_ownership_comes_and_goes_while_clients_wait(seed: int) -> None:
+    """The door's own process owns the partition from time to time, and another one in between."""
+    random = Random(seed)
+    stage = Stage(seed)
+    stage.weather = stage.cluster.weather = draw_weather(random)
+    turns = 0
+
+    async def own_here(door: KafkaDoor, process: Process) -> None:
+        stepper = Stepper(ModelBroker(stage.cluster, process), BUNDLE, NAME, 0, b"here %11d" % random.getrandbits(30))
+        stepper.pause = random.choice((0.0, 0.01))
+        stepper.told = partial(door.told, 0)
+
+        def owned(settled: int) -> None:
+            nonlocal turns
+            turns += 1
+            door.owned(0, settled)
+
+        stepper.owns = owned
+        await stepper.run()
+        if stepper.claimed_at >= 0:
+            door.disowned(0, stepper.fold, stepper.claimed_at)
+
+    async def main(load: Load, door: KafkaDoor, process: Process) -> None:
+        async with door:
+            loading = asyncio.create_task(load.run(40, 6))
+            here = asyncio.create_task(own_here(door, process))
+            while not loading.done():
+                await asyncio.wait([here, loading], timeout=random.expovariate(1.0) * 2, return_when="FIRST_COMPLETED")
+                stage.own()
+                await asyncio.wait([loading], timeout=random.expovariate(1.0) * 2)
+                if random.random() < 0.2:
+                    stage.weather.calm()
+                await asyncio.wait([here, loading], return_when="FIRST_COMPLETED")
+                if here.done():
+                    here.result()
+                    here = asyncio.create_task(own_here(door, process))
+            here.cancel()
+            loading.result()
+
+    async def all_of_it() -> Load:
+        await stage.begin()
+        door, process = stage.door()
+        load = Load(door, random, "here")
+        await process.start(main(load, door, process))
+        return load
+
+    check(stage, stage.play(all_of_it()))
+    assert turns
+
+
 # One thing at a time
 
 
