@@ -205,14 +205,17 @@ class KafkaEngine:
 
 def member_name(files: Files, folder: Path, nonce: bytes) -> str:
     """What a data folder's worker is called in groups: made once."""
-    path = folder / NAME
+    path, new = folder / NAME, folder / f"{NAME}-new"
     if not files.exists(path):
-        file = files.create(path)
+        if files.exists(new):
+            files.remove(new)  # of a start that a crash cut short
+        file = files.create(new)
         try:
             file.write(0, nonce.hex().encode())
             file.sync()
         finally:
             file.close()
+        files.replace(new, path)
         files.sync_folder(folder)
     file = files.open(path, read_only=True)
     try:
