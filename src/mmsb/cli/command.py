@@ -31,7 +31,9 @@ def positive(text: str) -> int:
 
 
 def add_data(parser: ArgumentParser) -> Any:
-    return parser.add_argument("data", metavar="DATA", help="the data folder, as in `mmsb run … --data DATA`")
+    return parser.add_argument(
+        "data", metavar="DATA", help="the data folder, as in `mmsb run … --data DATA`, or kafka://HOST:PORT/APP"
+    )
 
 
 def add_json(parser: ArgumentParser, what: str) -> None:

@@ -46,7 +46,7 @@ async def _source(opened: AsyncExitStack, origin: str) -> tuple["Source", str | 
 
     if not is_url(origin):
         return FolderSource(RealFiles(), Path(origin)), None
-    url, app = _parted(origin)
+    url, app = parted(origin)
     if app is None:
         raise InvalidValue(f"{origin}: expected the application as well, {url}/APP, whose topics are to be copied")
     broker = await _broker(opened, url)
@@ -59,7 +59,7 @@ async def _destination(opened: AsyncExitStack, to: str, cluster: str | None, rep
     from mmsb.streams.world import RealWorld
 
     if is_url(to):
-        url, app = _parted(to)
+        url, app = parted(to)
         return TopicDestination(await _broker(opened, url), app, replicas or -1)
     if cluster is None:
         raise InvalidValue(f"{to}: expected kafka://HOST:PORT, found a folder again; cp -a copies those")
@@ -70,7 +70,7 @@ async def _destination(opened: AsyncExitStack, to: str, cluster: str | None, rep
     return destination
 
 
-def _parted(place: str) -> tuple[str, str | None]:
+def parted(place: str) -> tuple[str, str | None]:
     """`kafka://host:port/app` as the cluster's URL and the application."""
     scheme, _, rest = place.partition("://")
     hosts, _, app = rest.partition("/")

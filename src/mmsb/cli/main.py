@@ -10,6 +10,7 @@ from typing import Final
 import mmsb
 from mmsb.cli.commands import COMMANDS
 from mmsb.cli.exits import Exit, exit_of
+from mmsb.cli.mirrored import with_folders
 from mmsb.cli.parser import find_command, help_text, make_parser
 from mmsb.cli.screen import standard
 
@@ -49,6 +50,7 @@ def _run(given: list[str]) -> int:
         print(f"mmsb {mmsb.__version__}")
         return Exit.DONE
     command = find_command(given[0], COMMANDS)
+    given = with_folders(given, standard(machine=False))
     try:
         asked = make_parser(command).parse_intermixed_args(given[1:])
     except SystemExit:  # argparse leaves so after help; its errors are raised

@@ -34,8 +34,33 @@ def submit(asked: Namespace, screen: Screen) -> int:
         from mmsb.cli.lines import submit_lines  # loads asyncio's clients, and NumPy
 
         return submit_lines(asked, screen)
-    descriptor, receipt = _run_app(asked) if asked.app else _ask_owner(asked)
-    return _show(screen, descriptor, receipt)
+    if asked.data.lower().startswith("kafka://"):
+        return _show(screen, *_ask_topics(asked))
+    return _show(screen, *(_run_app(asked) if asked.app else _ask_owner(asked)))
+
+
+def _ask_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    import asyncio  # not at the top, because the owner answers at once
+
+    return asyncio.run(_submit_to_topics(asked))
+
+
+async def _submit_to_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    from mmsb.cli.apps import load_app
+    from mmsb.cli.copying import parted
+    from mmsb.streams.kafka.engine import KafkaSettings, behind
+    from mmsb.streams.kafka.security import from_environment
+    from mmsb.streams.terminal import Folding
+    from mmsb.streams.world import RealWorld
+
+    url, app = parted(asked.data)
+    if app is None:
+        raise InvalidValue(f"{asked.data}: expected the application as well: {url}/APP")
+    bundle = load_app(asked.app).bundle() if asked.app else None
+    settings, world = KafkaSettings(), RealWorld()
+    async with behind(url, from_environment(), app, bundle, None, settings, world, Folding(), owns=False) as door:
+        descriptor = door.about.descriptor
+        return descriptor, await door.submit(_packed(asked, descriptor), asked.until, asked.timeout)
 
 
 def _ask_owner(asked: Namespace) -> "tuple[Descriptor, Receipt]":

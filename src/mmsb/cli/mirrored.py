@@ -1,0 +1,56 @@
+"""Topics where a command expects a data folder: what is new in them is copied into one first, below the cache."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mmsb.cli.screen import Screen
+from mmsb.schemas.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from mmsb.streams.folder import Progress
+
+COMMANDS: Final = (
+    "get", "scan", "history", "blame", "log", "why", "stats", "replay", "verify", "diff", "rehearse", "inspect",
+)  # fmt: skip
+"""Those that only read, and so may read a copy."""
+
+COPY: Final = "copy"  # of `log`: it means the topics themselves
+FOLDER: Final = "topics"
+
+
+def with_folders(given: Sequence[str], screen: Screen) -> list[str]:
+    """A command line in which folders stand for kafka://HOST:PORT/APP."""
+    if given[0] not in COMMANDS or given[1:2] == [COPY]:
+        return [*given]
+    return [folder_of(word, screen) if word.lower().startswith("kafka://") else word for word in given]
+
+
+def folder_of(place: str, screen: Screen) -> str:
+    """The folder with what the topics have by now. Copying again compares what is there, and adds what is new."""
+    import asyncio  # loaded only for topics
+
+    with screen.progress("copying") as progress:
+        return str(asyncio.run(_copied(place, progress.tell)))
+
+
+async def _copied(place: str, tell: "Progress") -> Path:
+    from mmsb.cli.copying import parted
+    from mmsb.kernels.jit import cache_folder
+    from mmsb.streams.kafka.client import open_broker
+    from mmsb.streams.kafka.copying import TopicSource, copy
+    from mmsb.streams.kafka.destinations import FolderDestination
+    from mmsb.streams.kafka.security import from_environment
+    from mmsb.streams.world import RealWorld
+
+    url, app = parted(place)
+    if app is None:
+        raise InvalidValue(f"{place}: expected the application as well: {url}/APP")
+    async with open_broker(url, from_environment()) as broker:
+        folder = cache_folder().parent / FOLDER / broker.cluster / app
+        destination = FolderDestination(RealWorld(), folder, broker.cluster)
+        try:
+            await copy(TopicSource(broker, app), destination, None, tell)
+        finally:
+            destination.close()
+    return folder
