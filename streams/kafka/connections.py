@@ -68,7 +68,8 @@ class Connections:
 
         Raises Unsent, Unanswered, and EnvironmentFailed for what will not change by asking again.
         """
-        connection = await self._connected(address, lane)
+        deadline = asyncio.get_running_loop().time() + seconds
+        connection = await self._connected(address, lane, seconds)
         try:
             answer = connection.send(request)
         except KafkaConnectionError as error:
@@ -79,13 +80,13 @@ class Connections:
                 f"it does not: {error}"
             ) from error
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(deadline):
                 return await answer
         except (KafkaError, OSError, TimeoutError) as error:
-            self.drop(address, lane)
+            self._drop(address, lane, connection)
             raise Unanswered(f"{address}: no answer: {error!r}") from error
         except asyncio.CancelledError:
-            self.drop(address, lane)  # what is asked next would wait for the answer that nobody wants
+            self._drop(address, lane, connection)  # what is asked next would wait for the answer that nobody wants
             raise
 
     def drop(self, address: Address, lane: Hashable) -> None:
@@ -107,20 +108,27 @@ class Connections:
             with suppress(asyncio.CancelledError):
                 await closed
 
-    async def _connected(self, address: Address, lane: Hashable) -> Any:
-        key = address, lane
-        async with self._opening[key]:
-            found = self._open.get(key)
-            if found is not None and _is_usable(found):
-                return found
+    def _drop(self, address: Address, lane: Hashable, connection: Any) -> None:
+        """That one, and none that has taken its place."""
+        if self._open.get((address, lane)) is connection:
             self.drop(address, lane)
-            connection = self._connection(address)
-            await _connect(connection, address)
-            if self._closed:
-                connection.close()
-                raise Unsent("the client is closed")
-            self._open[key] = connection
-            return connection
+
+    async def _connected(self, address: Address, lane: Hashable, seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(min(seconds, CONNECT_SECONDS)), self._opening[address, lane]:
+                found = self._open.get((address, lane))
+                if found is not None and _is_usable(found):
+                    return found
+                self.drop(address, lane)
+                connection = self._connection(address)
+                await _connect(connection, address)
+                if self._closed:
+                    connection.close()
+                    raise Unsent("the client is closed")
+                self._open[address, lane] = connection
+                return connection
+        except TimeoutError as error:
+            raise Unsent(f"{address}: cannot connect in time") from error
 
     def _connection(self, address: Address) -> Any:
         return _Connection(
@@ -139,13 +147,12 @@ class Connections:
 
 async def _connect(connection: Any, address: Address) -> None:
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await connection.connect()
+        await connection.connect()
     except _DENIED as error:
         raise EnvironmentFailed(
             f"{address}: expected the broker to take our user or certificate, and its own to be good, found: {error}"
         ) from error
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (KafkaError, OSError) as error:
         raise Unsent(f"{address}: cannot connect: {error!r}") from error
 
 

@@ -180,7 +180,7 @@ class Lane:
             parts = await self._ask(address, way, followers)
         except (Unsent, Unanswered):
             parts = []
-            for follower in followers:
+            for follower in self._followers.intersection(followers):  # who left has hung up, perhaps
                 self._lose(follower)
         except EnvironmentFailed as error:
             parts = []
@@ -192,8 +192,12 @@ class Lane:
                 follower.asked = False
         asked = {follower.at: follower for follower in followers}
         for part in parts:
-            self._hear(asked[part.at], part)
-        self.pump()
+            if asked[part.at] in self._followers:
+                self._hear(asked[part.at], part)
+        if self._followers:
+            self.pump()
+        else:
+            self._hang_up()  # a connection that was being made when the last one left
 
     async def _ask(self, address: Address, way: str, followers: list[Follower]) -> list[Part]:
         """Who waits long for a broker looks whether somebody else leads now: this one may be frozen."""

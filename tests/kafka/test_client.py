@@ -14,7 +14,7 @@ from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.kafka import fetching, routing
 from mmsb.streams.kafka.answers import APPENDING, NAMES, Means, means_of_append
 from mmsb.streams.kafka.broker import FETCH_AHEAD_BYTES, Broker, Refused, TopicPartition
-from mmsb.streams.kafka.client import open_broker
+from mmsb.streams.kafka.client import KafkaBroker, open_broker
 from tests.kafka.cluster import Cluster, Listener, free_ports, running_cluster
 from tests.kafka.contract import append, batch, make, read, take_values
 from tests.kafka.numbers import append_numbers, check_heard, hear
@@ -56,13 +56,14 @@ def test_a_killed_broker_is_waited_for(own_kafka: Cluster) -> None:
 def test_what_a_frozen_broker_took_is_left_open(own_kafka: Cluster) -> None:
     async def main() -> None:
         async with opened(own_kafka.url) as (broker, topic):
-            at = await make(broker, topic)
+            at = await make(broker, topic, 2)
             await append(broker, at, b"first")
             [node] = own_kafka.nodes
             node.freeze()
             began = asyncio.get_running_loop().time()
             assert await broker.append(at, batch(b"open"), 1.0) is None
-            assert asyncio.get_running_loop().time() - began < 1.5
+            assert await broker.append(TopicPartition(topic, 1), batch(b"nobody connects"), 1.0) is None
+            assert asyncio.get_running_loop().time() - began < 3.0
             node.resume()
             end = await append(broker, at, b"last") + 1
             values = await read(broker, at, 0, end)
@@ -182,6 +183,28 @@ def test_no_more_than_allowed_is_fetched_ahead(kafka_url: str) -> None:
             following.close()
             with pytest.raises(EnvironmentFailed, match="nobody follows it any more"):
                 await following.take()
+
+    asyncio.run(main())
+
+
+def test_lanes_that_nobody_uses_any_more_are_left_alone(kafka_url: str) -> None:
+    async def main() -> None:
+        async with opened(kafka_url) as (broker, topic):
+            assert isinstance(broker, KafkaBroker)
+            at = await make(broker, topic)
+            staying = broker.follow(at, 0, "stays")
+            for number in range(20):
+                await append(broker, at, b"%d" % number)
+                assert await read(broker, at, number, number + 1, f"lane {number % 3}") == [b"%d" % number]
+                leaving = broker.follow(at, number + 1, f"lane {number % 3}")
+                await asyncio.sleep(0.01)
+                leaving.close()
+            assert await take_values(staying, 0, 20) == [b"%d" % number for number in range(20)]
+            await asyncio.sleep(0.1)
+            lanes = {lane for _, lane in broker._connections._open}
+            assert ("stays", "waits") in lanes
+            assert not any(f"lane {number}" in str(lane) for number in range(3) for lane in lanes)
+            assert broker._routes.leader(at) is not None, "hanging up says nothing about who leads"
 
     asyncio.run(main())
 
