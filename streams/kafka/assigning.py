@@ -14,7 +14,7 @@ from mmsb.schemas.errors import MalformedBytes, NewerFormat
 NO_GENERATION: Final = -1
 
 _MAGIC: Final = b"MMP\x01"
-_HEADER: Final = struct.Struct("<4siIIII")  # magic, generation, sizes of owned, prefers and name, zero
+_HEADER: Final = struct.Struct("<4siII")  # magic, generation, sizes of each of the sets and of the name
 _WHAT: Final = "what a member says of itself"
 
 
@@ -34,11 +34,11 @@ class Said:
 
 
 def encode_said(said: Said) -> bytes:
+    """Sets are bits, because brokers keep what all members say in one record of a megabyte at most."""
     name = said.name.encode()
-    header = _HEADER.pack(_MAGIC, said.generation, len(said.owned), len(said.prefers), len(name), 0)
-    numbers = [*sorted(said.owned), *sorted(said.prefers)]
-    body = header + struct.pack(f"<{len(numbers)}i", *numbers) + name
-    return body + bytes(-len(body) % 8)
+    size = max([number // 64 + 1 for number in said.owned | said.prefers], default=0) * 8
+    header = _HEADER.pack(_MAGIC, said.generation, size, len(name))
+    return header + _set_of(said.owned, size) + _set_of(said.prefers, size) + name + bytes(-len(name) % 8)
 
 
 def decode_said(data: bytes) -> Said:
@@ -46,19 +46,30 @@ def decode_said(data: bytes) -> Said:
         raise NewerFormat(f"{_WHAT}: expected version {_MAGIC[3]}, found {data[3]}; all members must run one release")
     if len(data) < _HEADER.size or not data.startswith(_MAGIC):
         raise MalformedBytes(_WHAT, f"a header that begins with {_MAGIC!r}", data[: _HEADER.size], 0)
-    _, generation, owned, prefers, name, _ = _HEADER.unpack_from(data)
-    if len(data) != -(-(_HEADER.size + 4 * (owned + prefers) + name) // 8) * 8:
-        raise MalformedBytes(_WHAT, f"{owned} and {prefers} partitions and {name} bytes of name", len(data), 8)
-    numbers = struct.unpack_from(f"<{owned + prefers}i", data, _HEADER.size)
-    name_at = _HEADER.size + 4 * len(numbers)
+    _, generation, size, name = _HEADER.unpack_from(data)
+    name_at = _HEADER.size + 2 * size
+    if len(data) != name_at + name + -name % 8:
+        raise MalformedBytes(_WHAT, f"two sets of {size} bytes and {name} bytes of name", len(data), 8)
     try:
         text = data[name_at : name_at + name].decode()
     except UnicodeDecodeError as error:
         raise MalformedBytes(_WHAT, "a name in UTF-8", error.object, name_at + error.start) from None
-    said = Said(text, generation, frozenset(numbers[:owned]), frozenset(numbers[owned:]))
+    owned, prefers = data[_HEADER.size : _HEADER.size + size], data[_HEADER.size + size : name_at]
+    said = Said(text, generation, _numbers_of(owned), _numbers_of(prefers))
     if encode_said(said) != data:
-        raise MalformedBytes(_WHAT, "partitions that rise, and zeros behind", data, _HEADER.size)
+        raise MalformedBytes(_WHAT, "sets no longer than they must be, and zeros behind", data, _HEADER.size)
     return said
+
+
+def _set_of(numbers: frozenset[int], size: int) -> bytes:
+    found = bytearray(size)
+    for number in numbers:
+        found[number // 8] |= 1 << number % 8
+    return bytes(found)
+
+
+def _numbers_of(data: bytes) -> frozenset[int]:
+    return frozenset(8 * place + bit for place, byte in enumerate(data) if byte for bit in range(8) if byte >> bit & 1)
 
 
 def assign_said(members: Mapping[str, bytes], count: int) -> dict[str, frozenset[int]]:
@@ -80,14 +91,11 @@ def assign(members: Mapping[str, Said], count: int) -> dict[str, frozenset[int]]
     owned = _owned(members, order, count)
     free = set(range(count)) - {number for numbers in owned.values() for number in numbers}
     room = _room({member: (len(owned[member]), len(members[member].prefers & free)) for member in order}, count)
+    with_room = [members[member].prefers for member in order if room[member] > len(owned[member])]
+    welcome = frozenset[int]().union(*with_room)  # somebody will take these gladly
     given: dict[str, set[int]] = {}
     for member in order:
-        wanted_elsewhere = {
-            number
-            for number in owned[member]
-            if any(number in members[other].prefers and room[other] > len(owned[other]) for other in order)
-        }
-        keeps = sorted(owned[member], key=lambda number: (number in wanted_elsewhere, number))
+        keeps = sorted(owned[member], key=lambda number: (number in welcome, number))
         given[member] = set(keeps[: room[member]])
     _give_to_who_prefers(given, room, members, count)
     _give_the_rest(given, room, count)

@@ -139,9 +139,10 @@ class GroupMember:
 
     async def _sync(self, joined: Joined) -> tuple[Verdict, frozenset[int]]:
         assigned = {} if joined.members is None else assign_said(joined.members, self._count)
-        return await self._coordinator.sync(
+        verdict, partitions = await self._coordinator.sync(
             joined, self._topic, {member: sorted(numbers) for member, numbers in assigned.items()}
         )
+        return verdict, partitions.intersection(range(self._count))  # a leader may be anybody
 
     # Heartbeats
 

@@ -131,6 +131,11 @@ def test_who_speaks_another_language_gets_nothing_and_disturbs_nobody(said, garb
     }
 
 
+def test_many_members_of_many_partitions_fit_into_a_record_of_the_broker():
+    everything = frozenset(range(10_000))
+    assert len(encode_said(Said("w" * 100, 1, everything, everything))) < 3_000
+
+
 @given(data=st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(data):
     try:
@@ -142,8 +147,12 @@ def test_any_bytes_are_read_or_refused(data):
 
 def test_it_is_refused_by_what_is_wrong_with_it():
     good = encode_said(Said("worker", 3, frozenset({1, 2}), frozenset({2})))
+    assert (
+        good == bytes.fromhex("4d4d5001 03000000 08000000 06000000 0600000000000000 0400000000000000") + b"worker\0\0"
+    )
     with pytest.raises(NewerFormat, match="expected version 1, found 2"):
         decode_said(b"MMP\x02" + good[4:])
-    for wrong in (good + bytes(8), good[:-8], good[:24] + good[28:32] + good[24:28] + good[32:], good[:-1] + b"x"):
+    longer = good[:8] + b"\x10" + good[9:24] + bytes(8) + good[24:32] + bytes(8) + good[32:]
+    for wrong in (good + bytes(8), good[:-8], longer, good[:-1] + b"x", good[:-3] + b"\xff" + good[-2:]):
         with pytest.raises(MalformedBytes):
             decode_said(wrong)
