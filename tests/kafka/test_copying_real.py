@@ -1,11 +1,8 @@
 """`mmsb log copy` with a real broker: records, times and digests are the same there, and after the way back."""
 
 import asyncio
-import importlib.util
-import uuid
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,35 +17,30 @@ from mmsb.streams.kafka.copying import FolderSource, Source, TopicSource
 from mmsb.streams.kafka.topics import ensure
 from mmsb.streams.log import Durable, Log, Mark
 from tests.cli.running import objects
+from tests.kafka.naming import new_bank
 from tests.kafka.test_copying import records_of
-from tests.project.tree import ROOT
 
 Logs = list[list[tuple[int, Record]]]
 PARTITIONS = 2
 
 
 @pytest.fixture
-def name() -> str:
-    """Of an application that no other test uses."""
-    return f"bank-{uuid.uuid4().hex[:12]}"
+def module(tmp_path: Path) -> Any:
+    return new_bank(tmp_path)
 
 
 @pytest.fixture
-def bank(name: str, tmp_path: Path) -> Path:
-    """What the example has done under that name."""
-    code, data = tmp_path / "bank.py", tmp_path / "data"
-    code.write_text((ROOT / "examples" / "bank.py").read_text().replace('"bank"', repr(name)))
-    asyncio.run(_fill(_load(code), data))
+def name(module: Any) -> str:
+    found: str = module.app.name
+    return found
+
+
+@pytest.fixture
+def bank(module: Any, tmp_path: Path) -> Path:
+    """What the example has done."""
+    data = tmp_path / "data"
+    asyncio.run(_fill(module, data))
     return data
-
-
-def _load(code: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(code.stem, code)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 async def _fill(module: Any, data: Path) -> None:
