@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-RESTS: Final = 3
-"""Times as long as it worked: the work then takes a quarter of a core, and four times as long."""
+RESTS: Final = 7
+"""Times as long as it worked: the work then takes an eighth of a core, and eight times as long."""
 
 REST_SECONDS_MAX: Final = 1.0
 
