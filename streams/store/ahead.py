@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from mmsb.streams.files import failed
+
 PART_BYTES: Final = 4 << 20
 """How large a part is: smaller ones make disks slower, larger ones take memory."""
 
@@ -32,6 +34,7 @@ class AheadFile:
 
     def __init__(self, path: Path) -> None:
         """Make the file, which does not exist."""
+        self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._thread = ThreadPoolExecutor(1, "rows")
         self._writing: deque[tuple[Future[None], Memory]] = deque()
@@ -89,4 +92,4 @@ class AheadFile:
         if _system.sync_file_range(self._file, place, size, _BEGIN_TO_WRITE):
             number = ctypes.get_errno()
             if number not in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):  # who cannot, writes it all in the end
-                raise OSError(number, os.strerror(number))
+                raise failed(self._path, "write rows into it", OSError(number, os.strerror(number)))

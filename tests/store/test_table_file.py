@@ -18,7 +18,7 @@ from rocksdict import IngestExternalFileOptions, Options, Rdict, SstFileWriter
 
 from mmsb.kernels.table_files.blocks import BLOCK_BYTES
 from mmsb.kernels.table_files.xxh64 import hash_bytes
-from mmsb.schemas.errors import CorruptState, InvalidValue
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue
 from mmsb.state.store import Row, Run, each_row
 from mmsb.streams.store import ahead, rocks
 from mmsb.streams.store.ahead import AheadFile
@@ -246,7 +246,7 @@ def test_a_disk_that_fails_when_it_begins_to_write_is_heard(tmp_path):
 
     with patch.object(ahead, "_system") as system:
         system.sync_file_range = failing
-        with pytest.raises(OSError, match="Input/output error"):
+        with pytest.raises(EnvironmentFailed, match=r"rows: expected to write rows into it.*Input/output error"):
             written(tmp_path / "rows", [(b"\x00", b"x")])
 
 
