@@ -208,6 +208,13 @@ class Bus:
                 for key, epoch, body in stored:
                     yield layout.unpack_key(key), page.from_body(body, epoch)
 
+    async def reflects(self, page: type[Page], key: Any) -> int:
+        """The offset of its partition up to which a page that is read from now on reflects all intents, at least.
+
+        Behind Kafka this process may follow the partition's owner, and be behind it.
+        """
+        return await self.door.reflects(self._place(page, key)[0])
+
     async def history(self, page: type[P], key: Any, *, limit: int = HISTORY_CHANGES) -> History[PageChange[P]]:
         """What happened to a page, the newest first: what it became, by which intent, of whom, and why.
 

@@ -97,6 +97,10 @@ class Door(Protocol):
         """Events behind a position, for ever; None is from now on."""
         ...
 
+    async def reflects(self, partition: int) -> int:
+        """What is read of a partition from now on reflects its intents up to this offset, at least."""
+        ...
+
     async def stats(self) -> Stats: ...
 
     async def checkpoint(self) -> list[Manifest]:

@@ -286,6 +286,10 @@ class Engine:
         part = self._partitions[partition]
         return part.events.subscribe(after, wanted, part.past.conversions)
 
+    async def reflects(self, partition: int) -> int:
+        self.check()
+        return self._partitions[partition].settled.at
+
     async def until_ended(self) -> None:
         assert self._running is not None, "it was entered"
         await asyncio.wait([self._running])

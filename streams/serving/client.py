@@ -206,6 +206,12 @@ class Connection:
             async for part in parts:
                 yield decode_events(part)
 
+    async def reflects(self, partition: int) -> int:
+        found = {part.partition: part.settled for part in (await self.stats()).partitions}
+        if partition not in found:
+            raise InvalidValue(f"partition {partition} is not one of those that the owner has: {sorted(found)}")
+        return found[partition]
+
     async def stats(self) -> Stats:
         async with closed(self._parts(Kind.STATS, reads.encode_stream(0, CREDIT))) as parts:
             return decode_stats(b"".join([part async for part in parts]))

@@ -239,3 +239,19 @@ def test_statistics_wait_for_what_they_count_to_be_accepted(tmp_path: Path) -> N
             assert (await deposit).offset == 0
 
     run(main())
+
+
+def test_what_a_read_reflects_is_said_here_and_from_elsewhere(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True, partitions=3) as bank:
+            assert await bank.reflects(Account, 1) == -1
+            await asyncio.gather(*(bank.submit(Deposit(1, 5)) for _ in range(2)))
+            receipt = await bank.submit(Deposit(1, 5))
+            async with mmsb.connect(tmp_path, app) as elsewhere:
+                for bus in (bank, elsewhere):
+                    assert await bus.reflects(Account, 1) == receipt.offset == 2
+                    assert (await bus.get(Account, 1)).moves == 3
+                with pytest.raises(mmsb.InvalidValue, match="partition 7 is not one of those"):
+                    await elsewhere.door.reflects(7)
+
+    run(main())

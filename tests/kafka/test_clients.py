@@ -376,6 +376,34 @@ def test_what_the_broker_refuses_is_said_to_whoever_submitted_it() -> None:
     stage.play(all_of_it())
 
 
+@pytest.mark.parametrize("columns", [False, True])
+def test_what_has_no_id_is_not_sent_twice(columns: bool) -> None:
+    stage = Stage(9)
+    intents = pack_columns(intent_layout_of(Deposit), {"account": np.ones(3, np.uint64), "amount": 5})
+
+    async def main(door: KafkaDoor) -> Any:
+        async with door:
+            stage.weather.lost_after = 1.0
+            bare = outcome(door.submit_many(intents) if columns else door.submit(pack(Deposit(1, 5)), "logged", None))
+            named = asyncio.ensure_future(door.submit(pack(Deposit(1, 6), id="six"), "logged", None))
+            heard = await bare
+            stage.weather.lost_after = 0.0
+            await named
+            return heard
+
+    async def all_of_it() -> Any:
+        await stage.begin()
+        stage.own()
+        door, process = stage.door()
+        return await process.start(main(door))
+
+    heard = stage.play(all_of_it())
+    assert isinstance(heard, OutcomeUnknown)
+    assert "it has no id, so it is not sent again" in str(heard)
+    assert stage.values().count(pack(Deposit(1, 5))) == (3 if columns else 1)
+    assert stage.statuses().count(Status.APPLIED) == (3 if columns else 1) + 1
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_id_is_not_relied_upon_when_it_may_be_forgotten(known: bool) -> None:
     """While an acknowledgement is lost others fill the window, in which ids are remembered."""

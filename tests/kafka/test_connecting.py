@@ -52,6 +52,8 @@ def test_a_thousand_at_once_and_what_they_read_then(kafka_url: str, start: Start
             receipts = await asyncio.gather(*calls)
             assert {receipt.status for receipt in receipts} == {mmsb.Status.APPLIED}
             assert len({(receipt.partition, receipt.offset) for receipt in receipts}) == 1000
+            told = max(receipt.offset for receipt in receipts if receipt.partition == receipts[7].partition)
+            assert await bus.reflects(bank.Account, 7) >= told
             expected = [sum(1 + n for n in range(1000) if n % 40 == key) for key in range(40)]
             assert await balances(bus, bank.Account, range(40)) == expected
             again = await bus.submit(bank.Deposit(7, 8), id="call 7")

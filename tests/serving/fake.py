@@ -115,6 +115,9 @@ class FakeDoor:
             raise
         return receipt
 
+    async def reflects(self, partition: int) -> int:
+        raise AssertionError("its statistics say so")
+
     async def until_ended(self) -> None:
         await asyncio.Future()
 
