@@ -9,6 +9,7 @@ import pytest
 
 from mmsb.cli.main import main
 from mmsb.schemas.batches import Record, encode_batch
+from mmsb.schemas.statuses import Status
 from mmsb.streams.files import RealFiles
 from mmsb.streams.folder import INTENTS, MARK, TLOG
 from mmsb.streams.kafka.broker import TopicPartition
@@ -102,6 +103,27 @@ def test_there_and_back_again(kafka_url: str, name: str, bank: Path, tmp_path: P
     assert digests[0] == digests[1]
     assert len(set(digests[0])) == PARTITIONS
     said("verify", back)
+
+
+def test_a_worker_takes_over_what_was_copied(
+    kafka_url: str, name: str, module: Any, bank: Path, tmp_path: Path, said: Said
+):
+    said("log", "copy", bank, f"{kafka_url}/{name}")
+
+    async def run() -> None:
+        async with module.app.run(log=kafka_url, data=tmp_path / "worker", interpreted=True) as bus:
+            again = await bus.submit(module.Open(1, "somebody else"), id="open-1")
+            assert (again.status, again.first_offset is not None) == (Status.DUPLICATE, True)
+            before = (await bus.get(module.Account, 1)).balance
+            await bus.submit(module.Deposit(1, 5))
+            assert (await bus.get(module.Account, 1)).balance == before + 5
+
+    asyncio.run(run())
+    copied, there = in_folder(bank), in_topics(kafka_url, name)
+    assert [log[: len(before)] for before, log in zip(copied, there, strict=True)] == copied
+    digests = {row["partition"]: row["digest"] for row in said("replay", tmp_path / "worker")}
+    said("log", "copy", f"{kafka_url}/{name}", tmp_path / "back")
+    assert {row["partition"]: row["digest"] for row in said("replay", tmp_path / "back")} == digests
 
 
 def test_people_are_told_what_is_there_and_what_is_missing(
