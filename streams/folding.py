@@ -36,6 +36,7 @@ class Folding:
     def _read(self, batches: bytes) -> Read:
         records, found = read_batches(batches), list[tuple[Verdict, Outcome | None]]()
         fold, writer = self._opened.fold, self._opened.claimed_by
+        assert fold.next >= records.first, "a fold leaves out nothing"
         for index in range(fold.next - records.first, len(records)):
             found.append(self._read_one(records.key(index), records.value(index)))
             if writer is not None and writer.superseded:

@@ -206,6 +206,7 @@ class TopicJournal:
         """Take the partition over; returns when this process reigns. Raises GenerationConflict."""
         opened = self._opened
         while True:
+            await self._fold_mirrored()
             await self.fold_to_end()
             bundle = bundle_for(opened.fold, code)
             writer = Writer(bundle, opened.fold, self._world.nonce(), Durability.REPLICATED, code.compiled)
@@ -221,6 +222,13 @@ class TopicJournal:
             await self._send(await self._folding.migrate(writer))
             self._check_reigns()
             assert not opened.fold.pending, "nobody else writes under this reign"
+
+    async def _fold_mirrored(self) -> None:
+        """What came in one fetch with a claim that ended our reign, and behind it."""
+        assert self._folding is not None, "attached"
+        fold, tlog = self._opened.fold, self._opened.tlog
+        while fold.next < tlog.end:
+            self._followed(await self._folding.read(await self._appender.run(tlog.read, fold.next, GROUP_BYTES)))
 
     async def _send(self, entry: Entry) -> None:
         """Append a claim or migrate record, and fold through it; or until another record has made it void."""
