@@ -24,6 +24,7 @@ RELAYED_TWICE: Final = "Kafka: follow-ups relayed twice"
 MID_FLUSH: Final = "Kafka: mid-flush: the old rows stay"
 FLUSHED: Final = "Kafka: mid-flush: the new rows are there"
 ZOMBIE: Final = "Kafka: a zombie wakes up"
+OLD_CODE: Final = "Kafka: an older generation gives way"
 LOST: Final = "Kafka: acknowledged data lost: an unclean election"
 REMADE: Final = "Kafka: acknowledged data lost: a topic made anew"
 EXPIRED: Final = "Kafka: what recovery needs has expired"
@@ -42,6 +43,7 @@ CELLS: Final = (
     MID_FLUSH,
     FLUSHED,
     ZOMBIE,
+    OLD_CODE,
     LOST,
     REMADE,
     EXPIRED,

@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 
 from mmsb.processors.receipts import Receipts
-from mmsb.schemas.errors import CorruptState, EnvironmentFailed, Superseded
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed, GenerationConflict, Superseded
 from mmsb.streams.kafka import topics
 from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.replica import Replica
@@ -18,7 +18,7 @@ from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
 from tests.simulation.clients import Town
 from tests.simulation.kafka.appends import Appends
-from tests.simulation.kafka.cells import GAP, INTENTS_UNHEARD, ZOMBIE, Death, at_death, in_the_end
+from tests.simulation.kafka.cells import GAP, INTENTS_UNHEARD, OLD_CODE, ZOMBIE, Death, at_death, in_the_end
 from tests.simulation.kafka.endings import Ending, draw_ending
 from tests.simulation.kafka.judge import DoorCourt, KafkaCourt
 from tests.simulation.kafka.model import Cluster, ModelBroker
@@ -85,6 +85,7 @@ class KafkaLife:
         self.machines = [self._machine(f"m{number}", owns=True) for number in range(self.settings.machines)]
         self.machines += [self._machine(f"c{number}", owns=False) for number in range(random.choice((0, 1, 2)))]
         self.peaceful = False
+        self.generation = 1
         self.dies_appending: Machine | None = None
         self.appends = Appends()
         self.cluster.hears = self._appends
@@ -125,6 +126,8 @@ class KafkaLife:
             self.theatre.interrupt(random.expovariate(1.0), partial(self._start, machine))
         for at in sorted(random.random() * 90 for _ in range(random.choice((0, 2, 6, 12)))):
             self.theatre.interrupt(at, self._befall)
+        for _ in range(random.choice((0, 0, 1, 2))):
+            self.theatre.later(random.random() * 90, self._release)
         for _ in range(random.choice((0, 1, 4))):
             topic = random.choice((settings.intents, settings.tlog))
             at_partition = TopicPartition(topic, random.randrange(settings.partitions))
@@ -147,6 +150,11 @@ class KafkaLife:
 
     # Machines
 
+    def _release(self) -> None:
+        """From now on there is newer code; some machines begin it later than others."""
+        self.generation += 1
+        self.trace.add(f"=== generation {self.generation}")
+
     def _start(self, machine: Machine) -> None:
         if machine.place is not None or self.ending or (self.peaceful and not machine.owns):
             return
@@ -158,7 +166,9 @@ class KafkaLife:
         town = NamedTown(self.settings.app, DoorCourt(self.court), self.trace, Random(random.getrandbits(64)))
         town.name = f"{machine.name} {len(self.towns)}"
         self.towns.append(town)
-        machine.place = Place(self.settings, self.cluster, process, town, owns=machine.owns)
+        older = not self.peaceful and random.random() < 0.3
+        generation = max(1, self.generation - older)
+        machine.place = Place(self.settings, self.cluster, process, town, generation, owns=machine.owns)
         self.trace.add(f"=== {machine.name} starts")
         clients = random.choice((0, 1, 3)) if machine.owns else random.choice((1, 3))
         machine.running = process.start(machine.place.run(clients, random.randint(1, 12)))
@@ -179,6 +189,9 @@ class KafkaLife:
             self.stopped_by = error
             return
         excused = isinstance(error, Superseded) or (isinstance(error, EnvironmentFailed) and not self.peaceful)
+        if isinstance(error, GenerationConflict):
+            excused = machine.place is not None and machine.place.generation < self.generation
+            self.cells[OLD_CODE] += 1
         if isinstance(error, Superseded):
             self.cells[ZOMBIE] += machine.place is not None and machine.place.woke
         if not excused:

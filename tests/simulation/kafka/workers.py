@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 from mmsb.processors.receipts import Receipts
@@ -24,8 +25,11 @@ Tell = Callable[["Place", int, int, int, Receipts], None]
 class Place:
     """One process from its start to its end: a worker, or one that only submits and asks."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, process: Process, town: Town, *, owns: bool) -> None:
+    def __init__(
+        self, settings: Settings, cluster: Cluster, process: Process, town: Town, generation: int, *, owns: bool
+    ) -> None:
         self.process = process
+        self.generation = generation
         self.owns = owns
         self.woke = False  # whether it was frozen once
         self.opened: dict[int, Replica] = {}  # the newest of each partition
@@ -39,7 +43,7 @@ class Place:
         settings = self._settings
         self.engine = KafkaEngine(
             settings.name,
-            settings.app.bundle,
+            replace(settings.app.bundle, generation=self.generation),
             self._connect,
             FOLDER,
             KafkaSettings(
