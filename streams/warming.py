@@ -26,6 +26,7 @@ from mmsb.processors.intake import read_batches
 from mmsb.processors.json_tables import json_tables
 from mmsb.processors.judging import Judgement
 from mmsb.processors.machine import Machine
+from mmsb.processors.outputs import packed_events
 from mmsb.processors.projector import Projector
 from mmsb.schemas.batches import Record, decode_batches, encode_batch
 from mmsb.schemas.classes import Page
@@ -157,7 +158,8 @@ def warm_folding() -> None:
     assert folder.fold(None, header, entry) == APPLIED
     follower = ArrayState(GENESIS)
     follower.add_layout(page)
-    assert [len(piece) for piece in Projector(follower).project(None, header, entry)] == [1]
+    told = list(Projector(follower).project(None, header, entry))
+    assert len(list(packed_events(told, GENESIS, -1).batches(0))) == 1
     warm_past(entry, page.type_id.to_bytes(8, "little") + bytes(page.key_size), page.word_count)
 
 
