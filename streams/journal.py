@@ -11,7 +11,7 @@ from mmsb.processors.batching import Intents, RawBatch
 from mmsb.processors.machine import Outcome
 from mmsb.processors.receipts import Receipts, concat_receipts
 from mmsb.processors.writer import Entry
-from mmsb.schemas.errors import OutcomeUnknown
+from mmsb.schemas.errors import CorruptState, OutcomeUnknown
 from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.fold import Verdict
@@ -153,7 +153,11 @@ class FolderJournal:
             await self._appender.run(self._opened.sync)
 
     async def fetch_block(self, offset: int) -> bytes:
-        raise AssertionError("what a folder has no more, nobody needs")
+        first = self._opened.tlog.first
+        raise CorruptState(
+            f"partition {self._number}: expected TLog offset {offset}, whose follow-ups may still be on their way, "
+            f"found that the log begins at {first}; restore a good copy"
+        )
 
     # The end
 

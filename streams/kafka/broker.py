@@ -85,6 +85,10 @@ class Member(Protocol):
         """What was taken back is at rest: join the next generation. Called once after each None."""
         ...
 
+    async def settled(self, offsets: Mapping[int, int]) -> None:
+        """Note the first offset of each partition that has not settled, for those who display lag."""
+        ...
+
     async def leave(self) -> None: ...
 
 

@@ -8,11 +8,16 @@ A partition that is being opened goes on with that while the group changes its m
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import Final
 
+from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.kafka.broker import Member
 from mmsb.streams.kafka.replica import Replica
 from mmsb.streams.kafka.seat import Seat, Wanted
+
+LAG_SECONDS: Final = 5.0
+"""Between two notes of how far partitions have settled, which only displays read."""
 
 OPENINGS_MAX: Final = 4
 """Partitions that are folded at once when many come together: each takes memory, and threads."""
@@ -67,6 +72,7 @@ class Worker:
                     self.seats[number].want(Wanted.FOLLOWING)
                 if member is not None:
                     group.create_task(self._obey(member))
+                    group.create_task(self._tell_lag(member))
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
@@ -80,6 +86,17 @@ class Worker:
                 for number, seat in self.seats.items():
                     seat.want(self._wanted(number, assigned.partitions))
                     seat.go_on()
+
+    async def _tell_lag(self, member: Member) -> None:
+        told: dict[int, int] = {}
+        while True:
+            await asyncio.sleep(LAG_SECONDS)
+            replicas = [seat.replica for seat in self.seats.values() if seat.replica is not None and seat.owned]
+            settled = {replica.of.partition: replica.partition.settled.at + 1 for replica in replicas}
+            if settled != told:
+                with suppress(EnvironmentFailed):  # it is told again, and nothing depends on it
+                    await member.settled(settled)
+                    told = settled
 
     def _wanted(self, number: int, assigned: Collection[int]) -> Wanted:
         if number in assigned:

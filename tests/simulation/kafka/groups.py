@@ -40,6 +40,10 @@ class ModelMember:
             self.process.check_lives()
         self._group.ready(self)
 
+    async def settled(self, offsets: Mapping[int, int]) -> None:
+        if self.process is not None:
+            self.process.check_lives()
+
     async def leave(self) -> None:
         if self.process is not None:
             self.process.check_lives()
