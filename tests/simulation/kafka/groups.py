@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Final
 
