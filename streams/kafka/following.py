@@ -66,7 +66,12 @@ class Following:
         return fold.settled <= self._settling.settled or not self._settling.listening
 
     async def _noted(self) -> HeaderFold | None:
-        found = (await self._broker.committed(group_of(self._app), [self._at])).get(self._at)
+        try:
+            found = (await self._broker.committed(group_of(self._app), [self._at])).get(self._at)
+        except EnvironmentFailed:
+            if self._fold is None:
+                raise
+            return None  # where this stands will do
         return None if found is None else HeaderFold.at(read_words(self._app, self._at.partition, *found))
 
     async def _first(self) -> HeaderFold:

@@ -13,7 +13,7 @@ from typing import Final
 
 from mmsb.processors.batching import MESSAGE_BYTES, Intents
 from mmsb.schemas.envelopes import read_envelope
-from mmsb.schemas.errors import EnvironmentFailed, MmsbError, OutcomeUnknown
+from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
 from mmsb.schemas.rejections import Refused as Malformed
 from mmsb.streams.grouping import RECORD_BYTES, SINGLES_BYTES, batches_of
 from mmsb.streams.inbox import Inbox
@@ -96,17 +96,22 @@ class Producer:
         Ids are remembered for W offsets. Half of them is left for what others append meanwhile.
         """
         await asyncio.sleep(AGAIN_SECONDS)
-        end = (await self._broker.span(self._at)).end
-        passed = end - begun > self._window // 2
-        again = [ticket for ticket in tickets if not (passed or ticket.given_up) and has_ids(ticket)]
+        why = await self._unrepeatable(begun)
+        again = [] if why else [ticket for ticket in tickets if not ticket.given_up and has_ids(ticket)]
         lost = set(tickets).difference(again)
         if lost:
-            self._settling.refused(lost, self._unknown(passed))
+            why = why or "it has no id, so it is not sent again"
+            unknown = f"{self._at}: the brokers have not said whether they took it, and {why}: {_AGAIN}"
+            self._settling.refused(lost, OutcomeUnknown(unknown))
         return again
 
-    def _unknown(self, passed: bool) -> MmsbError:
-        why = "too much was appended meanwhile" if passed else "it has no id, so it is not sent again"
-        return OutcomeUnknown(f"{self._at}: the brokers have not said whether they took it, and {why}: {_AGAIN}")
+    async def _unrepeatable(self, begun: int) -> str | None:
+        """Why nothing that was appended at or behind an offset may be appended again, if it may not."""
+        try:
+            end = (await self._broker.span(self._at)).end
+        except EnvironmentFailed as error:
+            return str(error)  # these have waited long enough; whoever comes next may have more luck
+        return "too much was appended meanwhile" if end - begun > self._window // 2 else None
 
     async def _encode(self, tickets: list[Ticket]) -> bytes:
         """Its base offset is for the broker to set."""

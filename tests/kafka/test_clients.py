@@ -438,6 +438,40 @@ def test_an_id_is_not_relied_upon_when_it_may_be_forgotten(known: bool) -> None:
         assert "too much was appended meanwhile" in str(heard)
 
 
+def test_brokers_that_do_not_answer_for_long_stop_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(10)
+    monkeypatch.setattr("mmsb.streams.kafka.following.IDLE_SECONDS", 1.0)
+
+    async def fail(*asked: object) -> Any:
+        await asyncio.sleep(30)
+        raise EnvironmentFailed("expected its leader to answer within 30 s")
+
+    async def main(door: KafkaDoor) -> Any:
+        async with door:
+            await door.submit(pack(Deposit(1, 4)), "settled", None)
+            await asyncio.sleep(10)
+            await door.submit(pack(Deposit(1, 5)), "logged", None)  # the TLog goes on, and nobody waits for it
+            await asyncio.sleep(10)
+            with monkeypatch.context() as outage:
+                outage.setattr(ModelBroker, "span", fail)
+                outage.setattr(ModelBroker, "committed", fail)
+                stage.weather.lost_before = 1.0
+                heard = await outcome(door.submit(pack(Deposit(1, 6), id="six"), "settled", None))
+                stage.weather.lost_before = 0.0
+            assert (await door.submit(pack(Deposit(1, 7)), "settled", None)).status == Status.APPLIED
+            return heard
+
+    async def all_of_it() -> Any:
+        await stage.begin()
+        stage.own()
+        door, process = stage.door()
+        return await process.start(main(door))
+
+    heard = stage.play(all_of_it())
+    assert isinstance(heard, OutcomeUnknown)
+    assert "expected its leader to answer within 30 s" in str(heard)
+
+
 def test_a_topic_without_an_application_is_refused_by_name() -> None:
     async def entering(stage: Stage) -> None:
         door, process = stage.door()

@@ -17,8 +17,11 @@ from mmsb.schemas.rejections import ROW_BYTES
 from mmsb.schemas.statuses import Status
 from mmsb.streams.inbox import Inbox
 from mmsb.streams.kafka import settling as module
+from mmsb.streams.kafka.broker import TopicPartition
+from mmsb.streams.kafka.following import Following
 from mmsb.streams.kafka.settling import Settling
 from mmsb.streams.tickets import Receipt, Ticket
+from mmsb.streams.world import RealWorld
 
 
 def run(what: Coroutine[Any, Any, Any]) -> Any:
@@ -226,5 +229,32 @@ def test_in_any_order_each_hears_its_own(seed: int) -> None:
                 expected = list(range(ticket.first, ticket.last + 1))
                 assert heard(ticket) == (expected if not isinstance(ticket.intents, bytes) else ticket.first)
         assert tickets
+
+    run(main())
+
+
+def test_what_was_told_and_let_go_is_followed_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner in this process tells so much that some of it cannot be kept until what is before it has come."""
+    monkeypatch.setattr(module, "KEPT_MAX", 10)
+
+    async def main() -> None:
+        company = Company()
+        unused: Any = None
+        following = Following(RealWorld(), unused, "bank", TopicPartition("bank.tlog", 0), company.settling)
+        ticket = company.ticket(30)
+        await company.take()
+        company.settling.sending([ticket])
+        company.settling.logged(0)
+        following.owned(4)
+        for first in range(5, 30, 5):
+            company.hear(first, first + 4)
+        assert not following._covered
+        company.hear(0, 4)
+        assert not following._covered
+        for first in range(5, 30, 5):
+            company.hear(first, first + 4)
+        assert following._covered
+        assert heard(ticket) == list(range(30))
+        await following.close()
 
     run(main())
