@@ -10,18 +10,28 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import numpy as np
+from crc32c import crc32c
+
 from mmsb.processors.batching import RawBatch
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.limits import BATCH_RECORDS_MAX
 from mmsb.schemas.records import NULL, Headers
 from mmsb.schemas.types import I64_MIN
-from mmsb.schemas.varints import VARINT_BITS, VARLONG_BITS
+from mmsb.schemas.varints import VARINT_BITS, VARLONG_BITS, encode_varint
 
 MALFORMED: Final = b"MMI\x01"
 """The value of a record that stands for one that cannot be read: the begin of a packed intent, and nothing else."""
 
 _HEADER: Final = struct.Struct(">q13xh4xqq14xi")  # base offset, attributes, base and max timestamp, count
+_LENGTH: Final = struct.Struct(">i")
+_LENGTH_AT: Final = 8
+_LAST_AT: Final = 23
+_COUNT_AT: Final = 57
+_CHECKSUM: Final = struct.Struct(">I")
+_CHECKSUM_AT: Final = 17
+_CHECKED_FROM: Final = 21
 _APPEND_TIME: Final = 0x08
 _TRANSACTIONAL: Final = 0x10
 _CONTROL: Final = 0x20
@@ -40,9 +50,8 @@ def rewritten(header: memoryview, content: memoryview | None) -> list[RawBatch]:
             return writing.encode(first, list(_read(content, count, base_time)))
     except (_Unreadable, IndexError):
         pass
-    instead = Record(None, MALFORMED, base_time)
     counts = [min(BATCH_RECORDS_MAX, count - start) for start in range(0, count, BATCH_RECORDS_MAX)]
-    return [writing.one(first + index * BATCH_RECORDS_MAX, [instead] * some) for index, some in enumerate(counts)]
+    return [writing.stand_ins(first + index * BATCH_RECORDS_MAX, some, base_time) for index, some in enumerate(counts)]
 
 
 class _Writing:
@@ -65,6 +74,16 @@ class _Writing:
         )
         return RawBatch(first, len(records), data)
 
+    def stand_ins(self, first: int, count: int, time: int) -> RawBatch:
+        """As many records as were meant; there may be millions, so they are not encoded one by one."""
+        batch = bytearray(self.one(first, [Record(None, MALFORMED, time)]).data[: _HEADER.size])
+        batch += _stand_ins(count)
+        _LENGTH.pack_into(batch, _LENGTH_AT, len(batch) - _LENGTH_AT - _LENGTH.size)
+        _LENGTH.pack_into(batch, _LAST_AT, count - 1)
+        _LENGTH.pack_into(batch, _COUNT_AT, count)
+        _CHECKSUM.pack_into(batch, _CHECKSUM_AT, crc32c(memoryview(batch)[_CHECKED_FROM:]))
+        return RawBatch(first, count, bytes(batch))
+
     def encode(self, first: int, records: Sequence[Record]) -> list[RawBatch]:
         """As one batch, or several if it would be too large or its times lie too far from each other."""
         try:
@@ -74,6 +93,25 @@ class _Writing:
             if middle == 0:
                 return [self.one(first, [Record(None, MALFORMED, records[0].time)])]
             return self.encode(first, records[:middle]) + self.encode(first + middle, records[middle:])
+
+
+def _stand_ins(count: int) -> bytes:
+    """Their records, all of whose bytes are the same but for the index; rows of one length each."""
+    parts: list[bytes] = []
+    start = 0
+    while start < count:
+        size = len(encode_varint(start))
+        stop = min(count, 1 << 7 * size - 1)
+        behind = b"\x01" + encode_varint(len(MALFORMED)) + MALFORMED + b"\x00"
+        rows = np.empty((stop - start, 3 + size + len(behind)), np.uint8)
+        rows[:, :3] = 2 * (rows.shape[1] - 1), 0, 0
+        indices = np.arange(start, stop) << 1
+        for at in range(size):
+            rows[:, 3 + at] = indices >> 7 * at & 0x7F | (0x80 if at + 1 < size else 0)
+        rows[:, 3 + size :] = np.frombuffer(behind, np.uint8)
+        parts.append(rows.tobytes())
+        start = stop
+    return b"".join(parts)
 
 
 def _read(data: memoryview, count: int, base_time: int) -> Iterator[Record]:

@@ -255,6 +255,19 @@ def test_more_records_than_a_batch_may_have_become_several_batches(monkeypatch: 
     assert [(batch.first, batch.count) for batch in found] == [(8, 1_000), (1_008, 1_000), (2_008, 1)]
 
 
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 8_191, 8_192, 8_193, 20_000])
+@pytest.mark.parametrize("append_time", [False, True])
+def test_stand_ins_are_what_would_have_been_encoded_one_by_one(count: int, append_time: bool):
+    data = bytearray(with_records(8, record()))
+    struct.pack_into(">h", data, 21, 8 * append_time)
+    struct.pack_into(">i", data, 23, count - 1)
+    struct.pack_into(">i", data, 57, count)
+    data += b"?"
+    (found,) = local_form(sealed(bytes(data)))
+    expected = encode_batch(8, [Record(None, MALFORMED, 1_000)] * count, append_time=1_000 if append_time else None)
+    assert (found.first, found.count, found.data) == (8, count, expected)
+
+
 def test_a_batch_that_is_larger_than_ours_becomes_several():
     large = encode_varint(9 << 20)
     contents = [b"\0\0" + encode_varint(index) + b"\1" + large + bytes(9 << 20) + b"\0" for index in range(2)]
