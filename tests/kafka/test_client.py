@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.errors import EnvironmentFailed
@@ -19,6 +20,7 @@ from tests.kafka.cluster import Cluster, Listener, free_ports, running_cluster
 from tests.kafka.contract import append, batch, make, read, take_values
 from tests.kafka.numbers import append_numbers, check_heard, hear
 from tests.kafka.proxy import Proxy
+from tests.model.batch import decode_batch
 
 LIMIT_S = 60
 
@@ -125,6 +127,28 @@ def test_damaged_batches_are_refused(kafka_url: str) -> None:
             with pytest.raises(Refused, match="INVALID_RECORD"):
                 await broker.append(at, foreign, 5.0)
             assert await append(broker, at, b"a") == 0
+
+    asyncio.run(main())
+
+
+def test_transactions_are_followed_before_they_end_and_whatever_becomes_of_them(kafka_url: str) -> None:
+    async def main() -> None:
+        async with opened(kafka_url) as (broker, topic):
+            at = await make(broker, topic)
+            following = broker.follow(at, 0, "lane")
+            producer = AIOKafkaProducer(
+                bootstrap_servers=kafka_url.removeprefix("kafka://"), transactional_id=topic, enable_idempotence=True
+            )
+            await producer.start()
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, b"never")
+            assert await take_values(following, 0, 1) == [b"never"]
+            await producer.abort_transaction()
+            await producer.stop()
+            [marker], _ = decode_batch((await following.take()).data)
+            assert (marker.offset, marker.control, marker.transactional) == (1, True, True)
+            assert await append(broker, at, b"next") == 2
+            assert await take_values(following, 2, 3) == [b"next"]
 
     asyncio.run(main())
 
