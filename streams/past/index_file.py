@@ -77,7 +77,7 @@ def encode(summary: Summary, places: Sequence[Place], blocks: Any, entries: Any)
         len(blocks), len(entries), before.head, after.head, _hash(directory),
     )  # fmt: skip
     yield header + _hash(header) + directory
-    yield from parts
+    yield from filter(len, parts)
 
 
 def _block_rows(index: GrowingIndex) -> Any:
