@@ -10,6 +10,7 @@ import pytest
 
 import mmsb
 from mmsb.processors.requests import pack_json
+from tests.kafka.cluster import Cluster
 from tests.kafka.counting import Worker, counting
 
 pytestmark = pytest.mark.slow
@@ -114,6 +115,30 @@ def test_nobody_hears_of_what_a_frozen_worker_wrote_too_late(kafka_url: str, sta
             assert await balances(bus, bank.Account, range(1, 2)) == [121]
 
     run(main())
+
+
+def test_brokers_that_die_and_come_back_are_waited_for(own_kafka: Cluster, tmp_path: Path) -> None:
+    """With ids everything applies once, though nobody knows what became of the appends that were on their way."""
+    bank = counting("outage")
+    worker = Worker(own_kafka.url, tmp_path / "worker", "outage")
+
+    async def main() -> None:
+        async with mmsb.connect(own_kafka.url, bank.app) as bus:
+            await bus.submit(bank.Deposit(1, 1))
+            calls = [asyncio.create_task(bus.submit(bank.Deposit(1, 1), id=f"before {n}")) for n in range(50)]
+            await asyncio.sleep(0.01)
+            own_kafka.kill()
+            calls += [asyncio.create_task(bus.submit(bank.Deposit(1, 1), id=f"after {n}")) for n in range(50)]
+            await asyncio.sleep(1)
+            await asyncio.to_thread(own_kafka.restart)
+            receipts = await asyncio.gather(*calls)
+            assert {receipt.status for receipt in receipts} <= {mmsb.Status.APPLIED, mmsb.Status.DUPLICATE}
+            assert await balances(bus, bank.Account, range(1, 2)) == [101]
+
+    try:
+        run(main())
+    finally:
+        worker.kill()
 
 
 def test_a_million_columns(kafka_url: str, start: Start) -> None:
