@@ -32,7 +32,10 @@ def blocks_from_behind(source: Source, cut: Cut, records_max: int) -> Iterator[t
     """
     reign, settled = cut.fold.reign, cut.fold.settled
     for offset in range(cut.fold.next - 1, max(0, cut.fold.next - 1 - records_max), -1):
-        records = read_batches(source.read(offset, 1))
+        data = source.read(offset, 1)
+        if not data:
+            return  # it was folded, and is not told yet
+        records = read_batches(data)
         value = records.value(offset - records.first)
         kind = peek(value)
         if value is None or kind is None:
