@@ -25,7 +25,8 @@ from mmsb.streams.kafka.local_form import local_form
 from mmsb.streams.partition import Partition
 from mmsb.streams.tickets import Receipt
 from tests.kafka.stepping import Stepper, genesis_batch
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
 from tests.simulation.kafka.weather import Weather, draw_weather
 from tests.simulation.world import Trace

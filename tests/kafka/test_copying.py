@@ -24,7 +24,8 @@ from mmsb.streams.kafka.resending import Sendable, sendable
 from mmsb.streams.kafka.topics import ensure, ensure_for_copying
 from mmsb.streams.past.folding import fold_partition
 from mmsb.streams.world import RealWorld
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Theatre
 from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.world import Trace

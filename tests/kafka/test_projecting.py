@@ -26,7 +26,8 @@ from mmsb.streams.kafka.projecting import Form, Publisher
 from tests.events.apps import Deposit
 from tests.events.owner import BUNDLE, GENESIS, LAYOUTS, Owner
 from tests.events.test_rejects import rejects_of
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
 from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.world import Trace

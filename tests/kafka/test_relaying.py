@@ -17,7 +17,8 @@ from mmsb.streams.kafka.local_form import local_form
 from mmsb.streams.kafka.noting import NOTE_SECONDS
 from mmsb.streams.kafka.relaying import LOOK_SECONDS, TopicRelay
 from mmsb.streams.relay import Source
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
 from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.world import Trace

@@ -8,7 +8,8 @@ import pytest
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.streams.kafka.topics import LOGS, SETTINGS, Ready, Topic, correction, ensure, made_with
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Theatre
 from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.world import Trace

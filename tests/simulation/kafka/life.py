@@ -5,12 +5,11 @@ In the end everybody is left in peace, and it must come to rest in the state tha
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 
 from mmsb.processors.receipts import Receipts
-from mmsb.schemas.errors import CorruptState, EnvironmentFailed, GenerationConflict, Superseded
+from mmsb.schemas.errors import EnvironmentFailed, GenerationConflict, Superseded
 from mmsb.streams.kafka import topics
 from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.replica import Replica
@@ -18,55 +17,24 @@ from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
 from tests.simulation.clients import Town
 from tests.simulation.kafka.appends import Appends
-from tests.simulation.kafka.cells import GAP, INTENTS_UNHEARD, OLD_CODE, ZOMBIE, Death, at_death, in_the_end
-from tests.simulation.kafka.endings import Ending, draw_ending
+from tests.simulation.kafka.cells import INTENTS_UNHEARD, OLD_CODE, ZOMBIE, Death, at_death, in_the_end
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.endings import STOPS, LastAct, draw_ending
 from tests.simulation.kafka.judge import DoorCourt, KafkaCourt
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.machines import Machine, NamedTown, NamedTrace
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.services import Service
 from tests.simulation.kafka.settings import draw_settings
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
 from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.kafka.workers import Place, watched
 from tests.simulation.running import segments_of
-from tests.simulation.world import SimFiles, Trace
+from tests.simulation.world import Trace
 
-STOPS = "it stops where brokers have lost what they had"
-STOPS_SECONDS = 200.0
 PEACE_SECONDS = 600.0
 """So long all may take to come to rest once nothing goes wrong."""
 
 WORKER_PLACES = (("", 300), ("/tlog/", 60), ("/intents/", 60), ("/home/", 40), ("/mark", 20))
-
-
-class NamedTrace(Trace):
-    """The lines of one machine."""
-
-    def __init__(self, trace: Trace, name: str) -> None:
-        super().__init__(now=trace.now)
-        self._trace, self._name = trace, name
-
-    def add(self, text: str) -> None:
-        self._trace.add(f"{self._name}: {text}")
-
-
-class NamedTown(Town):
-    """Whose tags nobody else's are."""
-
-    name = ""
-
-    def tag(self) -> str:
-        return f"{self.name} {super().tag()}"
-
-
-@dataclass
-class Machine:
-    """A computer that starts its process again whenever it has ended."""
-
-    name: str
-    files: SimFiles
-    owns: bool = True
-    place: Place | None = None
-    running: "asyncio.Task[None] | None" = None
 
 
 class KafkaLife:
@@ -90,9 +58,7 @@ class KafkaLife:
         self.appends = Appends()
         self.cluster.hears = self._appends
         self.deaths: list[Death] = []
-        self.ending: Ending | None = None
-        self.ends_at = -1  # the partition that it befalls
-        self.stopped_by: BaseException | None = None
+        self.last_act: LastAct | None = None
         self.theatre.crashed = self._crashed
         self._failed: asyncio.Future[None] | None = None
 
@@ -133,7 +99,7 @@ class KafkaLife:
             at_partition = TopicPartition(topic, random.randrange(settings.partitions))
             self.theatre.later(random.random() * 90, self.cluster.elect, at_partition)
         await topics.ensure(ModelBroker(self.cluster), settings.name, settings.partitions)
-        services = [self._service(f"service {number}") for number in range(random.choice((0, 1, 2)))]
+        services = [self.service(f"service {number}") for number in range(random.choice((0, 1, 2)))]
         await asyncio.gather(*(each.run(random.randint(1, 15), random.choice((0.1, 2.0, 8.0))) for each in services))
         self.cells[INTENTS_UNHEARD] += sum(each.repeated for each in services)
         await asyncio.sleep(max(0.0, 100 - self.theatre.time()))
@@ -142,9 +108,10 @@ class KafkaLife:
         judge = random.choice(self.judges)
         ending = draw_ending(random, self.cluster, judge)
         if ending is not None:
-            await self._end_badly(judge.number, ending)
+            self.last_act = LastAct(self, judge.number, ending)
+            await self.last_act.play()
 
-    def _service(self, name: str) -> Service:
+    def service(self, name: str) -> Service:
         random = Random(self.random.getrandbits(64))
         return Service(self.settings, self.cluster, random, name, self.trace, self.court.submitted)
 
@@ -156,11 +123,11 @@ class KafkaLife:
         self.trace.add(f"=== generation {self.generation}")
 
     def _start(self, machine: Machine) -> None:
-        if machine.place is not None or self.ending or (self.peaceful and not machine.owns):
+        if machine.place is not None or self.last_act or (self.peaceful and not machine.owns):
             return
-        self._begin(machine)
+        self.begin(machine)
 
-    def _begin(self, machine: Machine) -> None:
+    def begin(self, machine: Machine) -> None:
         random = self.random
         process = Process(self.theatre, machine.name, Random(random.getrandbits(64)), machine.files)
         town = NamedTown(self.settings.app, DoorCourt(self.court), self.trace, Random(random.getrandbits(64)))
@@ -182,11 +149,11 @@ class KafkaLife:
             error = done.exception()
             self.trace.add(f"=== {machine.name} ends: {type(error).__name__}: {error}")
             self._judge_end(machine, error)
-        self.theatre.interrupt(0.0, lambda: self._gone(machine, power=False, killed=False))
+        self.theatre.interrupt(0.0, lambda: self.gone(machine, power=False, killed=False))
 
     def _judge_end(self, machine: Machine, error: BaseException | None) -> None:
-        if self.ending is not None:
-            self.stopped_by = error
+        if self.last_act is not None:
+            self.last_act.stopped_by = error
             return
         excused = isinstance(error, Superseded) or (isinstance(error, EnvironmentFailed) and not self.peaceful)
         if isinstance(error, GenerationConflict):
@@ -204,7 +171,7 @@ class KafkaLife:
         if not self._failed.done():
             self._failed.set_exception(error)
 
-    def _gone(self, machine: Machine, *, power: bool, killed: bool = True) -> None:
+    def gone(self, machine: Machine, *, power: bool, killed: bool = True) -> None:
         """Whatever way the process went: what is left for the next one, which comes after a while."""
         place = machine.place
         if place is None:
@@ -222,7 +189,7 @@ class KafkaLife:
         self.theatre.kill(process)
         for machine in self.machines:
             if machine.place is not None and machine.place.process is process:
-                self._gone(machine, power=self.random.random() < 0.4)
+                self.gone(machine, power=self.random.random() < 0.4)
 
     def _befall(self) -> None:
         """Something happens to some process."""
@@ -249,7 +216,7 @@ class KafkaLife:
 
     def _kill(self, machine: Machine) -> None:
         self.trace.add(f"=== {machine.name} is killed")
-        self._gone(machine, power=self.random.random() < 0.4)
+        self.gone(machine, power=self.random.random() < 0.4)
 
     def _freeze(self, machine: Machine, place: Place) -> None:
         seconds = self.random.choice((1.0, 15.0, 40.0)) * (0.5 + self.random.random())
@@ -269,7 +236,7 @@ class KafkaLife:
         self.trace.add(f"{place.process.name} tells {first} to {last} of partition {partition}")
         replica = place.opened[partition]
         try:
-            goes_on = self.ending is not None and partition == self.ends_at
+            goes_on = self.last_act is not None and partition == self.last_act.partition
             require(STOPS, not goes_on, f"{place.process.name} tells {first} to {last}")
             self.judges[partition].told(replica._opened.writer._nonce, first, last, receipts)
             self._says(replica)
@@ -340,49 +307,3 @@ class KafkaLife:
     def _where(self) -> str:
         folded = [f"{each.of.partition}: {each._opened.fold!r} owned={each.owned}" for each in self._replicas()]
         return f"{[(judge.watch.settled, judge.watch.logged) for judge in self.judges]}; {folded}"
-
-    # What nobody can go on from
-
-    async def _end_badly(self, partition: int, ending: Ending) -> None:
-        """Its owner alone is left, and has to notice."""
-        places = [(machine, machine.place) for machine in self.machines if machine.place is not None]
-        owner = next(machine for machine, place in places if partition in place.owned)
-        self.ending, self.ends_at = ending, partition
-        self.trace.add(f"=== {ending.cell}, {owner.name} owns partition {partition}")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.theatre.interrupt(0.0, lambda: self._leave_alone(owner, ending, done))
-        await done
-        if ending.cell == GAP:
-            await self._grow(partition, ending.grows)
-        ending.befall()
-        if ending.cell != GAP:
-            await self._grow(partition, ending.grows)
-        self.theatre.interrupt(0.0, lambda: self._look_at(owner, ending))
-        begun = self.theatre.time()
-        while self.stopped_by is None:
-            require(STOPS, self.theatre.time() - begun < STOPS_SECONDS, f"{owner.name} goes on: {ending.cell}")
-            await asyncio.sleep(1.0)
-        words = str(self.stopped_by)
-        told_why = isinstance(self.stopped_by, CorruptState | EnvironmentFailed)
-        require(STOPS, told_why and all(each in words for each in ending.says), f"with {self.stopped_by!r}")
-        self.cells[ending.cell] += 1
-
-    def _leave_alone(self, owner: Machine, ending: Ending, done: "asyncio.Future[None]") -> None:
-        for machine in self.machines:
-            if machine.place is not None and (machine is not owner or not ending.live):
-                self._gone(machine, power=False, killed=False)
-        if ending.live and owner.place is not None:
-            self.theatre.freeze(owner.place.process)
-        done.set_result(None)
-
-    async def _grow(self, partition: int, batches: int) -> None:
-        await self._service("late service").send_to(partition, batches)
-
-    def _look_at(self, owner: Machine, ending: Ending) -> None:
-        if ending.live:
-            assert owner.place is not None, "it was frozen"
-            self.theatre.thaw(owner.place.process)
-        else:
-            if ending.fresh:
-                owner.files = new_disk(0, owner.files.trace)
-            self._begin(owner)

@@ -10,7 +10,8 @@ from mmsb.schemas.classes import Intent, Ref, page_layout_of
 from mmsb.schemas.partitions import partition_of
 from mmsb.streams.kafka.broker import TopicPartition
 from tests.simulation.clients import GARBAGE
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.settings import Settings
 from tests.simulation.world import START_MS, Trace
 

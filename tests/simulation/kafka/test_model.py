@@ -11,7 +11,8 @@ from mmsb.schemas.batches import Record, encode_batch
 from mmsb.streams.kafka.broker import Gone, Refused, TopicPartition
 from tests.kafka.contract import CONTRACT, Clause, check
 from tests.model.batch import decode_batches
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Process, Theatre, new_disk
 from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.world import Trace

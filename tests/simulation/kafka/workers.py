@@ -14,7 +14,8 @@ from mmsb.streams.kafka.engine import KafkaEngine, KafkaSettings
 from mmsb.streams.kafka.opening import Opening
 from mmsb.streams.kafka.replica import Replica
 from tests.simulation.clients import Client, Town
-from tests.simulation.kafka.model import Cluster, ModelBroker
+from tests.simulation.kafka.client import ModelBroker
+from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.settings import FOLDER, Settings
 from tests.simulation.kafka.theatre import PROCESS, Process
 
