@@ -26,7 +26,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import SaslAuthenticateRequest
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.security import Security
+from mmsb.streams.kafka.security import Security, protocol_of, tls_context
 from mmsb.streams.kafka.url import Address
 
 CLIENT_ID: Final = "mmsb"
@@ -58,7 +58,7 @@ class Unanswered(Exception):
 class Connections:
     def __init__(self, security: Security) -> None:
         self._security = security
-        self._context = security.context()
+        self._context = tls_context(security)
         self._open: dict[tuple[Address, Hashable], Any] = {}
         self._opening: defaultdict[tuple[Address, Hashable], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._closed = False
@@ -137,7 +137,7 @@ class Connections:
             client_id=CLIENT_ID,
             request_timeout_ms=round(ANSWER_SECONDS * 1000),
             max_idle_ms=round(IDLE_SECONDS * 1000),
-            security_protocol=self._security.spoken,
+            security_protocol=protocol_of(self._security),
             ssl_context=self._context,
             sasl_mechanism=self._security.mechanism,
             sasl_plain_username=self._security.user,

@@ -29,14 +29,26 @@ ENVIRONMENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Security:
+    """Who we are to a cluster of Kafka, and whom we take for its brokers.
+
+    A user's name alone means SASL within TLS. Nothing goes over an open line unless that is asked for by name.
+    """
+
     protocol: str | None = None
-    """One of PROTOCOLS. By default SASL_SSL if there is a user, SSL if there are files for TLS, else PLAINTEXT."""
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL: SASL is for users, SSL is TLS.
+
+    By default SASL_SSL if there is a user, SSL if there are files for TLS, else PLAINTEXT.
+    """
 
     mechanism: str | None = None
-    """One of MECHANISMS, by default the first of them, which never sends the password."""
+    """SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN; by default the first of them. Only PLAIN sends the password."""
 
     user: str | None = None
+    """As the brokers know it."""
+
     password: str | None = field(default=None, repr=False)
+    """It is in no log and in no error."""
+
     authorities: Path | None = None
     """A file of certificates, in PEM, of those who vouch for the brokers; by default those that the system trusts."""
 
@@ -54,33 +66,12 @@ class Security:
         self._check()
 
     @property
-    def spoken(self) -> str:
-        """The protocol, which is always chosen in the end."""
-        return self.protocol or PLAINTEXT
-
-    @property
     def is_sasl(self) -> bool:
         return self.protocol in ("SASL_PLAINTEXT", "SASL_SSL")
 
     @property
     def is_tls(self) -> bool:
         return self.protocol in ("SSL", "SASL_SSL")
-
-    def context(self) -> ssl.SSLContext | None:
-        """For TLS. It checks that certificates are good and name the host."""
-        if not self.is_tls:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.authorities)
-            if self.certificate is not None:
-                context.load_cert_chain(self.certificate, self.key, password="")
-        except (OSError, ssl.SSLError) as error:
-            files = ", ".join(str(path) for path in (self.authorities, self.certificate, self.key) if path is not None)
-            raise EnvironmentFailed(
-                f"TLS: expected certificates in PEM, and a key that is not locked, in {files or 'the system'}; "
-                f"found: {error}"
-            ) from error
-        return context
 
     def _safe_protocol(self) -> str:
         if self.user is not None:
@@ -110,6 +101,28 @@ class Security:
 
 OPEN: Final = Security()
 """Neither TLS nor a user."""
+
+
+def protocol_of(security: Security) -> str:
+    """It is always chosen in the end."""
+    return security.protocol or PLAINTEXT
+
+
+def tls_context(security: Security) -> ssl.SSLContext | None:
+    """What checks that certificates are good and name the host; None without TLS."""
+    if not security.is_tls:
+        return None
+    files = security.authorities, security.certificate, security.key
+    try:
+        context = ssl.create_default_context(cafile=security.authorities)
+        if security.certificate is not None:
+            context.load_cert_chain(security.certificate, security.key, password="")
+    except (OSError, ssl.SSLError) as error:
+        named = ", ".join(str(path) for path in files if path is not None)
+        raise EnvironmentFailed(
+            f"TLS: expected certificates in PEM, and no locked key, in {named or 'the system'}, found: {error}"
+        ) from error
+    return context
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Security:

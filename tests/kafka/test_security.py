@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
-from mmsb.streams.kafka.security import ENVIRONMENT, Security, from_environment
+from mmsb.streams.kafka.security import ENVIRONMENT, Security, from_environment, tls_context
 
 USER: dict[str, Any] = {"user": "ann", "password": "secret"}
 FILE = Path("some.pem")
@@ -74,8 +74,8 @@ def test_commands_take_it_from_the_environment() -> None:
 
 
 def test_tls_checks_who_answers() -> None:
-    assert Security().context() is None
-    context = Security(protocol="SSL").context()
+    assert tls_context(Security()) is None
+    context = tls_context(Security(protocol="SSL"))
     assert context is not None
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -86,4 +86,4 @@ def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
     wrong.write_text("no certificate")
     for security in (Security(authorities=missing), Security(authorities=wrong), Security(certificate=wrong)):
         with pytest.raises(EnvironmentFailed, match=r"(missing|wrong)\.pem"):
-            security.context()
+            tls_context(security)
