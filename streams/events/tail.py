@@ -5,6 +5,7 @@ from typing import Final
 
 from mmsb.processors.intake import read_batches
 from mmsb.processors.packed_events import last_event_of
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.tlog.blocks import BlockHeader, unpack_block_header
 from mmsb.schemas.tlog.claims import unpack_claim_header
 from mmsb.schemas.tlog.records import TlogKind, peek
@@ -32,7 +33,10 @@ def blocks_from_behind(source: Source, cut: Cut, records_max: int) -> Iterator[t
     """
     reign, settled = cut.fold.reign, cut.fold.settled
     for offset in range(cut.fold.next - 1, max(0, cut.fold.next - 1 - records_max), -1):
-        data = source.read(offset, 1)
+        try:
+            data = source.read(offset, 1)
+        except InvalidValue:
+            return  # the log begins behind it
         if not data:
             return  # it was folded, and is not told yet
         records = read_batches(data)

@@ -138,6 +138,7 @@ class Publisher:
                     await self._notes.note(self._position)
         finally:
             taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
             await self._notes.note_last(self._position)
 
     @property
@@ -148,6 +149,8 @@ class Publisher:
         """Whether all that came before a cut is in the topics, as far as the last records say it."""
         if cut.settled != cut.fold.settled:
             return False  # what is on its way may have events
+        if last_place_of(cut.settled) <= place:
+            return True
         for header, value in blocks_from_behind(source, cut, LOOKED_BACK):
             if last_place_of(header.last) <= place:
                 return True

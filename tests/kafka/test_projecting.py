@@ -18,6 +18,7 @@ from mmsb.schemas.rejects import Reject, reject_json, unpack_reject
 from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.state.array_fold import ArrayFold
 from mmsb.streams.events.events import Events
+from mmsb.streams.events.tail import has_seen_all
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import TopicPartition
 from mmsb.streams.kafka.local_form import local_form
@@ -208,7 +209,8 @@ class Trimmed(Owner):
         self.checkpoint, self.first = self.accepted, self.accepted_tlog()
 
     def read(self, offset: int, size: int) -> bytes:
-        assert offset >= self.first, "it is gone"
+        if offset < self.first:
+            raise InvalidValue("it was trimmed")
         return super().read(offset, size)
 
     def base_before(self, offset: int) -> ArrayFold | None:
@@ -268,10 +270,20 @@ def test_a_log_that_was_trimmed_as_far_as_was_published_goes_on() -> None:
             grow(stage)
             await publish_all(stage, last_place_of(owner.checkpoint))
             owner.trim()
+            await publish_all(stage, last_place_of(owner.checkpoint))
 
     stage, owner = trimmed_stage()
     stage.play(work(stage, owner))
     stage.check()
+
+
+def test_nothing_is_looked_for_before_a_trimmed_log_begins() -> None:
+    stage, owner = trimmed_stage()
+    grow(stage)
+    owner.trim()
+    owner.restart()
+    cut = asyncio.run(owner.cut())
+    assert not has_seen_all(owner, cut, last_place_of(owner.accepted))
 
 
 def test_what_was_trimmed_before_it_was_published_is_missed_aloud() -> None:
