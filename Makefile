@@ -19,7 +19,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format test test-cluster planted kafka crash sim bench bench-gate lock clean
+.PHONY: help setup run check format test test-cluster planted kafka crash crash-kafka sim bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -70,6 +70,9 @@ sim: setup ## simulate the engine under crashes, power cuts and failing disks (S
 
 crash: setup ## SIGKILL a service N times at random moments, and judge what is left (N=1000 SEED=…)
 	$(BIN)/python -m tests.crash.campaign $(N) $(SEED)
+
+crash-kafka: setup kafka ## SIGKILL workers behind a broker N times at random moments, and judge the topics (N=1000 SEED=…)
+	$(BIN)/python -m tests.kafka.killing $(N) $(SEED)
 
 bench: setup ## measure, and write bench/results/ and docs/benchmarks.md (NAME=core runs one alone)
 	$(BIN)/python -m bench $(NAME)
