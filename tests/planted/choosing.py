@@ -10,7 +10,7 @@ from tests.planted.bugs import Bug
 IN_EACH: Final = 3
 
 
-def chosen(bugs: Sequence[Bug]) -> list[Any]:
+def chosen(bugs: Sequence[Bug], in_each: int = IN_EACH) -> list[Any]:
     """All of them as parameters; those that are left to `make planted` are marked."""
-    marks = (() if number % IN_EACH == 0 else (pytest.mark.campaign,) for number in range(len(bugs)))
+    marks = (() if number % in_each == 0 else (pytest.mark.campaign,) for number in range(len(bugs)))
     return [pytest.param(bug, id=bug.name, marks=mark) for bug, mark in zip(bugs, marks, strict=True)]

@@ -29,7 +29,7 @@ KAFKA_BUGS: Final = (
         REIGN + FIRST + PREV,
         FIRST,
         SEEDS,
-        "[what is told was accepted]",
+        "[it runs on]",
         "a block that lands after a newer claim does not count",
     ),
     Bug(
