@@ -22,8 +22,7 @@ import mmsb
 from mmsb.cli.exits import exit_of
 from mmsb.cli.main import main as command
 from mmsb.processors.requests import Request, pack
-from mmsb.streams.kafka import client  # noqa: F401 - loaded before anything is forked
-from mmsb.streams.kafka import coordinator, member
+from mmsb.streams.kafka import client, coordinator, member
 from tests.crash.applications import APPLICATIONS
 from tests.crash.told import Told, read_told
 
@@ -137,7 +136,7 @@ def live(order: Order, output: str) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     patience = coordinator.Patience(order.session_s, member.PATIENCE.rest)
-    member.GroupMember.__init__.__defaults__ = (patience,)
+    client.GroupMember.__init__.__defaults__ = (patience,)  # type: ignore[attr-defined]
     order.named()
     sys.exit(asyncio.run(_serve(order)) if order.lanes else command(order.words))
 
