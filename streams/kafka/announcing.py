@@ -7,18 +7,23 @@ from mmsb.streams.kafka.broker import Broker
 from mmsb.streams.kafka.mirror import Mirrored
 from mmsb.streams.kafka.standing import group_of, standing_of
 from mmsb.streams.opening import Opened
+from mmsb.streams.world import World
 
 ANNOUNCE_SECONDS: Final = 2.0
 """Between two notes of an owner: what it accepts meanwhile, a client that begins has to read."""
 
 
-async def announce_standing(broker: Broker, of: Mirrored, opened: Opened, claimed_at: int) -> None:
+AGAIN_SECONDS: Final = 3_600.0
+"""Brokers forget what nobody noted for a while (offsets.retention.minutes, a week), though nothing has changed."""
+
+
+async def announce_standing(world: World, broker: Broker, of: Mirrored, opened: Opened, claimed_at: int) -> None:
     """While a partition is owned here; what is noted was accepted."""
-    noted = -1
+    noted, when = -1, 0.0
     while True:
-        fold = opened.fold
-        if fold.next != noted and not fold.pending:
-            noted = fold.next
+        fold, now = opened.fold, world.seconds()
+        if not fold.pending and (fold.next != noted or now - when > AGAIN_SECONDS):
+            noted, when = fold.next, now
             words = standing_of(fold, claimed_at).words()
             if words is not None:  # with very many page types, clients read from the TLog's begin
                 await broker.commit(group_of(of.app), {of.tlog: (noted, words)})

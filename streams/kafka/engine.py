@@ -35,6 +35,7 @@ from mmsb.streams.kafka.worker import Worker
 from mmsb.streams.opening import Code
 from mmsb.streams.partition import Partition
 from mmsb.streams.stats import machine_bytes
+from mmsb.streams.terminal import tell
 from mmsb.streams.world import World
 
 NAME: Final = "worker"
@@ -142,6 +143,8 @@ class KafkaEngine:
         """Topics and their first records."""
         settings = self._settings
         ready = await topics.ensure(self._broker, self._app, settings.partitions, settings.replicas or -1)
+        for note in ready.notes:
+            tell(f"mmsb: {note}\n")
         log_id: bytes | None = None
         for number in range(ready.partitions):
             at = TopicPartition(topics.Topic.TLOG.of(self._app), number)

@@ -127,7 +127,7 @@ class Replica:
         await self.journal.claim(code)
         self.owned = True
         beside = [self.relay.run(), self._look(), self._watch()]
-        beside.append(announce_standing(self._broker, self.of, self._opened, self.journal.claimed_at))
+        beside.append(announce_standing(self._world, self._broker, self.of, self._opened, self.journal.claimed_at))
         if self._form is not None:
             self._publisher = self._make_publisher(self._form)
             beside.append(self._publisher.run())

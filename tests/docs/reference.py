@@ -38,8 +38,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Run": (
         "A running application, in this process or in another one, and what may be asked of it.",
         (
-            "Bus", "connect", "Durability", "Receipt", "Receipts", "Status", "Rejection", "Code", "Query", "Upsert",
-            "Mutate", "Plan",
+            "Bus", "connect", "Security", "Durability", "Receipt", "Receipts", "Status", "Rejection", "Code", "Query",
+            "Upsert", "Mutate", "Plan",
         ),
     ),
     "Read": (
