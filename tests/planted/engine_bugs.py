@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.planted.bugs import Bug
 
+# Some begin where a seed catches the bug now, so that one suffices; others may when the code has changed.
 SEEDS: Final = ("simulate", "0", "60")
 MORE_SEEDS: Final = ("simulate", "0", "200")
 
@@ -79,7 +80,7 @@ ENGINE_BUGS: Final = (
         "streams/log/recovery.py",
         "        fault = extend(segment, file)\n",
         "        fault = extend(segment, file, durable) if durable > base else extend(segment, file)\n",
-        SEEDS,
+        ("simulate", "25", "125"),
         "[what settled stays settled]",
         "whole batches above the mark were perhaps told of: their offsets are taken",
     ),
@@ -137,7 +138,7 @@ ENGINE_BUGS: Final = (
         "streams/watermark.py",
         "        for turn, offset in self._waiting.items():\n",
         "        waiting, self._waiting = self._waiting, {}\n        for turn, offset in waiting.items():\n",
-        SEEDS,
+        ("simulate", "26", "86"),
         "[nobody waits for ever]",
         "who waits for a later block waits on",
     ),
@@ -331,7 +332,7 @@ ENGINE_BUGS: Final = (
         "streams/flushing.py",
         "fold.standing(self._opened.follow_up_blocks)",
         "fold.standing([])",
-        ("simulate", "520", "526"),
+        ("simulate", "6", "126"),
         "[the store knows what is to be relayed]",
         "the next start does not read the blocks before the store",
     ),
