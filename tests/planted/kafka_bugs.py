@@ -5,6 +5,7 @@ from typing import Final
 from tests.planted.bugs import Bug
 
 SEEDS: Final = ("simulate-kafka", "0", "40")
+LATE_SEEDS: Final = ("simulate-kafka", "30", "70")
 FEW_SEEDS: Final = ("simulate-kafka", "0", "12")
 
 REIGN: Final = "        if header.reign != self.reign:\n            return Discarded.OTHER_REIGN\n"
@@ -67,7 +68,7 @@ KAFKA_BUGS: Final = (
         "streams/kafka/mirror.py",
         "    span = await broker.span(at)\n    if span.end < log.end:\n",
         "    if log.end >= 0:\n        return\n    span = await broker.span(at)\n    if span.end < log.end:\n",
-        SEEDS,
+        LATE_SEEDS,
         "[it stops where brokers have lost what they had]",
         "a topic that was made anew, or has lost records, is another",
     ),
