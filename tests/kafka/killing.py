@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +17,12 @@ from time import monotonic
 from typing import Final
 
 import mmsb
+from mmsb.streams.kafka.member import PATIENCE
 from tests.crash.applications import APPLICATIONS
 from tests.crash.told import Told
 from tests.kafka.cluster import running_cluster
 from tests.kafka.judging import judge_topics
-from tests.kafka.working import SESSION_S, Order, Worker, ask, ask_on
+from tests.kafka.working import SESSION_S, WAIT_S, Order, Worker, ask, ask_on
 
 LONGEST_S: Final = 0.5  # between two kills, most times
 LANES: Final = 6
@@ -69,11 +70,12 @@ class Workers:
                 self.all[number] = Worker(worker.order)
 
     def stop(self) -> None:
-        """In order: what was submitted has settled."""
+        """In order: what was submitted has settled. Some may only now hear that they were superseded."""
         for worker in self.all:
             worker.wait()
         for worker in self.all:
-            worker.stop()
+            worker.terminate()
+            assert worker.ended() in (0, SUPERSEDED), worker.said()
 
     def kill(self) -> None:
         for worker in self.all:
@@ -121,6 +123,60 @@ async def asking(order: Order, bus: mmsb.Bus, told: list[Told], lanes: int = LAN
         task.cancel()
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(ended, asyncio.CancelledError), ended
+
+
+class Run:
+    """Workers that work, and what clients were told meanwhile."""
+
+    def __init__(self, workers: Workers, partitions: int) -> None:
+        self.workers = workers
+        self.told = list[Told]()
+        self._partitions = partitions
+
+    async def more(self, count: int = 20, *, again: bool = False) -> None:
+        """Until so much more of each partition was told. Who is superseded ends; or comes `again`."""
+        begun = len(self.told)
+        async with asyncio.timeout(WAIT_S):
+            while any(self._told(number, begun) < count for number in range(self._partitions)):
+                if again:
+                    self.workers.mend()
+                assert all(worker.runs for worker in self.workers.all), [each.said() for each in self.workers.all]
+                await asyncio.sleep(0.05)
+
+    def _told(self, partition: int, begun: int) -> int:
+        return sum(each.partition == partition for each in self.told[begun:])
+
+
+def outlive(url: str, folder: Path, kind: Kind, happen: Callable[[Run], Awaitable[None]], through: str = "") -> None:
+    """Have something happen while workers work and clients ask; then all that was told holds.
+
+    Workers reach the brokers by the address `through`, if they have another.
+    """
+    name = f"outlives-{uuid.uuid4().hex[:12]}"
+    orders = [
+        Order(
+            through or url, folder / f"worker-{number}", name, kind.application, kind.partitions,
+            session_s=PATIENCE.session,
+        )
+        for number in range(kind.workers)
+    ]  # fmt: skip
+    workers = Workers(orders, Random(name))
+    run = Run(workers, kind.partitions)
+    try:
+        workers.all[0].wait()
+        asyncio.run(_under_load(replace(orders[0], url=url), happen, run))
+        workers.stop()
+    finally:
+        workers.kill()
+    judge_topics(replace(orders[0], url=url), run.told, kind.partitions, folder)
+
+
+async def _under_load(order: Order, happen: Callable[[Run], Awaitable[None]], run: Run) -> None:
+    async with mmsb.connect(order.url, order.named()) as bus:
+        openings = APPLICATIONS[order.application].openings
+        await asyncio.gather(*(ask(bus, request, f"open-{n}", run.told.append) for n, request in enumerate(openings)))
+        async with asking(order, bus, run.told):
+            await happen(run)
 
 
 def campaign(kills: int, seed: int) -> int:

@@ -95,13 +95,17 @@ class Worker:
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
 
+    def terminate(self) -> None:
+        if self.runs:
+            self.send(signal.SIGTERM)
+
     def kill(self) -> None:
         self.process.kill()
         self.process.join()
 
     def stop(self) -> None:
         """As operators do."""
-        self.send(signal.SIGTERM)
+        self.terminate()
         assert self.ended() == 0, self.said()
 
     def ended(self) -> int:
