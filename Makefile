@@ -19,7 +19,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format test test-cluster planted kafka crash crash-kafka sim bench bench-gate lock clean
+.PHONY: help setup run check format compile test test-cluster test-more planted kafka crash crash-kafka sim bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,7 +51,10 @@ format: setup ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test: setup check ## check, then every test, slow ones too (ARGS="…" goes to pytest)
+compile: setup ## make .pyc files, or hundreds of processes of the tests do, where PYTHONDONTWRITEBYTECODE is set
+	@$(BIN)/python -m compileall -q src/mmsb src/mmsb/*/ examples tests
+
+test: setup check compile ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	@deploy/kafka/fetch --if-possible
 	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "not alone and not campaign and not cluster" $(ARGS) # more than cores: many tests wait, for disks and for processes
 	$(BIN)/pytest -m alone $(ARGS) || test $$? -eq 5 # 5: ARGS leave none of them
@@ -59,7 +62,10 @@ test: setup check ## check, then every test, slow ones too (ARGS="…" goes to p
 test-cluster: setup kafka ## the tests that need three brokers of Kafka, which keep everything three times
 	MMSB_REQUIRE_KAFKA=1 $(BIN)/pytest -m cluster tests/kafka $(ARGS)
 
-planted: setup ## plant every bug that is kept for it, each in a copy of the tree, and see that it is noticed
+test-more: setup compile ## what `make test` leaves out, since it is more of the same: most planted bugs, more seeds
+	$(BIN)/pytest -n 3 --maxschedchunk 1 -m campaign $(ARGS)
+
+planted: setup compile ## plant every bug that is kept for it, each in a copy of the tree, and see that it is noticed
 	$(BIN)/pytest -n 3 --maxschedchunk 1 tests/planted $(ARGS)
 
 kafka: ## fetch Kafka's own programs, which read our logs in the tests (needs Java and Maven)

@@ -1,6 +1,11 @@
-"""Where compiled code is kept, and Hypothesis profiles. CI draws the same examples each time; a developer new ones."""
+"""Where compiled code is kept, the order of tests, and Hypothesis profiles.
+
+CI draws the same examples each time; a developer new ones.
+"""
 
 import os
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,19 @@ os.environ.setdefault("MMSB_CACHE", str(Path(__file__).resolve().parents[1] / ".
 settings.register_profile("mmsb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("mmsb-ci", settings.get_profile("mmsb"), derandomize=True)
 settings.load_profile("mmsb-ci" if os.environ.get("CI") else "mmsb")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what pytest makes of our modules even under PYTHONDONTWRITEBYTECODE: to make it anew takes seconds.
+
+    What tests themselves write and import is not kept: they may write another file under its name at once.
+    """
+    asked, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = asked
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,6 @@
 """Check the checker: each planted bug is caught by the assertion that was made for it, not by a crash or a time-out."""
 
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from tests.planted.bugs import BUGS as PLAIN_BUGS
 from tests.planted.bugs import Bug
 from tests.planted.catcher import CAUGHT, CRASHED, MISSED
-from tests.planted.choosing import chosen
+from tests.planted.choosing import IN_EACH, chosen
 from tests.planted.compiled_bugs import COMPILED_BUGS
 from tests.planted.copies import ROOT, catch, copy_tree, plant
 
@@ -17,14 +17,13 @@ pytestmark = pytest.mark.slow
 BUGS = PLAIN_BUGS + COMPILED_BUGS
 
 
-def test_the_undamaged_copy_passes_all_that_catches_bugs(tmp_path: Path) -> None:
-    tree = copy_tree(tmp_path)
-    arguments: dict[str, list[str]] = defaultdict(list)
-    for bug in BUGS:
-        arguments[bug.runs[0]] += bug.runs[1:]
-    for kind, given in arguments.items():
-        done = catch(tree, kind, *given)
-        assert done.returncode == MISSED, done.stdout[-4000:]
+@pytest.mark.parametrize("bugs", [BUGS[::IN_EACH], pytest.param(BUGS, marks=pytest.mark.campaign)], ids=["some", "all"])
+@pytest.mark.parametrize("kind", sorted({bug.runs[0] for bug in BUGS}))
+def test_the_undamaged_copy_passes_all_that_catches_bugs(kind: str, bugs: Sequence[Bug], tmp_path: Path) -> None:
+    given = [argument for bug in bugs if bug.runs[0] == kind for argument in bug.runs[1:]]
+    assert given, "each kind of run is among those of `make test`"
+    done = catch(copy_tree(tmp_path), kind, *given)
+    assert done.returncode == MISSED, done.stdout[-4000:]
 
 
 @pytest.mark.parametrize("bug", chosen(BUGS))
