@@ -83,7 +83,7 @@ KAFKA_BUGS: Final = (
         "                )\n"
         "                self._opened.writer.read(fold.next, entry.key, entry.value)\n",
         SEEDS,
-        "[nobody folds what is not accepted]",
+        "[what is told was accepted]",
         "another's claim may lie before one's own",
     ),
     Bug(

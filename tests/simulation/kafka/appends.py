@@ -1,10 +1,23 @@
 """What processes may append to a TLog: blocks of the reign that they know to be in force, and each only as it was."""
 
+from dataclasses import replace
+from typing import Final
+
 from mmsb.streams.kafka.broker import TopicPartition
-from tests.model.batch import decode_batch
-from tests.model.tlog import BLOCK, decode_header, kind_of
+from tests.model.batch import decode_batch, encode_batch
+from tests.model.tlog import BLOCK, CLAIM, decode_header, kind_of
 from tests.simulation.claims import require
 from tests.simulation.kafka.workers import Place
+
+NONCE_AT: Final = 24  # within a claim
+
+
+def rival_of(batch: bytes, nonce: bytes) -> bytes | None:
+    """The same claim by somebody else, who never does anything with it; None if it is no claim."""
+    record = decode_batch(batch)[0][0]
+    if record.value is None or kind_of(record.value) != CLAIM:
+        return None
+    return encode_batch([replace(record, value=record.value[:NONCE_AT] + nonce + record.value[NONCE_AT + 16 :])])
 
 
 class Appends:

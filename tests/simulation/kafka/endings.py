@@ -66,6 +66,10 @@ class LastAct:
         owners = (each for each in life.machines if each.place is not None and partition in each.place.owned)
         self._owner: Machine = next(owners)
 
+    def silences(self, partition: int) -> bool:
+        """Whether nothing may be told of a partition any more. What lies before a gap is as good as before."""
+        return partition == self.partition and self._ending.cell != GAP
+
     async def play(self) -> None:
         life, ending, name = self._life, self._ending, self._owner.name
         life.trace.add(f"=== {ending.cell}, {name} owns partition {self.partition}")

@@ -16,7 +16,7 @@ from mmsb.streams.kafka.replica import Replica
 from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
 from tests.simulation.clients import Town
-from tests.simulation.kafka.appends import Appends
+from tests.simulation.kafka.appends import Appends, rival_of
 from tests.simulation.kafka.cells import INTENTS_UNHEARD, OLD_CODE, ZOMBIE, Death, at_death, in_the_end
 from tests.simulation.kafka.client import ModelBroker
 from tests.simulation.kafka.endings import STOPS, LastAct, draw_ending
@@ -30,6 +30,9 @@ from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.kafka.workers import Place, watched
 from tests.simulation.running import segments_of
 from tests.simulation.world import Trace
+
+RIVALS = 0.15
+"""So many claims come behind that of another, who vanishes."""
 
 PEACE_SECONDS = 600.0
 """So long all may take to come to rest once nothing goes wrong."""
@@ -236,7 +239,7 @@ class KafkaLife:
         self.trace.add(f"{place.process.name} tells {first} to {last} of partition {partition}")
         replica = place.opened[partition]
         try:
-            goes_on = self.last_act is not None and partition == self.last_act.partition
+            goes_on = self.last_act is not None and self.last_act.silences(partition)
             require(STOPS, not goes_on, f"{place.process.name} tells {first} to {last}")
             self.judges[partition].told(replica._opened.writer._nonce, first, last, receipts)
             self._says(replica)
@@ -251,6 +254,9 @@ class KafkaLife:
             self.appends.judge(place, at, batch)
         except Wrong as wrong:
             self._fail(wrong)
+        rival = rival_of(batch, self.random.randbytes(16)) if self.random.random() < RIVALS else None
+        if rival is not None and not self.peaceful:
+            self.cluster.appear(at, rival)
         machine = self.dies_appending
         if machine is not None and machine.place is place and not self.peaceful:
             self.dies_appending = None

@@ -132,6 +132,12 @@ class Cluster:
 
     # What befalls it
 
+    def appear(self, at: TopicPartition, batch: bytes) -> None:
+        """Somebody else has appended."""
+        log = self.log(at)
+        log.rise(log.append(batch, START_MS))
+        self._note(f"{at}: somebody else's record at offset {log.end - 1}")
+
     def elect(self, at: TopicPartition) -> None:
         """Another broker leads a partition: what was not acknowledged may be gone, and its clock is another."""
         log = self.log(at)

@@ -6,7 +6,7 @@ from tests.simulation.campaign import BEHIND_KAFKA, kept, run_seeds
 from tests.simulation.kafka.cells import CELLS
 from tests.simulation.kafka.life import KafkaLife
 
-SEEDS = 22
+SEEDS = 30
 
 
 def test_seeds_that_failed_once_pass() -> None:
