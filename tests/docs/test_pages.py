@@ -17,8 +17,10 @@ RUNNING = [path for path in PAGES if {"python", "run", "serve"} & {
 # Fences that show what other tests hold against the code, or a picture.
 SHOWN = {"", "text", "json", "mermaid"}
 
-# Commands that no page runs, because they take minutes, or run these tests.
-ELSEWHERE = re.compile(r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\.")
+# Commands that no page runs, because they take minutes, or run these tests, or need a broker: tests/kafka has one.
+ELSEWHERE = re.compile(
+    r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\.|mmsb run .* --log kafka://|echo '.*' \|$"
+)
 
 
 @pytest.mark.parametrize("path", RUNNING, ids=lambda path: str(path.relative_to(ROOT)))
