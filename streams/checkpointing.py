@@ -67,6 +67,8 @@ class Checkpointing:
         self._closed = False
         self._newest = -1  # the last intent that the newest one made here has
         self.made: Made = _nobody
+        self.needed: Callable[[], int] = lambda: opened.tlog.end
+        """The TLog offset from which others of this process need the log; asked on a thread."""
 
     async def run(self) -> None:
         """Those by schedule and by intents."""
@@ -118,7 +120,8 @@ class Checkpointing:
 
     def _trim_logs(self, relaying: Sequence[int]) -> None:
         opened, window = self._opened, self._opened.fold.genesis.window
-        trim_logs(self._world.files, self._folder, opened.intents, opened.tlog, window, relaying)
+        needed = min([self.needed(), *relaying])
+        trim_logs(self._world.files, self._folder, opened.intents, opened.tlog, window, [needed])
 
     async def close(self) -> None:
         """Once one that is being made is whole, or has failed."""

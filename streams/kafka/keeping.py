@@ -24,31 +24,34 @@ class Sharing:
         opened: Opened,
         shared: Path,
         trim: bool,
-        published: Callable[[int], Awaitable[int]],
+        published: Callable[[int], Awaitable[None]],
+        needed: Callable[[], int],
     ) -> None:
-        """`published` waits until all is published that an intent came to, and gives how far that is then."""
+        """`published` waits until all is published that an intent came to; `needed` is the TLog offset from which
+        somebody needs the topic."""
         self._broker = broker
         self._of = of
         self._opened = opened
         self._shared = Shared(world, shared, of.app, of.partition)
         self._trim = trim
         self._published = published
+        self._needed = needed
         self._worker = world.worker(f"share-{of.partition}")
 
     async def made(self, checkpoint: Path, relaying: Sequence[int]) -> None:
         """mmsb.streams.checkpointing.Made. Who begins with a shared one cannot publish what was before it."""
-        published = await self._published(settled_of(checkpoint.name))
+        await self._published(settled_of(checkpoint.name))
         await self._worker.run(self._shared.put, checkpoint)
         if self._trim:
-            below = await self._worker.run(self._trimmable, relaying[:1], published)
+            below = await self._worker.run(self._trimmable, relaying)
             await self._broker.trim(self._of.intents, below.intents)
             await self._broker.trim(self._of.tlog, below.tlog)
 
-    def _trimmable(self, relaying: Sequence[int], published: int) -> Durable:
+    def _trimmable(self, relaying: Sequence[int]) -> Durable:
         """Neither topic past the older of two archives; nor the TLog past what somebody may still ask it for."""
-        fold, tlog = self._opened.fold, self._opened.tlog
-        needed = [tlog_of(tlog, offset) for offset in (fold.settled - fold.genesis.window, published + 1)]
-        return self._shared.trimmable(Durable(self._opened.intents.end, min([*needed, *relaying])))
+        fold = self._opened.fold
+        remembered = tlog_of(self._opened.tlog, fold.settled - fold.genesis.window)
+        return self._shared.trimmable(Durable(self._opened.intents.end, min([remembered, self._needed(), *relaying])))
 
     async def close(self) -> None:
         await finish(self._worker)

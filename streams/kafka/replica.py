@@ -16,6 +16,7 @@ from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.state.fold import Fold
 from mmsb.streams.checkpointing import Keeping
 from mmsb.streams.checkpoints.bases import CheckpointBases
+from mmsb.streams.checkpoints.trimming import tlog_of
 from mmsb.streams.kafka.announcing import announce_standing
 from mmsb.streams.kafka.appending import Appending
 from mmsb.streams.kafka.broker import Broker
@@ -66,8 +67,11 @@ class Replica:
         self._form = form
         self._publisher: Publisher | None = None
         self._sharing: Sharing | None = None
+        self.partition.checkpoints.needed = self._needed
         if shared is not None:
-            self._sharing = Sharing(world, broker, of, opened, shared, keeping.trim, self._until_published)
+            self._sharing = Sharing(
+                world, broker, of, opened, shared, keeping.trim, self._until_published, self._needed
+            )
             self.partition.checkpoints.made = self._share
         self.relay = TopicRelay(world, broker, appending, opened.fold.genesis, self.partition)
         self.owned = False
@@ -179,12 +183,18 @@ class Replica:
         """The place of the last event that the mirror has no more; what was shared was published before."""
         return first_place(self._opened.tlog.first, CheckpointBases(self._world, self._folder))
 
-    async def _until_published(self, offset: int) -> int:
-        """Wait until all is published that an intent came to; gives how far that is then."""
-        if self._publisher is None:
-            return offset
-        await self._publisher.reach(offset)
-        return self._publisher.published
+    async def _until_published(self, offset: int) -> None:
+        """Wait until all is published that an intent came to."""
+        if self._publisher is not None:
+            await self._publisher.reach(offset)
+
+    def _needed(self) -> int:
+        """The TLog offset from which something is still to be published."""
+        tlog, publisher = self._opened.tlog, self._publisher
+        if not self.owned:
+            return tlog.first  # whoever owns it may be behind, and this one may have to go on from there
+        published = self._opened.fold.settled if publisher is None else publisher.published
+        return tlog_of(tlog, published + 1)
 
     async def _share(self, checkpoint: Path, relaying: Sequence[int]) -> None:
         """Others need not have checkpoints of a follower."""
