@@ -246,7 +246,7 @@ ENGINE_BUGS: Final = (
         "streams/events/feed.py",
         "return self._first + bisect_right(",
         "return self._first + (place >= 0) + bisect_right(",
-        SEEDS,
+        ("simulate", "82", "242"),
         "[events are those of the log, in order, each once]",
         "no event is left out between two pieces",
     ),
@@ -275,9 +275,9 @@ ENGINE_BUGS: Final = (
     Bug(
         "a scan shows what is not accepted",
         "streams/reading.py",
-        "            copied = await complete(self._stepper.run(self._copy_pages, type_id))\n"
+        "            part = await complete(self._stepper.run(self._part_of, type_id))\n"
         "        await self._settled.reach(boundary)\n",
-        "            copied = await complete(self._stepper.run(self._copy_pages, type_id))\n",
+        "            part = await complete(self._stepper.run(self._part_of, type_id))\n",
         SEEDS,
         "[reads show what is accepted]",
         "a scan is answered when its boundary is accepted",
