@@ -55,6 +55,11 @@ class ArrayPageType:
         return int(self.index[page_index.COUNT])
 
     @property
+    def salt(self) -> Any:
+        """What keys are hashed with."""
+        return self.index[page_index.SALT]
+
+    @property
     def memory_bytes(self) -> int:
         """What arena and index take."""
         return 8 * self.used * self.stride + int(self.index.nbytes)
@@ -73,7 +78,7 @@ class ArrayPageType:
         while 2 * (self.resident + more) > places:
             places *= 2
         if places > len(self.index) - page_index.TABLE:
-            larger = _new_index(places, self.index[page_index.SALT])
+            larger = _new_index(places, self.salt)
             larger[: page_index.SHIFT] = self.index[: page_index.SHIFT]
             page_index.rehash(self.index, larger)
             self.index = larger
@@ -91,11 +96,11 @@ class ArrayPageType:
         if not self.resident and self.used:
             self._resize(SLOTS_FIRST)
             self.arena[:] = 0
-            self.index = _new_index(PLACES_FIRST, self.index[page_index.SALT])
+            self.index = _new_index(PLACES_FIRST, self.salt)
 
     def copy(self) -> "ArrayPageType":
         """What is in memory, and what is known of the rest."""
-        twin = ArrayPageType(self.key_words, self.body_words, self.index[page_index.SALT])
+        twin = ArrayPageType(self.key_words, self.body_words, self.salt)
         twin.reserve(self.used)
         twin.arena[: self.used * self.stride] = self.arena[: self.used * self.stride]
         twin.index = self.index.copy()
@@ -109,7 +114,7 @@ class ArrayPageType:
         return found
 
     def _is_here(self, key: bytes) -> bool:
-        return self.buckets.holds(hash_key(key, self.index[page_index.SALT]))
+        return self.buckets.holds(hash_key(key, self.salt))
 
     def slot(self, number: int) -> Words:
         return self.arena[number * self.stride : (number + 1) * self.stride]

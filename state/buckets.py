@@ -133,6 +133,30 @@ class Buckets:
         below = self.depth - depth
         return slice(number << below, (number + 1) << below)
 
+    # For others
+
+    def unwritten(self) -> Numbers:
+        """Those whose rows do not say what they are, or are still to be written, and what shares a row with them."""
+        found = self.flags & (DIRTY | WRITING) != 0
+        for level in np.unique(self._levels[found]).tolist():
+            self._hold_together(found, level)
+        return np.flatnonzero(found)
+
+    def part(self, kept: Numbers, elsewhere: int) -> "Buckets":
+        """For a copy of the pages of all that is `unwritten`; so many others are elsewhere."""
+        twin = self.copy()
+        twin.flags[:] = 0
+        twin.flags[kept] = RESIDENT
+        twin.absent, twin.elsewhere = len(twin) - len(kept), elsewhere
+        twin.hold(kept)
+        return twin
+
+    def hold(self, buckets: Numbers) -> None:
+        """Have these stay in memory, of all that are here: nobody will write them."""
+        self.flags &= np.uint8(RESIDENT)
+        self.flags[buckets] |= DIRTY
+        self.dirty = len(buckets)
+
     # Going
 
     def coldest(self, count: int) -> Numbers:

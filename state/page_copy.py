@@ -12,11 +12,10 @@ from mmsb.state.array_pages import ArrayPageType
 class PageCopy:
     """Pages in the order of their keys: numbers as numbers, texts and bytes as bytes, component after component."""
 
-    def __init__(self, layout: PageLayout, pages: ArrayPageType, absent: ArrayPageType | None = None) -> None:
-        """`absent` are those that are not in memory."""
+    def __init__(self, layout: PageLayout, pages: ArrayPageType) -> None:
+        """All of them are in memory."""
         self._split = 1 + pages.key_words
-        parts = [_slots_of(some) for some in (pages, absent) if some is not None]
-        self._slots: Any = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        self._slots: Any = _slots_of(pages)
         self._layout = layout
         self._sorted = False
 

@@ -5,10 +5,12 @@ only by the hand of its owner; ids, marks, counts and the digest are never asked
 """
 
 from collections import Counter
+from collections.abc import Mapping
 
 from mmsb.kernels.digest import Digest
 from mmsb.schemas.tlog.blocks import BlockHeader
 from mmsb.schemas.tlog.records import TlogKind
+from mmsb.state.array_pages import ArrayPageType
 from mmsb.state.arrays import ArrayState
 from mmsb.state.fold import Fold
 
@@ -31,9 +33,9 @@ class PageFold(Fold):
         twin.pages = fold.state
         return twin
 
-    def own_pages(self) -> None:
-        """Copy them, at the speed of memory."""
-        self.state = self.pages = copy_pages(self.pages)
+    def own_pages(self, types: Mapping[int, ArrayPageType]) -> None:
+        """Go on with copies of them, and of layouts and clock."""
+        self.state = self.pages = state_beside(self.pages, types)
 
     def _fold_block(self, header: BlockHeader, value: bytes) -> None:
         """The owner's to do."""
@@ -42,12 +44,11 @@ class PageFold(Fold):
         """Whoever accepted the record has checked it."""
 
 
-def copy_pages(state: ArrayState) -> ArrayState:
-    """Pages, layouts and clock."""
+def state_beside(state: ArrayState, types: Mapping[int, ArrayPageType]) -> ArrayState:
+    """A state with the same layouts and clock, and other pages."""
     twin = ArrayState(state.genesis)
     for layout in state.layouts.values():
         twin.add_layout(layout)
-    for type_id, pages in state.array_pages.types.items():
-        twin.array_pages.types[type_id] = pages.copy()
+    twin.array_pages.types.update(types)
     twin.clock = state.clock
     return twin

@@ -14,8 +14,9 @@ from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.arrays import ArrayState
 from mmsb.state.home.home import Home
+from mmsb.state.home.part import copy_unwritten
 from mmsb.state.page_copy import PageCopy
-from mmsb.state.page_fold import PageFold
+from mmsb.state.page_fold import PageFold, state_beside
 from mmsb.state.pages import PageId
 from mmsb.state.partition import PartitionState
 from mmsb.state.store import NoRows, Snapshot
@@ -28,6 +29,7 @@ from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import Worker
 
 SCAN_PAGES: Final = 1_000  # that a scan gives at a time
+LOOKED_UP_AT_ONCE: Final = 100  # pages that are read on the event loop, in less than a millisecond
 FOLLOWER_PARTS: Final = 8  # of a partition's memory, whoever makes events may have one for pages that did not change
 
 _TRIMMED: Final = (
@@ -90,25 +92,33 @@ class Reads:
             boundary = self._boundary()
             if not self._opened.home.is_whole:
                 await complete(self._stepper.run(self._opened.home.bring_pages, pages))
-            found = [self._state.pages.get(page) for page in pages]
+            if len(pages) > LOOKED_UP_AT_ONCE:
+                found = await complete(self._stepper.run(self._look_up, pages))
+            else:
+                found = self._look_up(pages)
         await self._settled.reach(boundary)
         return found
+
+    def _look_up(self, pages: Sequence[PageId]) -> list[tuple[int, bytes] | None]:
+        return [self._state.pages.get(page) for page in pages]
 
     async def scan(self, type_id: int) -> AsyncIterator[list[StoredPage]]:
         """All pages of a type, in the order of their keys."""
         async with self._machine:
             boundary = self._boundary()
-            copied = await complete(self._stepper.run(self._copy_pages, type_id))
+            part = await complete(self._stepper.run(self._part_of, type_id))
         await self._settled.reach(boundary)
+        copied = None if part is None else await complete(self._reader.run(_copy_pages, part, type_id))
         if copied is not None:
             for start in range(0, len(copied), SCAN_PAGES):
                 yield await self._reader.run(copied.pages, start, start + SCAN_PAGES)
 
-    def _copy_pages(self, type_id: int) -> PageCopy | None:
-        layout = self._state.layout_of(type_id)
-        if layout is None:
+    def _part_of(self, type_id: int) -> Home | None:
+        """This moment of the pages of a type."""
+        pages = self._state.array_pages.types.get(type_id)
+        if pages is None or self._state.layout_of(type_id) is None:
             return None
-        return PageCopy(layout, self._state.array_pages.of(layout), self._opened.home.copy_absent(type_id))
+        return self._moment(state_beside(self._state, {type_id: copy_unwritten(type_id, pages)}), 0)
 
     async def count(self) -> Counted:
         async with self._machine:
@@ -163,10 +173,24 @@ class Reads:
         return Cut(fold, home, settled)
 
     def _part(self, fold: PageFold) -> Home:
-        """Give a fold pages of its own: copies of those in memory, and a moment of the store for the others."""
-        fold.own_pages()
-        opened = self._opened
-        store: Snapshot = NoRows() if opened.home.is_whole else opened.store.snapshot()
-        home = Home(fold.pages, store, opened.home.budget // FOLLOWER_PARTS)
-        finalize(home, store.close)  # whether anybody follows it or not
+        """Give a fold pages of its own."""
+        types = self._state.array_pages.types
+        fold.own_pages({type_id: copy_unwritten(type_id, pages) for type_id, pages in types.items()})
+        return self._moment(fold.pages, self._opened.home.budget // FOLLOWER_PARTS)
+
+    def _moment(self, state: ArrayState, budget: int) -> Home:
+        """A home of pages that were just copied as far as no row says them, and this moment of the store."""
+        absent = any(pages.buckets.absent for pages in state.array_pages.types.values())
+        store: Snapshot = self._opened.store.snapshot() if absent else NoRows()
+        home = self._opened.home.part(state, store, budget)
+        finalize(home, store.close)  # whether anybody goes on with it or not
         return home
+
+
+def _copy_pages(part: Home, type_id: int) -> PageCopy:
+    """All pages of a type, the others of which come now."""
+    part.bring_type(type_id)
+    part.close()
+    layout = part.state.layout_of(type_id)
+    assert layout is not None, "its pages were copied"
+    return PageCopy(layout, part.state.array_pages.of(layout))

@@ -50,7 +50,7 @@ class Home:
         self.state = state
         self.budget = budget
         self.use = Use()
-        self.damage: str | None = None  # what was wrong with a row, once one was
+        self.damages: list[str] = []  # what was wrong with rows, once some were
         self._store = store
         self._ids = IdRows()
         self._marks = MarkRows()
@@ -61,6 +61,11 @@ class Home:
             self._ids = IdRows(*meta.contents.id_rows)
             self._ids.read(store, state.array_ids, meta.contents.span)
             self._marks = MarkRows.read(store, state.array_marks, meta.contents.marks)
+
+    @property
+    def damage(self) -> str | None:
+        """What was wrong with a row first."""
+        return self.damages[0] if self.damages else None
 
     @property
     def is_whole(self) -> bool:
@@ -182,26 +187,18 @@ class Home:
         values = self._store.read([bucket_key(type_id, *place) for place in places])
         return [(place, value) for place, value in zip(places, values, strict=True) if value is not None]
 
-    def copy_absent(self, type_id: int) -> ArrayPageType | None:
-        """The pages of a type that are not in memory, by themselves; None if there are none."""
-        pages = self._types.get(type_id)
-        if pages is None or not pages.buckets.absent:
-            return None
-        copy = ArrayPageType(pages.key_words, pages.body_words, self.state.array_pages.salt)
-        copy.reserve(pages.buckets.elsewhere)  # as in `bring_type`
-        rows = pages.buckets.rows_of(pages.buckets.absent_of(np.arange(len(pages.buckets))))
-        with self._noting_damage():
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                there = self._read(type_id, rows[start : start + ROWS_AT_ONCE])
-                take_rows(copy, type_id, rows_of([value for _, value in there]), [place for place, _ in there])
-        return copy
+    def part(self, state: ArrayState, store: Snapshot, budget: int) -> "Home":
+        """A home of copies of these pages, over rows of the same moment: a row that is wrong there is wrong here."""
+        part = Home(state, store, budget)
+        part.damages = self.damages
+        return part
 
     @contextmanager
     def _noting_damage(self) -> Generator[None]:
         try:
             yield
         except CorruptState as error:
-            self.damage = str(error)
+            self.damages.append(str(error))
             raise
 
     # Going

@@ -5,6 +5,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import clear_frames
 from typing import Final
 
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse, InvalidValue, MmsbError
@@ -35,6 +36,7 @@ def explained(path: Path, what: str, *, written: bool = False, shown: Path | Non
     except Exception as error:
         if type(error) is not Exception:
             raise
+        clear_frames(error.__traceback__)  # an iterator in one of them would keep the folder locked
         text = str(error) if shown is None else str(error).replace(str(shown), str(path))
         raise _meant(path, what, text, written) from error
 

@@ -141,9 +141,8 @@ class RocksSnapshot:
         self._iterator: RdictIter | None = rows.iter()
 
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        at = self._open()
         with explained(self._folder, f"read {len(keys)} rows"):
-            return [_found(at, key) for key in keys]
+            return [_found(self._open(), key) for key in keys]  # named, it would live in the traceback of what fails
 
     def rows(self, first: bytes, stop: bytes) -> Iterator[Row]:
         return _rows_of(self._folder, self._open, first, stop)

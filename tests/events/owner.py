@@ -128,5 +128,5 @@ class Owner:
     async def cut(self) -> Cut:
         self.cuts += 1
         fold = PageFold.beside(self.fold)
-        fold.own_pages()
+        fold.own_pages({type_id: pages.copy() for type_id, pages in fold.pages.array_pages.types.items()})
         return Cut(fold, Home(fold.pages, NoRows(), 0), self.writer.machine.settled)

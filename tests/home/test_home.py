@@ -22,7 +22,10 @@ from mmsb.state.home.bucket_rows import buckets_of
 from mmsb.state.home.cuts import Cut
 from mmsb.state.home.home import Home
 from mmsb.state.home.meta import Standing
+from mmsb.state.home.part import copy_unwritten
 from mmsb.state.home.restoring import read_meta, restore
+from mmsb.state.page_copy import PageCopy
+from mmsb.state.page_fold import state_beside
 from mmsb.state.store import IDS, META, PAGES, Row, each_row
 from mmsb.state.store import Run as ColumnsOfRows
 from mmsb.streams.store.model import MemorySnapshot
@@ -81,6 +84,7 @@ class Run:
         self.pages: dict[bytes, tuple[int, bytes]] = {}
         self.offset = -1
         self.cut: Cut | None = None
+        self.parts: list[tuple[Home, dict[bytes, tuple[int, bytes]]]] = []
 
     def write(self) -> None:
         """One intent that writes or deletes a page, with an id and a source."""
@@ -123,6 +127,38 @@ class Run:
             self.cut = None
             self.flushed = self.then
 
+    def take_part(self) -> None:
+        """A moment of the pages, for somebody who goes on with it."""
+        copies = {LAYOUT.type_id: copy_unwritten(LAYOUT.type_id, self.type)}
+        state, rows = state_beside(self.state, copies), MemorySnapshot(dict(self.rows.all))
+        part = self.home.part(state, rows, self.random.choice(BUDGETS))
+        self.parts.append((part, dict(self.pages)))
+
+    def read_part(self) -> None:
+        """Whatever its owner has done since, it shows its moment, and goes on by itself."""
+        if not self.parts:
+            return
+        part, pages = self.random.choice(self.parts)
+        for _ in range(5):
+            key = self.random.randrange(self.keys).to_bytes(8, "little")
+            part.bring_pages([(LAYOUT.type_id, key)])
+            assert part.state.read_page(LAYOUT.type_id, key) == pages.get(key), "[a part is of its moment]"
+        key = self.random.randrange(self.keys).to_bytes(8, "little")
+        part.bring_pages([(LAYOUT.type_id, key)])
+        pages[key] = 1, self.random.randbytes(LAYOUT.size)
+        part.state.pages.put((LAYOUT.type_id, key), *pages[key])
+        bucket = buckets_of(part.state.array_pages.of(LAYOUT), np.frombuffer(key, np.uint64), np.zeros(1, np.int64))
+        part.state.array_pages.of(LAYOUT).buckets.touch(bucket, DIRTY | USED)
+
+    def end_parts(self) -> None:
+        for part, pages in self.parts:
+            part.bring_type(LAYOUT.type_id)
+            copy = PageCopy(LAYOUT, part.state.array_pages.of(LAYOUT))
+            found = {key: (epoch, body) for key, epoch, body in copy.pages(0, len(copy))}
+            assert found == pages, "[a part is of its moment]"
+            assert len(copy) == len(part.state.array_pages.of(LAYOUT)) == len(pages)
+        self.parts = []
+
     def change_budget(self) -> None:
         self.home.budget = self.random.choice(BUDGETS)
 
@@ -144,6 +180,7 @@ class Run:
 
     def check(self) -> None:
         """All that there is, through other eyes."""
+        self.end_parts()
         self.end_cut()
         self.begin_cut()
         self.end_cut()
@@ -163,10 +200,13 @@ class Run:
 def test_pages_are_what_they_were_wherever_they_have_been(seed: int) -> None:
     with small():
         run = Run(seed)
-        steps = (run.write, run.read, run.begin_cut, run.end_cut, run.change_budget, run.restart)
+        steps = (
+            run.write, run.read, run.begin_cut, run.end_cut, run.change_budget, run.restart, run.take_part,
+            run.read_part,
+        )  # fmt: skip
         run.write()
         for number in range(600):
-            run.random.choices(steps, (60, 20, 4, 5, 1, 0.7))[0]()
+            run.random.choices(steps, (60, 20, 4, 5, 1, 0.7, 2, 6))[0]()
             if number % 150 == 149:
                 run.check()
 
@@ -188,6 +228,24 @@ def test_as_pages_become_more_older_rows_hold_several_buckets_and_are_taken_away
             depths |= run.type.buckets.rows.keys()
             assert len(run.type.buckets.rows) >= 1
         assert len(depths) > 3
+
+
+def test_a_part_copies_no_more_than_what_no_row_says() -> None:
+    with small():
+        run = Run(4)
+        run.keys, run.home.budget = 3_000, 1 << 30
+        for _ in range(3_000):
+            run.write()
+        run.check()
+        for _ in range(10):
+            run.write()
+        whole = run.type.resident
+        run.take_part()
+        ((part, _),) = run.parts
+        assert whole > 500
+        assert 0 < part.state.array_pages.of(LAYOUT).resident < whole // 5
+        assert part.dirty_bytes > 0, "[what nobody will write stays]"
+        run.end_parts()
 
 
 def test_what_was_cut_and_not_written_stays_in_memory() -> None:
