@@ -44,6 +44,7 @@ TAKEOVERS: Final = 3
 SESSION_SECONDS: Final = 10.0  # after which the broker takes a worker for dead
 LOOK_SECONDS: Final = 0.01
 APPEND_SECONDS: Final = 30.0
+OFFSET_BYTES: Final = 8
 NEEDED: Final = 16 << 30  # bytes of disk
 
 
@@ -96,7 +97,8 @@ async def fill(url: str, app: str, batches: Iterator[bytes]) -> None:
 
 
 async def append(broker: Broker, at: TopicPartition, batch: bytes) -> None:
-    assert await broker.append(at, batch, APPEND_SECONDS) is not None, "the broker is healthy"
+    unplaced = bytes(OFFSET_BYTES) + batch[OFFSET_BYTES:]  # brokers refuse a batch that says where it belongs
+    assert await broker.append(at, unplaced, APPEND_SECONDS) is not None, "the broker is healthy"
 
 
 async def settling(url: str, app: App, data: Path, page: type[Any]) -> float:
