@@ -6,6 +6,7 @@ Only the first two keep anybody waiting; the rest happens on a thread of its own
 """
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ class Checkpointing:
         self._closed = False
         self._newest = -1  # the last intent that the newest one made here has
         self.made: Made = _nobody
+        self.count = 0  # made since this start
+        self.failures = 0  # of those that no person asked for
         self.needed: Callable[[], int] = lambda: opened.tlog.end
         """The TLog offset from which others of this process need the log; asked on a thread."""
 
@@ -79,7 +82,24 @@ class Checkpointing:
             except TimeoutError:
                 cause = Cause("schedule")
             if cause.offset is None or cause.offset > self._newest:  # one may have what many asked for meanwhile
-                await self.make(cause)
+                await self._try(cause)
+
+    async def _try(self, cause: Cause) -> None:
+        """No partition needs a checkpoint: without room for one it goes on, and the next is due as ever.
+
+        A flush that failed is no such thing: the home takes nothing more.
+        """
+        try:
+            await self.make(cause)
+        except EnvironmentFailed as error:
+            if self._flushing.has_failed:
+                raise
+            self.failures += 1
+            warnings.warn(
+                f"{self._folder}: no checkpoint was made by {cause.kind}: {error}. The next one is made when it is due",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def accepted(self, outcome: Outcome) -> None:
         """One is due if an intent asked for it; it will have that intent's effects."""
@@ -108,6 +128,7 @@ class Checkpointing:
                 await self._sealer.run(self._trim_logs, relaying)
             manifest = await self._sealer.run(read_manifest, self._world.files, made)
             self._newest = manifest.facts.settled
+            self.count += 1
             return manifest
 
     def _seal(self, draft: Path, cause: Cause) -> Path:

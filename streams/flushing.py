@@ -51,7 +51,7 @@ class Flushing:
         self._failure: BaseException | None = None  # why nothing more will be accepted
         self._flushed_bytes = 0  # of the TLog, appended since this start
         self._flushed: Standing | None = opened.stored
-        self._why = "it was cut short"
+        self._why: str | None = None  # one failed
         self._cut_short = False  # a copy was made, and not written: what it had, no later one has
         self.count = 0
         self.written_bytes = 0
@@ -78,6 +78,11 @@ class Flushing:
     def relaying(self) -> tuple[int, ...]:
         """TLog offsets that the store names, from which a start may have to relay follow-ups."""
         return () if self._flushed is None else self._flushed.follow_up_blocks
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the home takes nothing more."""
+        return self._why is not None
 
     async def room(self) -> None:
         """Before a step: wait as long as too much is changed."""
@@ -113,9 +118,10 @@ class Flushing:
     async def _flush(self) -> None:
         self._due.clear()
         if self._cut_short:
+            why = self._why or "it was cut short"
             raise EnvironmentFailed(
-                f"the home takes nothing more, since a flush before this one failed ({self._why}); start again: what "
-                "it did not write is in the logs"
+                f"the home takes nothing more, since a flush before this one failed ({why}); start again: what it did "
+                "not write is in the logs"
             )
         if self._flushed is not None and self._is_clean(self._flushed):
             return

@@ -302,6 +302,8 @@ class Partition(Generic[J]):
             flushed=self.flushing.flushed,
             flushes=self.flushing.count,
             flushed_bytes=self.flushing.written_bytes,
+            checkpoints=self.checkpoints.count,
+            checkpoint_failures=self.checkpoints.failures,
             page_bytes=counted.page_bytes,
             page_hits=opened.home.use.hits,
             page_misses=opened.home.use.misses,

@@ -25,6 +25,8 @@ class PartitionStats:
     flushed: int  # the last intent whose effects are in the store
     flushes: int  # since this start
     flushed_bytes: int  # since this start
+    checkpoints: int  # made since this start
+    checkpoint_failures: int  # since this start, of those by schedule or by an intent, which a warning told
     page_bytes: int  # of pages in memory, and of their indexes
     page_hits: int  # since this start, how often pages were in memory that were asked for, while not all were
     page_misses: int

@@ -120,6 +120,33 @@ def test_a_schedule_makes_them_and_logs_are_trimmed_behind_the_older_of_the_two_
     assert int(segments[0].removesuffix(".log")) <= older.accepted_at
 
 
+def test_without_room_for_a_checkpoint_that_an_intent_asked_for_the_engine_goes_on(tmp_path: Path) -> None:
+    """Only a person who asks for one is told; the others find a warning, and its count."""
+
+    async def close_a_day(bus: mmsb.Bus) -> None:
+        await bus.submit(Sell(1, 5))
+        await bus.submit(CloseDay(1))
+        async with asyncio.timeout(20):
+            while not (await bus.stats()).partitions[0].checkpoint_failures:
+                await asyncio.sleep(0.01)
+
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bus:
+            (tmp_path / "0" / CHECKPOINTS).write_text("no folder can be made here")
+            with pytest.warns(RuntimeWarning, match=r"(?s)no checkpoint was made by intent: .*made when it is due"):
+                await close_a_day(bus)
+            with pytest.raises(mmsb.EnvironmentFailed):
+                await bus.checkpoint()
+            (tmp_path / "0" / CHECKPOINTS).unlink()
+            await bus.submit(Sell(1, 5))
+            await bus.submit(CloseDay(1))
+            await until(1, tmp_path)
+            (partition,) = (await bus.stats()).partitions
+            assert (partition.checkpoint_failures, partition.settled) == (1, 3)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("checkpoints", [0, 1])
 def test_a_damaged_home_is_set_aside_and_the_newest_sound_checkpoint_used(tmp_path: Path, checkpoints: int) -> None:
     count = 20_000

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import mmsb
-from examples.bank import app
+from examples.bank import Deposit, app
 from mmsb.cli.exits import Exit
+from mmsb.streams.stats import PartitionStats
 from tests.faults import folders
 from tests.faults.clients import ROUNDS, Heard, judge, work
 from tests.faults.owners import Owners
@@ -85,6 +86,41 @@ def test_a_disk_fills_up_under_a_running_owner(
     judge(data, heard)
     if part:
         subprocess.run(["umount", "--lazy", data / part], check=True)
+
+
+async def _work_without_room(data: Path, disk: Path) -> None:
+    async with asyncio.timeout(30):
+        while not (data / "socket").exists():
+            await asyncio.sleep(0.01)
+        async with mmsb.connect(data, app) as bank:
+
+            async def until(count: Callable[[PartitionStats], int]) -> None:
+                while count((await bank.stats()).partitions[0]) < 2:
+                    await bank.submit(Deposit(1, 1))
+                    await asyncio.sleep(0.01)
+
+            await until(lambda stats: stats.checkpoint_failures)
+            free(disk)
+            await until(lambda stats: stats.checkpoints)
+
+
+def test_a_disk_fills_up_where_checkpoints_are_made_by_schedule(owners: Owners, mount: Mount, tmp_path: Path) -> None:
+    """Nobody asked for them, and nothing needs them: the owner goes on, says so, and makes them once there is room."""
+    disk = mount("-t", "tmpfs", "-o", "size=12m", "tmpfs")
+    data, errors = tmp_path / "data", tmp_path / "errors"
+    (data / "0/checkpoints").mkdir(parents=True)
+    subprocess.run(["mount", "--bind", disk, data / "0/checkpoints"], check=True)
+    fill(disk)
+    often = ["--checkpoint-seconds", "0.1"]
+    process = owners.begin(["run", "examples.bank:app", "--data", str(data), "--interpreted", *often], errors)
+    owners.go()
+    asyncio.run(_work_without_room(data, disk))
+    os.kill(process, signal.SIGTERM)
+    assert owners.end() == Exit.DONE, errors.read_text()
+    assert "no checkpoint was made by schedule" in errors.read_text()
+    assert FULL in errors.read_text()
+    assert folders.problems(data) == []
+    subprocess.run(["umount", "--lazy", data / "0/checkpoints"], check=True)
 
 
 def test_an_archive_finds_no_room_when_it_is_written_or_read(owners: Owners, mount: Mount, tmp_path: Path) -> None:

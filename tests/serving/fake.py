@@ -45,7 +45,8 @@ STATS = Stats(
         PartitionStats(
             partition=0, logged=41, settled=40, tlog=12, reign="00" * 16, digest="11" * 16, clock=1_700_000_000_000_000,
             pages={"Account": 7}, outcomes={"applied": 40, "rejected": 1}, in_flight_bytes=512, intents_bytes=10_000,
-            tlog_bytes=20_000, flushed=30, flushes=2, flushed_bytes=4_096, page_bytes=8_192, page_hits=5, page_misses=3,
+            tlog_bytes=20_000, flushed=30, flushes=2, flushed_bytes=4_096, checkpoints=2,
+            checkpoint_failures=1, page_bytes=8_192, page_hits=5, page_misses=3,
             page_evictions=1, emitted={1: 5}, relayed={1: 4},
         ),
     ),
