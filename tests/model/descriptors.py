@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from tests.model.bundle import Field, Intent, Page
@@ -52,7 +53,9 @@ def is_name(value: Any) -> bool:
     return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
+@lru_cache(maxsize=64)
 def read_descriptor(data: bytes) -> dict[str, Any]:
+    """To be left as it is: logs are read again and again, and who reads a claim again gets the same one."""
     descriptor = read_canonical(data)
     app, hops_max, intents, messages, pages = members(descriptor, "app", "hops_max", "intents", "messages", "pages")
     require(isinstance(app, str), "app")
