@@ -134,8 +134,8 @@ class Engine:
             await self._settle_all(self._running)
         finally:
             await complete(self._end(self._running))
-        if self._failure is not None and error is None:
-            raise self._failure
+        if self._failure is not None and (error is None or isinstance(error, asyncio.CancelledError)):
+            raise self._failure  # whoever was cancelled meanwhile, as by SIGTERM, would end well otherwise
 
     async def _end(self, running: "asyncio.Task[None]") -> None:
         """Stop, leave what was accepted durable, and nothing open."""

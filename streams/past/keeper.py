@@ -6,8 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed
+from mmsb.state.page_copy import PageCopy
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.folder import list_names
 from mmsb.streams.door import StoredPage
 from mmsb.streams.folder import TLOG
 from mmsb.streams.log.segments import list_bases
@@ -54,7 +56,7 @@ class Keeper:
         """Each thread has bases of its own. `is_busy`: whether somebody waits for more than an index."""
         self._owner = owner
         self._closed = False
-        self._files, self._folder = world.files, folder / TLOG
+        self._files, self._folder = world.files, folder
         self._past = Past(world.files, folder, owner.accepted_tlog, make_bases())
         self._is_busy = is_busy
         self._seconds = world.seconds
@@ -73,14 +75,19 @@ class Keeper:
         return await self._asker.run(self._ask, forward.blame, self._past, page, field)
 
     def _ask(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Ask once more if the log was trimmed meanwhile: a file may have gone that was about to be read."""
+        """Ask once more if something was removed meanwhile: a file may have gone that was about to be read."""
         while True:
-            begins = list_bases(self._files, self._folder)[:1]
+            before = self._removable()
             try:
                 return function(*arguments)
-            except EnvironmentFailed:
-                if list_bases(self._files, self._folder)[:1] == begins:
+            except (EnvironmentFailed, CorruptState):
+                if before <= self._removable():
                     raise
+
+    def _removable(self) -> set[str]:
+        """What of log and checkpoints is there, which may go while it is read."""
+        begins = list_bases(self._files, self._folder / TLOG)[:1]
+        return {*map(str, begins), *list_names(self._files, self._folder)}
 
     async def get(self, pages: Sequence[PageId], at: int) -> list[tuple[int, bytes] | None]:
         """Epoch and body of each page right after an intent had settled."""
@@ -88,11 +95,21 @@ class Keeper:
 
     async def scan(self, type_id: int, at: int) -> AsyncIterator[list[StoredPage]]:
         """All pages of a type right after an intent had settled, in the order of their keys."""
-        moment = await self._asker.run(self._ask, self._past.moment, type_id, at)
-        pages = None if moment is None else await self._replayer.run(moment.pages, self._bases)
+        pages = await self._pages(type_id, at)
         if pages is not None:
             for start in range(0, len(pages), SCAN_PAGES):
                 yield await self._replayer.run(pages.pages, start, start + SCAN_PAGES)
+
+    async def _pages(self, type_id: int, at: int) -> PageCopy | None:
+        """Ask for the moment once more, too, if a file has gone that its replay was about to read."""
+        while True:
+            before = await self._asker.run(self._removable)
+            moment = await self._asker.run(self._ask, self._past.moment, type_id, at)
+            try:
+                return None if moment is None else await self._replayer.run(moment.pages, self._bases)
+            except (EnvironmentFailed, CorruptState):
+                if before <= await self._asker.run(self._removable):
+                    raise
 
     async def conversions(self) -> Sequence[Conversion]:
         """All migrations, in order."""

@@ -3,8 +3,11 @@
 import asyncio
 import errno
 import os
+import signal
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import mmsb
 from examples.bank import Account, Deposit, Open, app
@@ -39,6 +42,9 @@ class FailingDisk(RealFiles):
         self._failing = failing
         self.operations = 0
         self.left_open: set[FailingFile] = set()
+
+    def fail_next(self) -> None:
+        self._failing = self.operations + 1
 
     def count(self, path: Path, what: str) -> None:
         self.operations += 1
@@ -105,3 +111,18 @@ def test_whatever_fails_is_told_and_leaves_nothing_open_and_the_next_start_compl
         check(failing, data)
         (data / "0" / "mark").write_bytes(b"")  # so that all of it is mended
         check(failing, data)
+
+
+def test_what_failed_is_told_although_it_is_told_to_stop(tmp_path: Path) -> None:
+    async def main() -> None:
+        disk = FailingDisk(0)
+        engine = Engine(app.bundle(), tmp_path, Settings(interpreted=True), FilesWorld(disk))
+        async with Bus(engine, app.name) as bank:
+            disk.fail_next()
+            with pytest.raises(mmsb.OutcomeUnknown):
+                await bank.submit(Deposit(1, 1))
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(20)
+
+    with pytest.raises(mmsb.EnvironmentFailed, match="No space left on device"):
+        asyncio.run(main())
