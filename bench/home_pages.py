@@ -149,7 +149,7 @@ def at_home(folder: Path) -> Generator[Opened]:
 def flush_all(opened: Opened, page: type[mmsb.Page]) -> int:
     """Take all pages of a type home, as if each had changed; gives how many bytes were written."""
     fold = opened.fold
-    buckets = fold.state.array_pages.types[page_layout_of(page).type_id].buckets
+    buckets = opened.home.state.array_pages.types[page_layout_of(page).type_id].buckets
     buckets.touch(np.arange(len(buckets)), DIRTY)
     cut = opened.home.cut(fold.settled)
     size = opened.store.ingest(cut.rows(fold.standing([])))
