@@ -1,0 +1,319 @@
+"""What a hostile reader found behind Kafka: each test shows a promise that is broken."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from examples.bank import Deposit, Open
+from mmsb.processors.batching import batch_of
+from mmsb.processors.requests import pack
+from mmsb.schemas.errors import Superseded
+from mmsb.streams.kafka import journal as journals
+from mmsb.streams.kafka import opening as openings
+from mmsb.streams.kafka import replica as replicas
+from mmsb.streams.kafka import seat as seats
+from mmsb.streams.kafka.broker import TopicPartition
+from mmsb.streams.kafka.mirror import open_mirror
+from mmsb.streams.kafka.replica import Replica
+from mmsb.streams.kafka.seat import Wanted
+from mmsb.streams.opening import Opened
+from tests.kafka.small import Hand, lone, until
+
+OPENS = [pack(Open(number, f"owner {number}")) for number in range(100)]
+DEPOSITS = [pack(Deposit(number, 5)) for number in range(100)]
+
+
+def bug(why: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=True, reason=why)
+
+
+@bug("Seat.go_on lets a partition step that was just lost: it appends behind the next owner's claim, and is superseded")
+def test_a_partition_that_went_to_another_steps_no_more(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a"), Hand()
+            task = bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].owned)
+            await member.take_back()
+            await bench.produce(OPENS)
+            await asyncio.sleep(0.1)
+            await bench.owner("b")  # it heard of its assignment first
+            member.give()
+            await until(lambda: not worker.seats[0].owned)
+            await asyncio.sleep(0.2)
+            assert not task.done(), "it has handed over in order"
+
+    asyncio.run(check())
+
+
+@bug("TopicJournal._fold reads on in the next piece of a fetch although a claim ended the fold: AssertionError")
+def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "LOOK_SECONDS", 60)  # frozen
+    monkeypatch.setattr(journals, "GROUP_BYTES", 16_000)  # pieces of 4 MiB are as wrong, and take longer
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a"), Hand()
+            task = bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].owned)
+            await worker.seats[0].rest()  # frozen
+            other = await bench.owner("b")
+            for _ in range(40):
+                await bench.logs.put(bench.of.tlog, batch_of([bytes(1000)], 0, 0))  # of somebody else
+            await bench.produce(OPENS)
+            await bench.settled(other)
+            worker.seats[0].go_on()
+            with pytest.raises(Superseded):
+                await asyncio.wait_for(task, 10)
+
+    asyncio.run(check())
+
+
+@bug("Seat._close awaits what failed without catching it, so the replica is not closed: threads, store, readers stay")
+def test_a_replica_that_failed_is_closed(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a"), Hand()
+            task = bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].owned)
+            await bench.owner("b")
+            await asyncio.wait([task], timeout=10)
+            replica = await bench.replica("a")  # as a start in the same process does
+            await replica.close()
+
+    asyncio.run(check())
+
+
+@bug("Seat.opened waits for a replica that nobody opens any more")
+def test_who_reads_while_a_partition_is_opened_and_goes_gets_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a"), Hand()
+            start = Replica.start
+
+            async def slow(replica: Replica) -> None:
+                await gate.wait()
+                await start(replica)
+
+            monkeypatch.setattr(Replica, "start", slow)
+            bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].wanted == Wanted.OWNING)
+            read = asyncio.create_task(worker.replica(0))
+            await asyncio.sleep(0.1)
+            await member.take_back()
+            member.give()
+            await until(lambda: worker.seats[0].wanted != Wanted.OWNING)
+            gate.set()
+            await asyncio.wait_for(read, 3)
+
+    asyncio.run(check())
+
+
+@bug(
+    "begin_logs begins the intents behind a checkpoint within a batch, and start() mends only a mirror that begins at 0"
+)
+def test_a_mirror_that_begins_within_a_batch_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a worker which begins with a shared checkpoint: where much is changed, flushes come within batches."""
+
+    def restored(*arguments: object) -> Opened:
+        opened = open_mirror(*arguments)  # type: ignore[arg-type]
+        opened.intents.begin_at(50)
+        return opened
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await bench.produce(OPENS)
+            await bench.produce(DEPOSITS)
+            first = await bench.owner("a")
+            await bench.settled(first)
+            await bench.produce(DEPOSITS)
+            monkeypatch.setattr(openings, "open_mirror", restored)
+            second = await bench.replica("b")
+            running = asyncio.create_task(second.run())
+            try:
+                mirrored = asyncio.create_task(until(lambda: second.journal.logged == 300, 5))
+                await asyncio.wait([running, mirrored], return_when=asyncio.FIRST_COMPLETED)
+                assert not running.done(), running.exception()
+                await mirrored
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+                await second.close()
+
+    asyncio.run(check())
+
+
+@bug("Replica.disown leaves take_intents waiting for room in a queue that nobody takes from any more")
+def test_who_follows_after_it_owned_mirrors_intents(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            replica = await bench.replica("a")
+            running = asyncio.create_task(replica.run())
+            await asyncio.sleep(0)
+            try:
+                await bench.own(replica)
+                await replica.rest()
+                for number in range(20):
+                    await bench.produce(DEPOSITS)
+                    while replica.journal.logged < 100 * min(number + 1, 6):  # each is fetched alone
+                        await asyncio.sleep(0.005)
+                await bench.hand_over(replica)
+                await until(lambda: replica.journal.logged == 2000, 2)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+                await replica.close()
+
+    asyncio.run(check())
+
+
+@bug("Opening looks at where the TLog begins only: a mirror from before the intents were trimmed never starts again")
+def test_a_mirror_older_than_trimmed_intents_starts_again(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await bench.produce(OPENS)
+            old = await bench.replica("b")
+            running = asyncio.create_task(old.run())
+            await until(lambda: old.journal.logged == 100)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await old.close()
+            owner = await bench.owner("a")
+            for _ in range(5):
+                await bench.produce(DEPOSITS)
+            await bench.settled(owner)
+            await bench.logs.trim(bench.of.intents, 300)  # behind two checkpoints; the TLog stays, for its window
+            again = await bench.replica("b")
+            await again.close()
+
+    asyncio.run(check())
+
+
+@bug("Replica._watch takes a mirror that is behind what is settled (waiting < 0) for a stall")
+def test_who_still_fetches_intents_that_are_settled_does_not_stall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "STALL_SECONDS", 0.5)
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await bench.produce(OPENS)
+            await bench.settled(await bench.owner("a"))
+            other = await bench.replica("b")  # it has no intents; those that are settled take long to come
+            other.partition.opened.intents.begin_at(50)
+            watching = asyncio.create_task(other._watch())
+            await asyncio.wait([watching], timeout=1.5)
+            stalled = watching.done()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await other.close()
+            assert not stalled
+
+    asyncio.run(check())
+
+
+@bug("Replica._watch does not look while a partition is to come to rest: all of the worker waits for ever")
+def test_a_partition_that_cannot_come_to_rest_stops_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(seats, "REST_SECONDS", 0.3)
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a"), Hand()
+            task = bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].owned)
+
+            async def unknown(at: TopicPartition, batch: bytes) -> None:
+                del at, batch
+                await asyncio.sleep(0.05)
+
+            bench.logs.appends = unknown
+            await bench.produce(OPENS)
+            await asyncio.sleep(0.1)
+            member.ask_back()
+            await asyncio.wait([task], timeout=3)
+            assert task.done()
+
+    asyncio.run(check())
+
+
+@bug("TopicJournal.claim claims again, though the group has taken the partition back meanwhile (protocol, On Kafka 4)")
+def test_who_lost_a_partition_while_it_claimed_does_not_claim_again(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a", standby=True), Hand()
+            gate, held = asyncio.Event(), asyncio.Event()
+            bench.run(worker, member)
+            await until(lambda: worker.seats[0].replica is not None)
+
+            async def late(at: TopicPartition, batch: bytes) -> int:
+                bench.logs.appends = bench.logs.put
+                held.set()
+                await gate.wait()
+                return await bench.logs.put(at, batch)
+
+            bench.logs.appends = late
+            member.give(0)
+            await held.wait()
+            other = await bench.owner("b")
+            member.ask_back()
+            await asyncio.sleep(0.1)
+            gate.set()
+            await asyncio.sleep(1)
+            await other.journal.look()
+            assert other.fold.accepted_at == other.journal.claimed_at
+
+    asyncio.run(check())
+
+
+@bug("fold_to flushes nothing and gathers every block's bytes: start() needs memory for all that it folds")
+def test_what_a_start_folds_does_not_stay_in_memory(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            owner = await bench.owner("a")
+            for begin in range(0, 8000, 1000):
+                await bench.produce([pack(Open(number, f"owner {number}")) for number in range(begin, begin + 1000)])
+            await bench.settled(owner)
+            bench.memory = 128 << 10
+            fresh = await bench.replica("b")
+            crowded = fresh.partition.opened.home.is_crowded
+            await fresh.close()
+            assert not crowded
+
+    asyncio.run(check())
+
+
+@bug("Opening.replica waits in the event loop for a thread that folds: heartbeats and all other partitions wait, too")
+def test_who_is_cancelled_while_a_mirror_is_folded_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: object) -> Opened:
+        time.sleep(1.5)
+        return open_mirror(*arguments)  # type: ignore[arg-type]
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            monkeypatch.setattr(openings, "open_mirror", slow)
+            opening = asyncio.create_task(bench.replica("a"))
+            await asyncio.sleep(0.2)
+            opening.cancel()
+            begun = time.monotonic()
+            await asyncio.sleep(0.05)
+            stood = time.monotonic() - begun
+            await asyncio.gather(opening, return_exceptions=True)
+            assert stood < 1
+
+    asyncio.run(check())
