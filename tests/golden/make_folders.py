@@ -22,6 +22,8 @@ from tests.golden import shop_1, shop_2
 FOLDERS = Path(__file__).parent / "folders"
 EXPECTED = "expected.json"
 KEPT = ("intents", "tlog", "mark")  # of a partition: the rest can be made anew from these
+HOUSED = ("home", "checkpoints")  # is kept as well, of one folder
+NOTES = ("LOG*", "LOCK")  # RocksDB's own, of the machine that it ran on
 
 
 async def first(folder: Path) -> None:
@@ -34,6 +36,15 @@ async def first(folder: Path) -> None:
         await shop.submit(shop_1.Put(4, 1, "again"))
         await shop.submit(shop_1.Remove(5))
         await shop.submit(shop_1.Send(1, 2, 1000))
+
+
+async def housed(folder: Path) -> None:
+    """The first, with a checkpoint of it, and a home that has more."""
+    await first(folder)
+    async with shop_1.app.run(data=folder, interpreted=True) as shop:
+        await shop.checkpoint()
+        await shop.submit(shop_1.Put(13, 6))
+        await shop.submit(shop_1.Put(4, 2), id="late")
 
 
 async def second(folder: Path) -> None:
@@ -63,7 +74,9 @@ async def claimed(folder: Path) -> None:
         opening.append_entry = append
 
 
-MAKE: dict[str, Callable[[Path], Awaitable[None]]] = {"first": first, "second": second, "claimed": claimed}
+MAKE: dict[str, Callable[[Path], Awaitable[None]]] = {
+    "first": first, "second": second, "claimed": claimed, "housed": housed
+}  # fmt: skip
 
 
 def standing(folder: Path) -> list[dict[str, Any]]:
@@ -83,8 +96,10 @@ def main(names: list[str]) -> None:
             asyncio.run(_make(name, folder))
             for partition in list_partitions(RealFiles(), folder):
                 for part in partition.iterdir():
-                    if part.name not in KEPT:
+                    if part.name not in (KEPT + HOUSED if name == "housed" else KEPT):
                         shutil.rmtree(part)
+                for note in (path for each in NOTES for path in (partition / "home").glob(each)):
+                    note.unlink()
             for part in folder.iterdir():
                 if not part.name.isdecimal():
                     part.unlink()
