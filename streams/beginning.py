@@ -53,7 +53,8 @@ class Wanted:
         if found.partition != self.partition or self.log_id not in (None, found.log_id):
             raise CorruptState(
                 f"partition {self.partition}: expected the log {self.log_id and self.log_id.hex()}, found partition "
-                f"{found.partition} of log {found.log_id.hex()}: folders were mixed up; restore a good copy"
+                f"{found.partition} of log {found.log_id.hex()}: folders were mixed up, or the topics made "
+                "anew; restore a good copy"
             )
 
 

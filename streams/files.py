@@ -106,6 +106,21 @@ def make_folders(files: Files, folder: Path) -> None:
         files.sync_folder(folder.parent)
 
 
+def write_new(files: Files, path: Path, data: bytes) -> None:
+    """Make a small file that is there whole or not at all, whenever this is cut short."""
+    new = path.with_name(f"{path.name}-new")
+    if files.exists(new):
+        files.remove(new)  # of one that was
+    file = files.create(new)
+    try:
+        file.write(0, data)
+        file.sync()
+    finally:
+        file.close()
+    files.replace(new, path)
+    files.sync_folder(path.parent)
+
+
 def failed(path: Path, what: str, error: OSError) -> EnvironmentFailed:
     """What to raise when the system refuses."""
     words = error.strerror or str(error)

@@ -20,7 +20,7 @@ from mmsb.streams.beginning import Wanted
 from mmsb.streams.building import build, build_folding
 from mmsb.streams.checkpointing import KEEP_ALL, Keeping
 from mmsb.streams.completing import complete
-from mmsb.streams.files import Files, make_folders
+from mmsb.streams.files import Files, make_folders, write_new
 from mmsb.streams.folder import MEMORY_MIN, Progress
 from mmsb.streams.kafka import beginning, topics
 from mmsb.streams.kafka.appending import Appending
@@ -208,18 +208,9 @@ class KafkaEngine:
 
 def member_name(files: Files, folder: Path, nonce: bytes) -> str:
     """What a data folder's worker is called in groups: made once."""
-    path, new = folder / NAME, folder / f"{NAME}-new"
+    path = folder / NAME
     if not files.exists(path):
-        if files.exists(new):
-            files.remove(new)  # of a start that a crash cut short
-        file = files.create(new)
-        try:
-            file.write(0, nonce.hex().encode())
-            file.sync()
-        finally:
-            file.close()
-        files.replace(new, path)
-        files.sync_folder(folder)
+        write_new(files, path, nonce.hex().encode())
     file = files.open(path, read_only=True)
     try:
         return file.read(0, _NAME_BYTES).decode()

@@ -25,7 +25,7 @@ from mmsb.streams.world import World, finish
 IDLE_SECONDS: Final = 30.0
 """So long after the last who waited the TLog is followed still: whoever submits now and then waits for no beginning."""
 
-BEGIN_SECONDS: Final = 10.0  # for record 0 to appear
+BEGIN_SECONDS: Final = 10.0  # for record 0, or what an owner notes, to appear
 LOOK_SECONDS: Final = 0.1  # between two looks for it
 SMALL_BYTES: Final = 64 << 10  # what is folded on the event loop: less than handing it to a thread would take
 
@@ -164,9 +164,11 @@ class Following:
 
     async def _skip(self, gone: Gone) -> None:
         """What it was about to read was removed: go on where an owner noted, and give up what lies between."""
-        noted = await self._noted()
-        if noted is None or noted.accepted_at < gone.span.first:
-            raise gone
+        begun = self._world.seconds()
+        while (noted := await self._noted()) is None or noted.accepted_at < gone.span.first:
+            if self._world.seconds() - begun > BEGIN_SECONDS:
+                raise gone
+            await asyncio.sleep(LOOK_SECONDS)  # an owner that has just begun will note it
         self._fold, self._checked = noted, False
         self._settling.passed(noted.settled)
 

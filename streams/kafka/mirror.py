@@ -14,7 +14,7 @@ from typing import Final
 from mmsb.processors.batching import RawBatch
 from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.streams.beginning import Logs, Wanted, begin, durable_of
-from mmsb.streams.files import Files, make_folders
+from mmsb.streams.files import Files, make_folders, write_new
 from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
 from mmsb.streams.homes import open_home
 from mmsb.streams.kafka.broker import Broker, Gone, TopicPartition
@@ -94,13 +94,7 @@ def _name(files: Files, folder: Path, of: Mirrored) -> None:
                 "copy it into the topics: mmsb log copy"
             )
         make_folders(files, folder)
-        file = files.create(path)
-        try:
-            file.write(0, of.pack())
-            file.sync()
-        finally:
-            file.close()
-        files.sync_folder(folder)
+        write_new(files, path, of.pack())
         files.sync_folder(folder.parent)
         return
     file = files.open(path, read_only=True)
@@ -128,7 +122,8 @@ async def check_same(broker: Broker, at: TopicPartition, log: Log) -> None:
     if span.end < log.end:
         raise CorruptState(
             f"{at}: expected records up to offset {log.end}, which were read from it before, found {span.end}: the "
-            "brokers have lost them (an unclean election?); an operator has to decide which copy counts"
+            "brokers have lost them (an unclean election?), or the topic was made anew; an operator has to "
+            "decide which copy counts"
         )
     if log.end < span.first:
         raise Gone(at, log.end, span)
