@@ -127,6 +127,11 @@ class Partition(Generic[J]):
         """What is logged comes here, in order."""
         await self._groups.put(group)
 
+    def forget(self) -> None:
+        """What came and was not stepped: whoever steps next reads it from the log."""
+        while not self._groups.empty():
+            self._groups.get_nowait()
+
     @property
     def resting(self) -> bool:
         return not self._may_step.is_set()

@@ -176,10 +176,10 @@ class KafkaEngine:
             with suppress(EnvironmentFailed):  # the group finds out by itself
                 await member.leave()
 
-    async def _take_over(self, replica: Replica) -> None:
+    async def _take_over(self, replica: Replica, wanted: Callable[[], bool]) -> None:
         assert self._code is not None, "who owns has code"
-        await replica.own(self._code)
-        self._door.owned(replica.of.partition, replica.partition.settled.at)
+        if await replica.own(self._code, wanted):
+            self._door.owned(replica.of.partition, replica.partition.settled.at)
 
     async def _hand_over(self, replica: Replica) -> None:
         await replica.disown()

@@ -172,6 +172,8 @@ class TopicJournal:
             if follows:
                 self._followed(read)
             found += read
+            if self._superseded:
+                break  # the rest is folded once it is known what this process does then
         return found
 
     async def fold_to(self, end: int) -> Read:
@@ -194,6 +196,7 @@ class TopicJournal:
 
     async def look(self) -> None:
         """Before a writer answers a question: whether it still reigns, if it has not been told for a while."""
+        self._check_reigns()
         if self._world.seconds() - self._looked < IDLE_SECONDS:
             return
         async with self._one:
@@ -202,12 +205,14 @@ class TopicJournal:
 
     # Claiming
 
-    async def claim(self, code: Code) -> None:
-        """Take the partition over; returns when this process reigns. Raises GenerationConflict."""
+    async def claim(self, code: Code, wanted: Callable[[], bool]) -> bool:
+        """Take the partition over, as long as that is wanted; whether this process reigns. Or GenerationConflict."""
         opened = self._opened
         while True:
             await self._fold_mirrored()
             await self.fold_to_end()
+            if not wanted():
+                return False
             bundle = bundle_for(opened.fold, code)
             writer = Writer(bundle, opened.fold, self._world.nonce(), Durability.REPLICATED, code.compiled)
             opened.claimed_by = writer
@@ -222,6 +227,7 @@ class TopicJournal:
             await self._send(await self._folding.migrate(writer))
             self._check_reigns()
             assert not opened.fold.pending, "nobody else writes under this reign"
+        return True
 
     async def _fold_mirrored(self) -> None:
         """What came in one fetch with a claim that ended our reign, and behind it."""

@@ -87,8 +87,11 @@ class Replica:
         """Return when all that was accepted before is folded."""
         opened, of = self._opened, self.of
         await check_same(self._broker, of.tlog, opened.tlog)
-        await self.journal.fold_to_end()
-        if opened.intents.end == 0:
+        end = (await self._broker.span(of.tlog)).end
+        while opened.fold.next < end:
+            await self.partition.flushing.room()  # so much may change that memory would not hold it
+            await self.journal.fold_more()
+        if opened.intents.first == opened.intents.end:
             await self.journal.begin_mirror()
         await check_same(self._broker, of.intents, opened.intents)
         await self.journal.check_last_block()
@@ -125,10 +128,12 @@ class Replica:
 
     # Owning
 
-    async def own(self, code: Code) -> None:
-        """Take the partition over from whoever has it; returns when its intents are being stepped here."""
+    async def own(self, code: Code, wanted: Callable[[], bool]) -> bool:
+        """Take the partition over, as long as that is wanted; whether its intents are stepped here from now on."""
         await _end_all(self._following)
-        await self.journal.claim(code)
+        if not await self.journal.claim(code, wanted):
+            self._follow()
+            return False
         self.owned = True
         beside = [self.relay.run(), self._look(), self._watch()]
         beside.append(announce_standing(self._world, self._broker, self.of, self._opened, self.journal.claimed_at))
@@ -136,6 +141,7 @@ class Replica:
             self._publisher = self._make_publisher(self._form)
             beside.append(self._publisher.run())
         self._owning = [self._begin(stage) for stage in (*self.partition.stepping(), *beside)]
+        return True
 
     async def rest(self) -> None:
         """Nothing is on its way, and what was is at home: another may take over without folding much."""
@@ -149,6 +155,7 @@ class Replica:
         self.owned = False
         await _end_all(self._owning)
         await self._close_publisher()
+        self.partition.forget()
         self.journal.give_up()
         self.partition.go_on()
         self._follow()
@@ -164,8 +171,9 @@ class Replica:
         while True:
             settled = self.partition.settled.at
             await asyncio.sleep(STALL_SECONDS)
-            waiting = self._opened.intents.end - 1 - settled
-            if waiting and self.partition.settled.at == settled and not self.partition.resting:
+            end = self._opened.stepped if self.partition.resting else self._opened.intents.end - 1
+            waiting = end - settled
+            if waiting > 0 and self.partition.settled.at == settled:
                 raise EnvironmentFailed(
                     f"{self.of.intents}: expected intents behind offset {settled} to settle, of which {waiting} are "
                     f"there, found that none did in STALL_SECONDS = {STALL_SECONDS:g}; the brokers do not take blocks, "

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from mmsb.streams.completing import complete
 from mmsb.streams.kafka.replica import Replica
 
 REST_SECONDS: Final = 10.0
@@ -18,16 +19,20 @@ class Wanted(enum.Enum):
     OWNING = "owning"
 
 
+TakeOver = Callable[[Replica, Callable[[], bool]], Awaitable[None]]
+"""Makes a replica the owner, as long as a function says that it may be."""
+
+
 class Seat:
     """`run` until it is cancelled or something fails; meanwhile say what is wanted."""
 
     def __init__(
         self,
         open_replica: Callable[[], Awaitable[Replica]],
-        take_over: Callable[[Replica], Awaitable[None]],
+        take_over: TakeOver,
         hand_over: Callable[[Replica], Awaitable[None]],
     ) -> None:
-        """`take_over` makes the replica the owner, `hand_over` one that is at rest a follower."""
+        """`hand_over` makes a replica that is at rest a follower."""
         self._open_replica = open_replica
         self._take_over = take_over
         self._hand_over = hand_over
@@ -62,8 +67,8 @@ class Seat:
 
     def go_on(self) -> None:
         self._resting = False
-        if self.replica is not None:
-            self.replica.go_on()
+        if self.replica is not None and self.wanted == Wanted.OWNING:
+            self.replica.go_on()  # one that was lost stays at rest until it is handed over
         self._changed.set()
 
     async def run(self) -> None:
@@ -85,7 +90,7 @@ class Seat:
             if replica is None or self._resting:
                 return False
             if self.wanted == Wanted.OWNING and not replica.owned:
-                await self._take_over(replica)
+                await self._take_over(replica, self._may_own)
                 return True
             if self.wanted != Wanted.OWNING and replica.owned:
                 await replica.rest()
@@ -95,6 +100,9 @@ class Seat:
             await self._close()
             return True
         return False
+
+    def _may_own(self) -> bool:
+        return self.wanted == Wanted.OWNING and not self._resting
 
     async def _open(self, replica: Replica) -> None:
         self._running = asyncio.create_task(replica.run())
@@ -126,6 +134,7 @@ class Seat:
                         await replica.rest()
         finally:
             running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
-            await replica.close()
+            await asyncio.gather(running, return_exceptions=True)
+            await complete(replica.close())
+        if not running.cancelled():
+            running.result()  # raises what it ended with

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Final
 
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, Superseded
 from mmsb.streams.kafka.broker import Member
 from mmsb.streams.kafka.replica import Replica
-from mmsb.streams.kafka.seat import Seat, Wanted
+from mmsb.streams.kafka.seat import Seat, TakeOver, Wanted
 
 LAG_SECONDS: Final = 5.0
 """Between two notes of how far partitions have settled, which only displays read."""
@@ -30,12 +30,12 @@ class Worker:
         self,
         count: int,
         open_replica: Callable[[int], Awaitable[Replica]],
-        take_over: Callable[[Replica], Awaitable[None]],
+        take_over: TakeOver,
         hand_over: Callable[[Replica], Awaitable[None]],
         follows: Collection[int],
     ) -> None:
-        """`take_over` makes a replica the owner, `hand_over` one that is at rest a follower; `follows` are partitions
-        that are followed whoever owns them."""
+        """`hand_over` makes a replica that is at rest a follower; `follows` are partitions that are followed whoever
+        owns them."""
         self._open_replica = open_replica
         self._openings = asyncio.Semaphore(OPENINGS_MAX)
         self._follows = frozenset(follows)
@@ -57,8 +57,9 @@ class Worker:
     async def replica(self, number: int) -> Replica:
         """One that has folded what was accepted before this call, at least; it is followed from now on."""
         seat = self.seats[number]
+        if seat.replica is None:
+            self._asked.add(number)  # also if it is being opened to be owned: it may be given away before it is
         if seat.wanted == Wanted.NOTHING:
-            self._asked.add(number)
             seat.want(Wanted.FOLLOWING)
         return await seat.opened()
 
@@ -74,7 +75,8 @@ class Worker:
                     group.create_task(self._obey(member))
                     group.create_task(self._tell_lag(member))
         except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            superseded = (each for each in failures.exceptions if isinstance(each, Superseded))
+            raise next(superseded, failures.exceptions[0]) from None
 
     async def _obey(self, member: Member) -> None:
         while True:

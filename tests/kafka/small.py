@@ -158,8 +158,8 @@ class Lone:
     async def replica(self, name: str) -> Replica:
         return await self.opening(name).replica(0)
 
-    async def own(self, replica: Replica) -> None:
-        await replica.own(self._code)
+    async def own(self, replica: Replica, wanted: Callable[[], bool] = lambda: True) -> None:
+        await replica.own(self._code, wanted)
 
     async def hand_over(self, replica: Replica) -> None:
         await replica.disown()

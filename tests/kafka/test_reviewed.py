@@ -29,7 +29,6 @@ def bug(why: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, reason=why)
 
 
-@bug("Seat.go_on lets a partition step that was just lost: it appends behind the next owner's claim, and is superseded")
 def test_a_partition_that_went_to_another_steps_no_more(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
@@ -49,7 +48,6 @@ def test_a_partition_that_went_to_another_steps_no_more(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-@bug("TopicJournal._fold reads on in the next piece of a fetch although a claim ended the fold: AssertionError")
 def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +73,6 @@ def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
     asyncio.run(check())
 
 
-@bug("Seat._close awaits what failed without catching it, so the replica is not closed: threads, store, readers stay")
 def test_a_replica_that_failed_is_closed(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
@@ -91,7 +88,6 @@ def test_a_replica_that_failed_is_closed(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-@bug("Seat.opened waits for a replica that nobody opens any more")
 def test_who_reads_while_a_partition_is_opened_and_goes_gets_an_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,9 +117,6 @@ def test_who_reads_while_a_partition_is_opened_and_goes_gets_an_answer(
     asyncio.run(check())
 
 
-@bug(
-    "begin_logs begins the intents behind a checkpoint within a batch, and start() mends only a mirror that begins at 0"
-)
 def test_a_mirror_that_begins_within_a_batch_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of a worker which begins with a shared checkpoint: where much is changed, flushes come within batches."""
 
@@ -155,7 +148,6 @@ def test_a_mirror_that_begins_within_a_batch_goes_on(tmp_path: Path, monkeypatch
     asyncio.run(check())
 
 
-@bug("Replica.disown leaves take_intents waiting for room in a queue that nobody takes from any more")
 def test_who_follows_after_it_owned_mirrors_intents(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
@@ -201,7 +193,6 @@ def test_a_mirror_older_than_trimmed_intents_starts_again(tmp_path: Path) -> Non
     asyncio.run(check())
 
 
-@bug("Replica._watch takes a mirror that is behind what is settled (waiting < 0) for a stall")
 def test_who_still_fetches_intents_that_are_settled_does_not_stall(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +215,6 @@ def test_who_still_fetches_intents_that_are_settled_does_not_stall(
     asyncio.run(check())
 
 
-@bug("Replica._watch does not look while a partition is to come to rest: all of the worker waits for ever")
 def test_a_partition_that_cannot_come_to_rest_stops_its_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicas, "STALL_SECONDS", 0.3)
     monkeypatch.setattr(seats, "REST_SECONDS", 0.3)
@@ -250,7 +240,6 @@ def test_a_partition_that_cannot_come_to_rest_stops_its_worker(tmp_path: Path, m
     asyncio.run(check())
 
 
-@bug("TopicJournal.claim claims again, though the group has taken the partition back meanwhile (protocol, On Kafka 4)")
 def test_who_lost_a_partition_while_it_claimed_does_not_claim_again(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
