@@ -23,7 +23,7 @@ class Sharing:
         of: Mirrored,
         opened: Opened,
         shared: Path,
-        trim: bool,
+        trims: bool,
         published: Callable[[int], Awaitable[None]],
         needed: Callable[[], int],
     ) -> None:
@@ -33,7 +33,7 @@ class Sharing:
         self._of = of
         self._opened = opened
         self._shared = Shared(world, shared, of.app, of.partition)
-        self._trim = trim
+        self._trims = trims
         self._published = published
         self._needed = needed
         self._worker = world.worker(f"share-{of.partition}")
@@ -42,7 +42,7 @@ class Sharing:
         """mmsb.streams.checkpointing.Made. Who begins with a shared one cannot publish what was before it."""
         await self._published(settled_of(checkpoint.name))
         await self._worker.run(self._shared.put, checkpoint)
-        if self._trim:
+        if self._trims:
             below = await self._worker.run(self._trimmable, relaying)
             await self._broker.trim(self._of.intents, below.intents)
             await self._broker.trim(self._of.tlog, below.tlog)
