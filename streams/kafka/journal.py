@@ -306,10 +306,14 @@ class TopicJournal:
 
     def _check_reigns(self) -> None:
         if self._superseded:
-            raise Superseded(
-                f"{self._of.tlog}: another writer has claimed this partition (reign {self._opened.fold.reign.hex()}); "
-                "this process stops, and what it was not told to be accepted did not happen here"
-            )
+            raise self.superseded()
+
+    def superseded(self) -> Superseded:
+        """What ends a process whose reign another has ended."""
+        return Superseded(
+            f"{self._of.tlog}: another writer has claimed this partition (reign {self._opened.fold.reign.hex()}); "
+            "this process stops, and what it was not told to be accepted did not happen here"
+        )
 
     def accepted(self, outcome: Outcome, receipts: Receipts) -> None:
         self._told(outcome.first, outcome.last, receipts)

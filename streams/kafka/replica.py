@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mmsb.processors.batching import RawBatch
 from mmsb.processors.receipts import Receipts
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, Superseded
 from mmsb.state.fold import Fold
 from mmsb.streams.checkpointing import Keeping
 from mmsb.streams.checkpoints.bases import CheckpointBases
@@ -103,8 +103,10 @@ class Replica:
                     self._begin(stage)
                 self._follow()
         except BaseExceptionGroup as failures:
-            self.partition.fail(failures.exceptions[0])
-            raise failures.exceptions[0] from None
+            superseded = any(isinstance(each, Superseded) for each in failures.exceptions)
+            failure = self.journal.superseded() if superseded else failures.exceptions[0]
+            self.partition.fail(failure)
+            raise failure from None
         finally:
             self._group = None
 
