@@ -192,7 +192,7 @@ ENGINE_BUGS: Final = (
         "streams/relay.py",
         "        await source.make_durable()\n",
         "",
-        ("simulate", "440", "446"),
+        ("simulate", "141", "341"),
         "[a follow-up has its cause]",
         "the effect of what can vanish must not stay",
     ),
