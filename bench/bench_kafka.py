@@ -28,8 +28,8 @@ from bench.kafka_sums import RECORDS, as_json, by_hand, make_app, packed
 from bench.machine import ROOT, load_average
 from mmsb import App
 from mmsb.streams.bus import Bus
-from mmsb.streams.kafka.broker import Broker, TopicPartition
-from mmsb.streams.kafka.client import open_broker
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
 from tests.kafka.cluster import running_cluster
 
 TURNS: Final = 3

@@ -2,7 +2,7 @@
 
 Reading trusts nothing: the checksum comes before the content, and a count or length is held against the bytes
 that are there before room is made for anything. Compressed batches are refused by name: what comes from a topic is
-expanded before it gets here (mmsb.streams.kafka.local_form).
+expanded before it gets here (mmsb.streams.kafka.batches.local_form).
 """
 
 import struct

@@ -5,21 +5,21 @@ inbox ─▶ intents log, durable ─▶ (stepped) ─▶ TLog, durable, read ba
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
-from mmsb.processors.batching import Intents, RawBatch
+from mmsb.processors.batching import RawBatch
 from mmsb.processors.machine import Outcome
-from mmsb.processors.receipts import Receipts, concat_receipts
+from mmsb.processors.receipts import Receipts
 from mmsb.processors.writer import Entry
 from mmsb.schemas.errors import CorruptState, OutcomeUnknown
-from mmsb.schemas.statuses import Status
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.fold import Verdict
 from mmsb.streams.grouping import batches_of
 from mmsb.streams.inbox import Inbox
 from mmsb.streams.log import Durable
 from mmsb.streams.opening import Opened, encode_entry
-from mmsb.streams.tickets import Receipt, Ticket
+from mmsb.streams.telling import tell
+from mmsb.streams.tickets import Ticket
 from mmsb.streams.world import World, finish
 
 
@@ -132,20 +132,8 @@ class FolderJournal:
         self._opened.mark.write(Durable(intents.durable, tlog.durable))
 
     def accepted(self, outcome: Outcome, receipts: Receipts) -> None:
-        released = 0
-        singles = Singles(self._number, receipts)
-        while self._waiting and self._waiting[0].first <= outcome.last:
-            ticket = self._waiting[0]
-            if isinstance(ticket.intents, Intents):
-                ticket.parts.append(receipts.part(ticket.first, ticket.last))
-            if ticket.last > outcome.last:
-                break
-            self._waiting.popleft()
-            released += ticket.size
-            if ticket.settled is not None and not ticket.settled.done():
-                single = isinstance(ticket.intents, bytes)
-                ticket.settled.set_result(singles.at(ticket.first) if single else concat_receipts(ticket.parts))
-        self.inbox.release(released)
+        told = tell(self._number, receipts, self._waiting)
+        self.inbox.release(sum(ticket.size for ticket in told))
 
     async def make_durable(self) -> None:
         """With durability `process` nobody has waited for it yet."""
@@ -176,25 +164,3 @@ class FolderJournal:
     async def close(self) -> None:
         for worker in (self._logger, self._appender):
             await finish(worker)
-
-
-_STATUSES: Final = {int(status): status for status in Status}
-
-
-class Singles:
-    """Receipts of single intents out of a block's columns."""
-
-    def __init__(self, partition: int, receipts: Receipts) -> None:
-        self._partition = partition
-        self._receipts = receipts
-        self._statuses: list[int] = []
-
-    def at(self, offset: int) -> Receipt:
-        receipts, index = self._receipts, offset - self._receipts.first
-        if not self._statuses:
-            self._statuses = receipts.statuses.tolist()
-        status = _STATUSES[self._statuses[index]]
-        if status == Status.APPLIED:
-            return Receipt(self._partition, offset, status)
-        first_offset = int(receipts.first_offsets[index]) if status == Status.DUPLICATE else None
-        return Receipt(self._partition, offset, status, receipts.rejection(index), first_offset)

@@ -13,7 +13,7 @@ from mmsb.schemas.sources import FOLLOW_UP
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.files import Files
 from mmsb.streams.folder import INTENTS, TLOG, Progress
-from mmsb.streams.kafka.mirror import is_mirror
+from mmsb.streams.kafka.partitions.mirror import is_mirror
 from mmsb.streams.log.segments import list_bases
 from mmsb.streams.opening import Code, Opened, open_partition
 from mmsb.streams.world import Worker, World

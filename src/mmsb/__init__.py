@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from mmsb.streams.building import build, build_folding
     from mmsb.streams.bus import FROM_THE_START, Bus
     from mmsb.streams.door import Position
-    from mmsb.streams.kafka.security import Security
+    from mmsb.streams.kafka.cluster.security import Security
     from mmsb.streams.page_values import PageChange, PageEvent
     from mmsb.streams.stats import PartitionStats, Stats
     from mmsb.streams.tickets import Receipt
@@ -293,7 +293,7 @@ _HOMES = {
     ),
     "mmsb.streams.bus": ("FROM_THE_START", "Bus"),
     "mmsb.streams.door": ("Position",),
-    "mmsb.streams.kafka.security": ("Security",),
+    "mmsb.streams.kafka.cluster.security": ("Security",),
     "mmsb.streams.page_values": ("PageChange", "PageEvent"),
     "mmsb.streams.stats": ("PartitionStats", "Stats"),
     "mmsb.streams.tickets": ("Receipt",),

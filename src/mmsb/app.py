@@ -27,8 +27,9 @@ from mmsb.schemas.tlog.claims import Durability
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
-    from mmsb.streams.kafka.projecting import Form
-    from mmsb.streams.kafka.security import Security
+    from mmsb.streams.kafka.cluster.security import Security
+    from mmsb.streams.kafka.engine import KafkaEngine
+    from mmsb.streams.kafka.outputs.projecting import Form
 
 P = TypeVar("P", bound=Page)
 I = TypeVar("I", bound=Intent)  # noqa: E741 - as in design and docs: P for pages, I for intents
@@ -182,6 +183,7 @@ class App:
         """
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.checkpointing import Keeping
+        from mmsb.streams.engine import Engine, Settings
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
         from mmsb.streams.world import RealWorld
@@ -195,23 +197,23 @@ class App:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
         keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
         bundle, folder, world, tell = self.bundle(debug=interpreted), Path(data), RealWorld(), Folding()
+        engine: Engine | KafkaEngine  # its own modules are loaded for Kafka alone
         if log is None:
-            from mmsb.streams.engine import Engine, Settings
-
             _check_embedded(
                 security=security, replicas=replicas, checkpoints=checkpoints, events=events, standby=standby or None
             )
             named = Durability.FSYNC if durability is None else _durability(durability)
             settings = Settings(named, partitions, window, interpreted, dev, keeping, memory, spare)
-            return Bus(Served(Engine(bundle, folder, settings, world, tell), folder), self.name)
-        from mmsb.streams.kafka.engine import KafkaSettings, behind
+            engine = Engine(bundle, folder, settings, world, tell)
+        else:
+            from mmsb.streams.kafka.engine import KafkaSettings, behind
 
-        _check_behind_kafka(durability=durability, spare=spare)
-        shared, form = None if checkpoints is None else Path(checkpoints), _form(events)
-        behind_kafka = KafkaSettings(
-            partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared
-        )
-        engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
+            _check_behind_kafka(durability=durability, spare=spare)
+            shared, form = None if checkpoints is None else Path(checkpoints), _form(events)
+            behind_kafka = KafkaSettings(
+                partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared
+            )
+            engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
         return Bus(Served(engine, folder), self.name)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
@@ -288,7 +290,7 @@ def _check_behind_kafka(**given: object) -> None:
 
 
 def _form(name: str | None) -> "Form | None":
-    from mmsb.streams.kafka.projecting import Form
+    from mmsb.streams.kafka.outputs.projecting import Form
 
     forms: dict[str | None, Form | None] = {None: Form.PACKED, "none": None, **{form.value: form for form in Form}}
     if name not in forms:
@@ -313,8 +315,9 @@ def connect(to: str | Path, app: App, *, data: str | Path | None = None, securit
     when the bus is left. Leaving ends the connection only.
     """
     from mmsb.streams.bus import Bus
+    from mmsb.streams.kafka.cluster.url import is_url
 
-    if isinstance(to, str) and to.startswith("kafka://"):
+    if isinstance(to, str) and is_url(to):
         from mmsb.streams.kafka.engine import KafkaSettings, behind
         from mmsb.streams.terminal import Folding
         from mmsb.streams.world import RealWorld

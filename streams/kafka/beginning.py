@@ -13,8 +13,8 @@ from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.tlog.genesis import Genesis, unpack_genesis
 from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.streams.beginning import Wanted
-from mmsb.streams.kafka.broker import Broker, TopicPartition
-from mmsb.streams.kafka.local_form import local_form
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
 from mmsb.streams.opening import encode_entry
 from mmsb.streams.world import World
 

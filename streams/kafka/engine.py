@@ -23,15 +23,15 @@ from mmsb.streams.completing import complete
 from mmsb.streams.files import Files, make_folders, write_new
 from mmsb.streams.folder import MEMORY_MIN, Progress
 from mmsb.streams.kafka import beginning, topics
-from mmsb.streams.kafka.appending import Appending
-from mmsb.streams.kafka.broker import Broker, TopicPartition
-from mmsb.streams.kafka.door import KafkaDoor
-from mmsb.streams.kafka.mirror import is_mirror
-from mmsb.streams.kafka.opening import Opening
-from mmsb.streams.kafka.projecting import Form
-from mmsb.streams.kafka.replica import Replica
-from mmsb.streams.kafka.security import OPEN, Security
-from mmsb.streams.kafka.worker import Worker
+from mmsb.streams.kafka.clients.door import KafkaDoor
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.security import OPEN, Security
+from mmsb.streams.kafka.outputs.projecting import Form
+from mmsb.streams.kafka.partitions.mirror import is_mirror
+from mmsb.streams.kafka.partitions.opening import Opening
+from mmsb.streams.kafka.partitions.replica import Replica
+from mmsb.streams.kafka.partitions.worker import Worker
 from mmsb.streams.opening import Code
 from mmsb.streams.partition import Partition
 from mmsb.streams.stats import machine_bytes
@@ -223,7 +223,7 @@ def behind(
     world: World, tell: Progress, *, owns: bool,
 ) -> KafkaEngine:  # fmt: skip
     """The engine of a real cluster. Without a folder it has one that goes when the engine is left."""
-    from mmsb.streams.kafka.client import open_broker  # loads aiokafka
+    from mmsb.streams.kafka.cluster.client import open_broker  # loads aiokafka
 
     def connect() -> AbstractAsyncContextManager[Broker]:
         return open_broker(url, security or OPEN)

@@ -14,7 +14,7 @@ from mmsb.processors.batching import MESSAGE_BYTES
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.schemas.limits import BATCH_BYTES_MAX, PARTITIONS_MAX
 from mmsb.schemas.types import I64_MAX
-from mmsb.streams.kafka.broker import Broker
+from mmsb.streams.kafka.cluster.broker import Broker
 
 SEEN_SECONDS: Final = 10.0
 """A topic that was made is known to all brokers after a moment; this long is waited for it."""

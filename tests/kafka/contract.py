@@ -1,4 +1,4 @@
-"""What mmsb.streams.kafka.broker promises, clause by clause: for a real cluster, and for the model of simulations.
+"""What a Broker (streams/kafka/cluster/broker.py) promises, clause by clause: a real cluster and the model of one.
 
 Each clause gets two clients of one cluster, and the name of a topic that nobody else uses. Everything happens within
 loop time, so a model may run them in no time at all.
@@ -13,7 +13,7 @@ import pytest
 
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.broker import Broker, Fetched, Following, Gone, Refused, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Following, Gone, Refused, Span, TopicPartition
 from tests.model.batch import decode_batch
 
 TIME_MS: Final = 1_700_000_000_000

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Final
 
 import mmsb
-from mmsb.streams.kafka.member import PATIENCE
+from mmsb.streams.kafka.cluster.member import PATIENCE
 from tests.crash.applications import APPLICATIONS
 from tests.crash.told import Told
 from tests.kafka.cluster import running_cluster

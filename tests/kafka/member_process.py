@@ -10,8 +10,8 @@ import sys
 import time
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.coordinator import Patience
-from mmsb.streams.kafka.member import GroupMember
+from mmsb.streams.kafka.cluster.coordinator import Patience
+from mmsb.streams.kafka.cluster.member import GroupMember
 from tests.kafka.members import connected
 
 

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
 
-from mmsb.streams.kafka.broker import Assignment
-from mmsb.streams.kafka.connections import Connections
-from mmsb.streams.kafka.coordinator import Patience
-from mmsb.streams.kafka.member import GroupMember
-from mmsb.streams.kafka.routing import Routes
-from mmsb.streams.kafka.security import Security
-from mmsb.streams.kafka.url import Address
+from mmsb.streams.kafka.cluster.broker import Assignment
+from mmsb.streams.kafka.cluster.connections import Connections
+from mmsb.streams.kafka.cluster.coordinator import Patience
+from mmsb.streams.kafka.cluster.member import GroupMember
+from mmsb.streams.kafka.cluster.routing import Routes
+from mmsb.streams.kafka.cluster.security import Security
+from mmsb.streams.kafka.cluster.url import Address
 from tests.project.tree import ROOT
 
 SESSION_S: Final = 3.0

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mmsb.streams.kafka.broker import Broker, Following, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Following, TopicPartition
 from tests.kafka.contract import batch, take_values
 
 

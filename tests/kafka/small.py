@@ -14,12 +14,12 @@ from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.checkpointing import KEEP_ALL
 from mmsb.streams.kafka import beginning
-from mmsb.streams.kafka.appending import Appending
-from mmsb.streams.kafka.broker import Assignment, Fetched, Gone, Member, Span, TopicPartition
-from mmsb.streams.kafka.mirror import Mirrored
-from mmsb.streams.kafka.opening import Opening
-from mmsb.streams.kafka.replica import Replica
-from mmsb.streams.kafka.worker import Worker
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import Assignment, Fetched, Gone, Member, Span, TopicPartition
+from mmsb.streams.kafka.partitions.mirror import Mirrored
+from mmsb.streams.kafka.partitions.opening import Opening
+from mmsb.streams.kafka.partitions.replica import Replica
+from mmsb.streams.kafka.partitions.worker import Worker
 from mmsb.streams.opening import Code
 from mmsb.streams.world import RealWorld
 

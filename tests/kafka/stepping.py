@@ -12,9 +12,9 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.fold import Fold
-from mmsb.streams.kafka.broker import Broker, Following, TopicPartition
-from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.standing import group_of, standing_of
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.clients.standing import group_of, standing_of
+from mmsb.streams.kafka.cluster.broker import Broker, Following, TopicPartition
 from mmsb.streams.opening import encode_entry
 
 Told = Callable[[int, int, Receipts], None]

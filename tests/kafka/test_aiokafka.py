@@ -1,6 +1,6 @@
 """What we use of aiokafka's insides is where we left it, and nobody else who uses it notices us.
 
-Where this fails after an upgrade, streams/kafka/connections.py or requests.py has to follow what moved.
+Where this fails after an upgrade, streams/kafka/cluster/connections.py or requests.py has to follow what moved.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from aiokafka.conn import AIOKafkaConnection  # type: ignore[import-untyped]
 from aiokafka.protocol.admin import SaslAuthenticateRequest  # type: ignore[import-untyped]
 from aiokafka.protocol.types import Array, Schema  # type: ignore[import-untyped]
 
-from mmsb.streams.kafka import connections, requests
-from mmsb.streams.kafka.broker import Span, TopicPartition
-from mmsb.streams.kafka.client import open_broker
-from mmsb.streams.kafka.requests import Part, Wanted
-from mmsb.streams.kafka.url import Address
+from mmsb.streams.kafka.cluster import connections, requests
+from mmsb.streams.kafka.cluster.broker import Span, TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
+from mmsb.streams.kafka.cluster.requests import Part, Wanted
+from mmsb.streams.kafka.cluster.url import Address
 from tests.kafka.contract import append, make, read
 
 AT = TopicPartition("t", 3)
 BATCH = b"a batch"
-MOVED = "aiokafka has moved something: adapt streams/kafka/connections.py and requests.py, then this test"
+MOVED = "aiokafka has moved something: adapt streams/kafka/cluster/connections.py and requests.py, then this test"
 
 
 def fields(schema: Any) -> str:
@@ -210,7 +210,7 @@ def insides():
                     found.update({(name, key, inner): id(part) for inner, part in vars(value).items()})
     return found
 before = insides()
-import mmsb.streams.kafka.client
+import mmsb.streams.kafka.cluster.client
 after = insides()
 moved = {key for key in before if after[key] != before[key]}
 assert not moved, moved

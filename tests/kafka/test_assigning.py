@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mmsb.schemas.errors import MalformedBytes, MmsbError, NewerFormat
-from mmsb.streams.kafka.assigning import Said, assign, assign_said, decode_said, encode_said
+from mmsb.streams.kafka.cluster.assigning import Said, assign, assign_said, decode_said, encode_said
 
 NUMBERS = st.frozensets(st.integers(0, 14), max_size=10)
 SAID = st.builds(Said, st.text(max_size=6), st.integers(-1, 4), NUMBERS, NUMBERS)

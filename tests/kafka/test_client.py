@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka import fetching, routing
-from mmsb.streams.kafka.answers import APPENDING, NAMES, Means, means_of_append
-from mmsb.streams.kafka.broker import FETCH_AHEAD_BYTES, Broker, Refused, TopicPartition
-from mmsb.streams.kafka.client import KafkaBroker, open_broker
+from mmsb.streams.kafka.cluster import fetching, routing
+from mmsb.streams.kafka.cluster.answers import APPENDING, NAMES, Means, means_of_append
+from mmsb.streams.kafka.cluster.broker import FETCH_AHEAD_BYTES, Broker, Refused, TopicPartition
+from mmsb.streams.kafka.cluster.client import KafkaBroker, open_broker
 from tests.kafka.cluster import Cluster, Listener, free_ports, running_cluster
 from tests.kafka.contract import append, batch, make, read, take_values
 from tests.kafka.numbers import append_numbers, check_heard, hear

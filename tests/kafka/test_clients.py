@@ -18,10 +18,10 @@ from mmsb.schemas.classes import intent_layout_of
 from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
 from mmsb.schemas.statuses import Status
 from mmsb.state.fold import Fold
-from mmsb.streams.kafka.appending import Appending
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.door import KafkaDoor
-from mmsb.streams.kafka.local_form import local_form
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.clients.door import KafkaDoor
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.partition import Partition
 from mmsb.streams.tickets import Receipt
 from tests.kafka.stepping import Stepper, genesis_batch
@@ -441,7 +441,7 @@ def test_an_id_is_not_relied_upon_when_it_may_be_forgotten(known: bool) -> None:
 
 def test_brokers_that_do_not_answer_for_long_stop_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(10)
-    monkeypatch.setattr("mmsb.streams.kafka.following.IDLE_SECONDS", 1.0)
+    monkeypatch.setattr("mmsb.streams.kafka.clients.following.IDLE_SECONDS", 1.0)
 
     async def fail(*asked: object) -> Any:
         await asyncio.sleep(30)

@@ -1,11 +1,11 @@
-"""A real cluster keeps what mmsb.streams.kafka.broker promises."""
+"""A real cluster keeps what mmsb.streams.kafka.cluster.broker promises."""
 
 import asyncio
 import uuid
 
 import pytest
 
-from mmsb.streams.kafka.client import open_broker
+from mmsb.streams.kafka.cluster.client import open_broker
 from tests.kafka.contract import CONTRACT, Clause, check
 
 

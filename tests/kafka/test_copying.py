@@ -15,12 +15,12 @@ from mmsb.schemas.errors import CorruptState, EnvironmentFailed, InvalidValue, O
 from mmsb.schemas.statuses import Status
 from mmsb.streams.files import RealFiles
 from mmsb.streams.folder import INTENTS, TLOG
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.copying import Copy, FolderSource, Source, TopicSource, copy
-from mmsb.streams.kafka.destinations import Destination, FolderDestination, TopicDestination
-from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.mirror import is_mirror
-from mmsb.streams.kafka.resending import Sendable, sendable
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.copying.copy import Copy, FolderSource, Source, TopicSource, copy
+from mmsb.streams.kafka.copying.destinations import Destination, FolderDestination, TopicDestination
+from mmsb.streams.kafka.copying.resending import Sendable, sendable
+from mmsb.streams.kafka.partitions.mirror import is_mirror
 from mmsb.streams.kafka.topics import ensure, ensure_for_copying
 from mmsb.streams.past.folding import fold_partition
 from mmsb.streams.world import RealWorld

@@ -12,9 +12,9 @@ from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.statuses import Status
 from mmsb.streams.files import RealFiles
 from mmsb.streams.folder import INTENTS, MARK, TLOG
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.client import open_broker
-from mmsb.streams.kafka.copying import FolderSource, Source, TopicSource
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
+from mmsb.streams.kafka.copying.copy import FolderSource, Source, TopicSource
 from mmsb.streams.kafka.topics import ensure
 from mmsb.streams.log import Durable, Log, Mark
 from tests.cli.running import objects

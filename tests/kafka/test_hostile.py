@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from mmsb.cli.main import main as command
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.varints import encode_varint
-from mmsb.streams.kafka.broker import Broker, TopicPartition
-from mmsb.streams.kafka.client import open_broker
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
 from tests.cli.running import objects
 from tests.kafka.compressing import FRAMINGS, compressed, sealed, with_content
 from tests.kafka.naming import new_bank

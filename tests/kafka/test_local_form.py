@@ -15,8 +15,8 @@ from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.schemas.rejections import Code, Refused
 from mmsb.schemas.varints import encode_varint
-from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.rewriting import MALFORMED
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.batches.rewriting import MALFORMED
 from tests.kafka.compressing import FRAMINGS, compressed, sealed, with_content, xerial
 from tests.schemas.test_batches import lists, offsets
 
@@ -247,7 +247,7 @@ def test_any_content_is_something_that_our_logs_hold(content, count, base, newes
 
 
 def test_more_records_than_a_batch_may_have_become_several_batches(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mmsb.streams.kafka.rewriting.BATCH_RECORDS_MAX", 1_000)
+    monkeypatch.setattr("mmsb.streams.kafka.batches.rewriting.BATCH_RECORDS_MAX", 1_000)
     data = bytearray(with_records(8, record()))
     struct.pack_into(">i", data, 23, 2_000)
     struct.pack_into(">i", data, 57, 2_001)

@@ -14,9 +14,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
-from mmsb.streams.kafka.coordinator import Coordinator, Patience
-from mmsb.streams.kafka.member import BEAT_SECONDS, GroupMember
-from mmsb.streams.kafka.requests import ask_coordinator, read_coordinator
+from mmsb.streams.kafka.cluster.coordinator import Coordinator, Patience
+from mmsb.streams.kafka.cluster.member import BEAT_SECONDS, GroupMember
+from mmsb.streams.kafka.cluster.requests import ask_coordinator, read_coordinator
 from tests.kafka.cluster import Cluster, Listener, running_cluster
 from tests.kafka.members import (
     PATIENCE,

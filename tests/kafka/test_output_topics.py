@@ -14,9 +14,9 @@ from mmsb.schemas.events import event_json, unpack_event
 from mmsb.schemas.rejects import unpack_reject
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.events.events import Events
-from mmsb.streams.kafka.appending import Appending
-from mmsb.streams.kafka.client import open_broker
-from mmsb.streams.kafka.projecting import Form, Publisher
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.client import open_broker
+from mmsb.streams.kafka.outputs.projecting import Form, Publisher
 from mmsb.streams.kafka.topics import ensure
 from mmsb.streams.world import RealWorld
 from tests.docs.tables import blocks, text_of

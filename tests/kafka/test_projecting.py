@@ -19,11 +19,11 @@ from mmsb.schemas.tlog.block_reader import unpack_block
 from mmsb.state.array_fold import ArrayFold
 from mmsb.streams.events.events import Events
 from mmsb.streams.events.tail import has_seen_all
-from mmsb.streams.kafka.appending import Appending
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.noting import NOTE_SECONDS
-from mmsb.streams.kafka.projecting import Form, Publisher
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.noting import NOTE_SECONDS
+from mmsb.streams.kafka.outputs.projecting import Form, Publisher
 from tests.events.apps import Deposit
 from tests.events.owner import BUNDLE, GENESIS, LAYOUTS, Owner
 from tests.events.test_rejects import rejects_of

@@ -11,11 +11,11 @@ import pytest
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.tlog.blocks import FollowUpRow
 from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.streams.kafka.appending import Appending
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.noting import NOTE_SECONDS
-from mmsb.streams.kafka.relaying import LOOK_SECONDS, TopicRelay
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.noting import NOTE_SECONDS
+from mmsb.streams.kafka.outputs.relaying import LOOK_SECONDS, TopicRelay
 from mmsb.streams.relay import Source
 from tests.simulation.kafka.client import ModelBroker
 from tests.simulation.kafka.model import Cluster

@@ -10,14 +10,14 @@ from examples.bank import Deposit, Open
 from mmsb.processors.batching import batch_of
 from mmsb.processors.requests import pack
 from mmsb.schemas.errors import Superseded
-from mmsb.streams.kafka import journal as journals
-from mmsb.streams.kafka import opening as openings
-from mmsb.streams.kafka import replica as replicas
-from mmsb.streams.kafka import seat as seats
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.mirror import open_mirror
-from mmsb.streams.kafka.replica import Replica
-from mmsb.streams.kafka.seat import Wanted
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.partitions import journal as journals
+from mmsb.streams.kafka.partitions import opening as openings
+from mmsb.streams.kafka.partitions import replica as replicas
+from mmsb.streams.kafka.partitions import seat as seats
+from mmsb.streams.kafka.partitions.mirror import open_mirror
+from mmsb.streams.kafka.partitions.replica import Replica
+from mmsb.streams.kafka.partitions.seat import Wanted
 from mmsb.streams.opening import Opened
 from tests.kafka.small import Hand, lone, until
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import pytest
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.client import open_broker
-from mmsb.streams.kafka.security import OPEN, Security
+from mmsb.streams.kafka.cluster.client import open_broker
+from mmsb.streams.kafka.cluster.security import OPEN, Security
 from tests.kafka.certificates import make_authority
 from tests.kafka.cluster import Cluster, Listener, running_cluster
 from tests.kafka.contract import (

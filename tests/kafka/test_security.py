@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
-from mmsb.streams.kafka.security import ENVIRONMENT, Security, from_environment, tls_context
+from mmsb.streams.kafka.cluster.security import ENVIRONMENT, Security, from_environment, tls_context
 
 USER: dict[str, Any] = {"user": "ann", "password": "secret"}
 FILE = Path("some.pem")

@@ -16,10 +16,10 @@ from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
 from mmsb.schemas.rejections import ROW_BYTES
 from mmsb.schemas.statuses import Status
 from mmsb.streams.inbox import Inbox
-from mmsb.streams.kafka import settling as module
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.following import Following
-from mmsb.streams.kafka.settling import Settling
+from mmsb.streams.kafka.clients import settling as module
+from mmsb.streams.kafka.clients.following import Following
+from mmsb.streams.kafka.clients.settling import Settling
+from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.tickets import Receipt, Ticket
 from mmsb.streams.world import RealWorld
 

@@ -9,7 +9,7 @@ import pytest
 from mmsb.schemas.errors import CorruptState, MalformedBytes, NewerFormat
 from mmsb.schemas.tlog.records import TlogKind
 from mmsb.state.fold import Verdict
-from mmsb.streams.kafka.standing import HeaderFold, Noted, name_hash, read_words, standing_of
+from mmsb.streams.kafka.clients.standing import HeaderFold, Noted, name_hash, read_words, standing_of
 from tests.processors.test_interleavings import STEPS, Race
 from tests.processors.tlogs import FIRST, GENESIS, SECOND, THIRD, TO_WIDE, Node, Tlog, pay
 

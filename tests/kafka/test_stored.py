@@ -14,10 +14,10 @@ from mmsb.processors.intake import read_batches
 from mmsb.schemas.batches import Record, decode_batch, encode_batch
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.schemas.records import Records
-from mmsb.streams.kafka.broker import Broker, TopicPartition
-from mmsb.streams.kafka.client import open_broker
-from mmsb.streams.kafka.local_form import local_form
-from mmsb.streams.kafka.rewriting import MALFORMED
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.batches.rewriting import MALFORMED
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
 from mmsb.streams.kafka.topics import LOGS, SETTINGS, Topic, ensure
 from tests.kafka.compressing import FRAMINGS, compressed, with_content
 from tests.kafka.programs import LIBS

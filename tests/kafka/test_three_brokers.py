@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.client import open_broker
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
 from tests.kafka.cluster import Cluster
 from tests.kafka.contract import append, batch, make
 from tests.kafka.numbers import append_numbers, check_heard, hear

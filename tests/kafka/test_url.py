@@ -3,7 +3,7 @@
 import pytest
 
 from mmsb.schemas.errors import InvalidValue
-from mmsb.streams.kafka.url import Address, is_url, parse_url
+from mmsb.streams.kafka.cluster.url import Address, is_url, parse_url
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 import mmsb
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.client import open_broker
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.client import open_broker
 from tests.crash.applications import APPLICATIONS
 from tests.crash.told import Told
 from tests.kafka.cluster import Cluster

@@ -22,7 +22,7 @@ import mmsb
 from mmsb.cli.exits import exit_of
 from mmsb.cli.main import main as command
 from mmsb.processors.requests import Request, pack
-from mmsb.streams.kafka import client, coordinator, member
+from mmsb.streams.kafka.cluster import client, coordinator, member
 from tests.crash.applications import APPLICATIONS
 from tests.crash.told import Told, read_told
 

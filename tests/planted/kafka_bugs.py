@@ -15,7 +15,7 @@ PREV: Final = "        if header.prev != self.head:\n            return Discarde
 KAFKA_BUGS: Final = (
     Bug(
         "acknowledgements are trusted",
-        "streams/kafka/journal.py",
+        "streams/kafka/partitions/journal.py",
         "            if got is not None and got == fold.next:\n"
         "                read.append(await self._acknowledged(entry, got, batch.time_ms))\n",
         "            if got is not None:\n"
@@ -35,7 +35,7 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a writer goes on although a newer claim followed its block",
-        "streams/kafka/journal.py",
+        "streams/kafka/partitions/journal.py",
         "                    yield each\n                self._check_reigns()\n",
         "                    yield each\n",
         SEEDS,
@@ -44,7 +44,7 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a block is sent again with another time",
-        "streams/kafka/journal.py",
+        "streams/kafka/partitions/journal.py",
         "        begun, batch = fold.next, await self._encode(entry)\n        while True:\n            got =",
         "        begun = fold.next\n"
         "        while True:\n"
@@ -56,7 +56,7 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a truncated log is not noticed when appending",
-        "streams/kafka/journal.py",
+        "streams/kafka/partitions/journal.py",
         "        if got is not None and got < begun:\n",
         "        if got is not None and got < -1:\n",
         SEEDS,
@@ -65,7 +65,7 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a start does not look whether the topic has what its mirror has",
-        "streams/kafka/mirror.py",
+        "streams/kafka/partitions/mirror.py",
         "    span = await broker.span(at)\n    if span.end < log.end:\n",
         "    if log.end >= 0:\n        return\n    span = await broker.span(at)\n    if span.end < log.end:\n",
         LATE_SEEDS,
@@ -74,7 +74,7 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a claim is not folded through",
-        "streams/kafka/journal.py",
+        "streams/kafka/partitions/journal.py",
         "            await (self.fold_to_end() if got is None else self.fold_to(got + 1))\n"
         "            if got is not None:\n",
         "            if got is not None:\n"
@@ -88,7 +88,7 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a gap in fetched offsets is stepped over",
-        "streams/kafka/journal.py",
+        "streams/kafka/partitions/journal.py",
         "        if batches and batches[0].first > end:\n",
         "        if batches and batches[0].first > end + 2**40:\n",
         SEEDS,

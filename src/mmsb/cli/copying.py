@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 from mmsb.cli.exits import Exit
 from mmsb.cli.screen import Progress, Screen, counted
 from mmsb.schemas.errors import InvalidValue
+from mmsb.streams.kafka.cluster.url import app_of, is_url, place_of
 
 if TYPE_CHECKING:
-    from mmsb.streams.kafka.broker import Broker
-    from mmsb.streams.kafka.copying import Copy, Source
-    from mmsb.streams.kafka.destinations import Destination
+    from mmsb.streams.kafka.cluster.broker import Broker
+    from mmsb.streams.kafka.copying.copy import Copy, Source
+    from mmsb.streams.kafka.copying.destinations import Destination
 
+COPY: Final = "copy"
 USAGE: Final = "mmsb log copy FROM TO"
 
 
@@ -30,7 +32,7 @@ def copy_logs(asked: Namespace, screen: Screen, places: list[str]) -> int:
 
 
 async def _copy(asked: Namespace, progress: Progress, origin: str, to: str) -> "Copy":
-    from mmsb.streams.kafka.copying import copy
+    from mmsb.streams.kafka.copying.copy import copy
 
     async with AsyncExitStack() as opened:
         source, cluster = await _source(opened, origin)
@@ -41,25 +43,21 @@ async def _copy(asked: Namespace, progress: Progress, origin: str, to: str) -> "
 async def _source(opened: AsyncExitStack, origin: str) -> tuple["Source", str | None]:
     """And the cluster that it is in."""
     from mmsb.streams.files import RealFiles
-    from mmsb.streams.kafka.copying import FolderSource, TopicSource
-    from mmsb.streams.kafka.url import is_url
+    from mmsb.streams.kafka.copying.copy import FolderSource, TopicSource
 
     if not is_url(origin):
         return FolderSource(RealFiles(), Path(origin)), None
-    url, app = parted(origin)
-    if app is None:
-        raise InvalidValue(f"{origin}: expected the application as well, {url}/APP, whose topics are to be copied")
+    url, app = app_of(origin)
     broker = await _broker(opened, url)
     return TopicSource(broker, app), broker.cluster
 
 
 async def _destination(opened: AsyncExitStack, to: str, cluster: str | None, replicas: int | None) -> "Destination":
-    from mmsb.streams.kafka.destinations import FolderDestination, TopicDestination
-    from mmsb.streams.kafka.url import is_url
+    from mmsb.streams.kafka.copying.destinations import FolderDestination, TopicDestination
     from mmsb.streams.world import RealWorld
 
     if is_url(to):
-        url, app = parted(to)
+        url, app = place_of(to)
         return TopicDestination(await _broker(opened, url), app, replicas or -1)
     if cluster is None:
         raise InvalidValue(f"{to}: expected kafka://HOST:PORT, found a folder again; cp -a copies those")
@@ -70,16 +68,9 @@ async def _destination(opened: AsyncExitStack, to: str, cluster: str | None, rep
     return destination
 
 
-def parted(place: str) -> tuple[str, str | None]:
-    """`kafka://host:port/app` as the cluster's URL and the application."""
-    scheme, _, rest = place.partition("://")
-    hosts, _, app = rest.partition("/")
-    return f"{scheme}://{hosts}", app or None
-
-
 async def _broker(opened: AsyncExitStack, url: str) -> "Broker":
-    from mmsb.streams.kafka.client import open_broker
-    from mmsb.streams.kafka.security import from_environment
+    from mmsb.streams.kafka.cluster.client import open_broker
+    from mmsb.streams.kafka.cluster.security import from_environment
 
     return await opened.enter_async_context(open_broker(url, from_environment()))
 

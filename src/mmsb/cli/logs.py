@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmsb.cli.command import Command, add_json, positive
-from mmsb.cli.copying import USAGE, copy_logs
+from mmsb.cli.copying import COPY, USAGE, copy_logs
 from mmsb.cli.exits import Exit
 from mmsb.cli.filters import add_about, add_range, add_status, filter_of, has_range
 from mmsb.cli.past_rows import ENTRY_HEAD, entry_json, entry_row
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mmsb.streams.past.entries import Entry
     from mmsb.streams.past.past import Past
 
-COPY = "copy"
 LIMIT = 50
 ROWS_AT_ONCE = 1_000  # that a table aligns together
 

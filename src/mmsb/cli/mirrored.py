@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mmsb.cli.copying import COPY
 from mmsb.cli.screen import Screen
-from mmsb.schemas.errors import InvalidValue
+from mmsb.streams.kafka.cluster.url import app_of, is_url
 
 if TYPE_CHECKING:
     from mmsb.streams.folder import Progress
@@ -15,15 +16,14 @@ COMMANDS: Final = (
 )  # fmt: skip
 """Those that only read, and so may read a copy."""
 
-COPY: Final = "copy"  # of `log`: it means the topics themselves
 FOLDER: Final = "topics"
 
 
 def with_folders(given: Sequence[str], screen: Screen) -> list[str]:
     """A command line in which folders stand for kafka://HOST:PORT/APP."""
     if given[0] not in COMMANDS or given[1:2] == [COPY]:
-        return [*given]
-    return [folder_of(word, screen) if word.lower().startswith("kafka://") else word for word in given]
+        return [*given]  # a copy is made of the topics themselves
+    return [folder_of(word, screen) if is_url(word) else word for word in given]
 
 
 def folder_of(place: str, screen: Screen) -> str:
@@ -35,17 +35,14 @@ def folder_of(place: str, screen: Screen) -> str:
 
 
 async def _copied(place: str, tell: "Progress") -> Path:
-    from mmsb.cli.copying import parted
     from mmsb.kernels.jit import cache_folder
-    from mmsb.streams.kafka.client import open_broker
-    from mmsb.streams.kafka.copying import TopicSource, copy
-    from mmsb.streams.kafka.destinations import FolderDestination
-    from mmsb.streams.kafka.security import from_environment
+    from mmsb.streams.kafka.cluster.client import open_broker
+    from mmsb.streams.kafka.cluster.security import from_environment
+    from mmsb.streams.kafka.copying.copy import TopicSource, copy
+    from mmsb.streams.kafka.copying.destinations import FolderDestination
     from mmsb.streams.world import RealWorld
 
-    url, app = parted(place)
-    if app is None:
-        raise InvalidValue(f"{place}: expected the application as well: {url}/APP")
+    url, app = app_of(place)
     async with open_broker(url, from_environment()) as broker:
         folder = cache_folder().parent / FOLDER / broker.cluster / app
         destination = FolderDestination(RealWorld(), folder, broker.cluster)

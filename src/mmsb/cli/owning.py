@@ -29,7 +29,7 @@ def _behind_kafka(asked: Namespace) -> dict[str, Any]:
     if getattr(asked, "log", None) is None:
         given = {name: getattr(asked, name, None) or None for name in ("replicas", "checkpoints", "events", "standby")}
         return {name: value for name, value in given.items() if value is not None}
-    from mmsb.streams.kafka.security import from_environment
+    from mmsb.streams.kafka.cluster.security import from_environment
 
     return {
         "log": asked.log, "security": from_environment(), "replicas": asked.replicas, "standby": asked.standby,

@@ -17,6 +17,7 @@ from mmsb.schemas.layouts import IntentLayout
 from mmsb.schemas.metadata import Metadata
 from mmsb.schemas.sentences import sentence
 from mmsb.schemas.statuses import Status
+from mmsb.streams.kafka.cluster.url import app_of, is_url
 
 if TYPE_CHECKING:
     from mmsb.streams.tickets import Receipt
@@ -34,7 +35,7 @@ def submit(asked: Namespace, screen: Screen) -> int:
         from mmsb.cli.lines import submit_lines  # loads asyncio's clients, and NumPy
 
         return submit_lines(asked, screen)
-    if asked.data.lower().startswith("kafka://"):
+    if is_url(asked.data):
         return _show(screen, *_ask_topics(asked))
     return _show(screen, *(_run_app(asked) if asked.app else _ask_owner(asked)))
 
@@ -47,15 +48,12 @@ def _ask_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
 
 async def _submit_to_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
     from mmsb.cli.apps import load_app
-    from mmsb.cli.copying import parted
+    from mmsb.streams.kafka.cluster.security import from_environment
     from mmsb.streams.kafka.engine import KafkaSettings, behind
-    from mmsb.streams.kafka.security import from_environment
     from mmsb.streams.terminal import Folding
     from mmsb.streams.world import RealWorld
 
-    url, app = parted(asked.data)
-    if app is None:
-        raise InvalidValue(f"{asked.data}: expected the application as well: {url}/APP")
+    url, app = app_of(asked.data)
     bundle = load_app(asked.app).bundle() if asked.app else None
     settings, world = KafkaSettings(), RealWorld()
     async with behind(url, from_environment(), app, bundle, None, settings, world, Folding(), owns=False) as door:

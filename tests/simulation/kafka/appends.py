@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from mmsb.streams.kafka.broker import TopicPartition
+from mmsb.streams.kafka.cluster.broker import TopicPartition
 from tests.model.batch import decode_batch, encode_batch
 from tests.model.tlog import BLOCK, CLAIM, decode_header, kind_of
 from tests.simulation.claims import require

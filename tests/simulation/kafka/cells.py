@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final, NamedTuple
 
-from mmsb.streams.kafka.replica import Replica
+from mmsb.streams.kafka.partitions.replica import Replica
 from tests.model.tlog import BLOCK, CLAIM
 from tests.simulation.cells import _of_flush
 from tests.simulation.disk import VirtualFiles

@@ -1,10 +1,10 @@
-"""One client of the modelled cluster: a process, or somebody who is none. Implements streams/kafka/broker.py."""
+"""One client of the modelled cluster: a process, or somebody who is none. Implements Broker."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mmsb.streams.kafka.broker import Fetched, Gone, Member, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Fetched, Gone, Member, Span, TopicPartition
 from tests.simulation.kafka.groups import Group
 from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Process
@@ -14,7 +14,7 @@ PIECES: Final = (1, 1, 3, 1000)  # batches that a fetch gives at most
 
 
 class ModelFollowing:
-    """Implements mmsb.streams.kafka.broker.Following."""
+    """Implements mmsb.streams.kafka.cluster.broker.Following."""
 
     def __init__(self, broker: "ModelBroker", at: TopicPartition, offset: int) -> None:
         self._broker = broker
@@ -45,7 +45,7 @@ class ModelFollowing:
 
 
 class ModelBroker:
-    """Implements mmsb.streams.kafka.broker.Broker, for one client process or for somebody who is none."""
+    """Implements mmsb.streams.kafka.cluster.broker.Broker, for one client process or for somebody who is none."""
 
     def __init__(self, cluster: Cluster, process: Process | None = None) -> None:
         self.cluster_model = cluster

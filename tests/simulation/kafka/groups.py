@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from mmsb.streams.kafka.broker import Assignment
+from mmsb.streams.kafka.cluster.broker import Assignment
 from tests.simulation.kafka.theatre import Process, Theatre
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ HEARTBEAT_SECONDS: Final = 3.0
 
 
 class ModelMember:
-    """Implements mmsb.streams.kafka.broker.Member."""
+    """Implements mmsb.streams.kafka.cluster.broker.Member."""
 
     def __init__(self, group: "Group", name: str, prefers: frozenset[int], process: Process | None) -> None:
         self.name = name

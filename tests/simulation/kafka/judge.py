@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any, NamedTuple, cast
 
 from mmsb.processors.receipts import Receipts
-from mmsb.streams.kafka.broker import TopicPartition
+from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt
 from tests.model import fold as model_fold

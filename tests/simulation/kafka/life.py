@@ -11,8 +11,8 @@ from random import Random
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed, GenerationConflict, Superseded
 from mmsb.streams.kafka import topics
-from mmsb.streams.kafka.broker import TopicPartition
-from mmsb.streams.kafka.replica import Replica
+from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.partitions.replica import Replica
 from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
 from tests.simulation.clients import Town

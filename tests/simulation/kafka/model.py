@@ -1,4 +1,4 @@
-"""A Kafka cluster in a simulated world, behind streams/kafka/broker.py: as late and forgetful as a real one may be.
+"""A Kafka cluster in a simulated world, behind the Broker protocol: as late and forgetful as a real one may be.
 
 Appends land late or twice, or long after whoever sent them has given up, and their acknowledgements may be lost; what
 is above the high watermark vanishes with its leader; fetches come in pieces and hear nothing for a while; noted offsets
@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.broker import Refused, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Refused, Span, TopicPartition
 from tests.simulation.kafka.groups import Group
 from tests.simulation.kafka.logs import PartitionLog, Stored, count_of
 from tests.simulation.kafka.theatre import Process, Theatre

@@ -8,7 +8,7 @@ from mmsb.processors.batching import batch_of
 from mmsb.processors.requests import pack, pack_json
 from mmsb.schemas.classes import Intent, Ref, page_layout_of
 from mmsb.schemas.partitions import partition_of
-from mmsb.streams.kafka.broker import TopicPartition
+from mmsb.streams.kafka.cluster.broker import TopicPartition
 from tests.simulation.clients import GARBAGE
 from tests.simulation.kafka.client import ModelBroker
 from tests.simulation.kafka.model import Cluster

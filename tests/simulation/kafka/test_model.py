@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mmsb.schemas.batches import Record, encode_batch
-from mmsb.streams.kafka.broker import Gone, Refused, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Gone, Refused, TopicPartition
 from tests.kafka.contract import CONTRACT, Clause, check
 from tests.model.batch import decode_batches
 from tests.simulation.kafka.client import ModelBroker

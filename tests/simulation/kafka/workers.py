@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 from mmsb.processors.receipts import Receipts
 from mmsb.streams.kafka import engine as kafka_engine
-from mmsb.streams.kafka.broker import Broker
-from mmsb.streams.kafka.door import KafkaDoor
+from mmsb.streams.kafka.clients.door import KafkaDoor
+from mmsb.streams.kafka.cluster.broker import Broker
 from mmsb.streams.kafka.engine import KafkaEngine, KafkaSettings
-from mmsb.streams.kafka.opening import Opening
-from mmsb.streams.kafka.replica import Replica
+from mmsb.streams.kafka.partitions.opening import Opening
+from mmsb.streams.kafka.partitions.replica import Replica
 from tests.simulation.clients import Client, Town
 from tests.simulation.kafka.client import ModelBroker
 from tests.simulation.kafka.model import Cluster

@@ -1,0 +1,1 @@
+"""Kafka's batches, as brokers store them, into those that a folder holds."""

@@ -1,0 +1,1 @@
+"""Submitting from anywhere, and hearing what became of it."""

@@ -1,0 +1,1 @@
+"""`mmsb log copy`: logs from a folder into topics, or the other way."""

@@ -1,0 +1,1 @@
+"""What leaves a partition for other topics: follow-ups, events, rejects."""

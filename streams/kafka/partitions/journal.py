@@ -1,0 +1,310 @@
+"""A partition's journal over topics: steps 3 to 8 of the write protocol.
+
+An acknowledgement alone proves nothing. What counts is what the fold says of the TLog as it is: so whatever may lie
+between the last record that was folded and the one that was appended is folded first, and after every fold it is looked
+at who reigns. A block is appended again only as it was, byte for byte, and only by the one who still reigns.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mmsb.processors.batching import RawBatch
+from mmsb.processors.machine import Outcome
+from mmsb.processors.receipts import Receipts
+from mmsb.processors.writer import Entry, Writer
+from mmsb.schemas.errors import CorruptState, Superseded
+from mmsb.schemas.tlog.claims import Durability
+from mmsb.state.fold import Verdict
+from mmsb.streams.completing import complete
+from mmsb.streams.folding import Folding, Read
+from mmsb.streams.inbox import GROUP_BYTES
+from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Following
+from mmsb.streams.kafka.partitions.mirror import Mirrored, extend
+from mmsb.streams.log import Log
+from mmsb.streams.opening import Code, Opened, bundle_for, encode_entry
+from mmsb.streams.world import World, finish
+
+APPEND_SECONDS: Final = 10.0
+"""After so long without an answer the TLog is read to see whether an append is in it."""
+
+CLAIM_AGAIN_SECONDS: Final = 0.2  # after a claim that another's came before
+IDLE_SECONDS: Final = 1.0
+"""A writer that has appended nothing for so long looks whether it still reigns before it answers a question."""
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    data: bytes
+    time_ms: int
+
+
+class TopicJournal:
+    """Implements mmsb.streams.journal.Journal over the topics that a folder mirrors."""
+
+    def __init__(
+        self,
+        world: World,
+        broker: Broker,
+        of: Mirrored,
+        opened: Opened,
+        told: Callable[[int, int, Receipts], None] = lambda first, last, receipts: None,
+    ) -> None:
+        """`told` hears of all blocks of this process as they are accepted."""
+        self._world = world
+        self._broker = broker
+        self._of = of
+        self._opened = opened
+        self._told = told
+        self._folding: Folding | None = None
+        self._followed: Callable[[Read], None] = lambda read: None
+        self._tlog: Following | None = None
+        self._one = asyncio.Lock()  # appends, or folds what others appended
+        self.claimed_at = -1
+        """The TLog offset of the claim of this process, once it was accepted."""
+        self._looked = world.seconds()  # when all of the TLog was last known to be folded
+        self._taker, self._appender = (world.worker(f"{name}-{of.partition}") for name in ("intents", "tlog"))
+
+    def attach(self, folding: Folding, followed: Callable[[Read], None]) -> None:
+        """Before anything else: what folds into the partition's pages, and what hears of blocks of others."""
+        self._folding, self._followed = folding, followed
+
+    @property
+    def logged(self) -> int:
+        """What was fetched lies below the high watermark."""
+        return self._opened.intents.end
+
+    @property
+    def in_flight(self) -> int:
+        return 0  # whoever submitted it, in this process or another, did so through the topic
+
+    async def until_idle(self) -> None:
+        """Those who submit know what of theirs is in flight."""
+
+    # Intents
+
+    async def take_intents(self, put: Callable[[list[RawBatch]], Awaitable[None]]) -> None:
+        following = self._broker.follow(self._of.intents, self._opened.intents.end, "intents")
+        try:
+            while True:
+                fetched = await following.take()
+                await put(await self._taker.run(self._mirror, self._opened.intents, fetched))
+        finally:
+            following.close()
+
+    def _mirror(self, log: Log, fetched: Fetched) -> list[RawBatch]:
+        """Write what is new of it into the mirror; gives that, in pieces of a size that is stepped at once."""
+        end = log.end
+        batches = local_form(fetched.data)
+        if batches and batches[0].first > end:
+            raise CorruptState(
+                f"{self._of.tlog.topic.rsplit('.', 1)[0]}, partition {self._of.partition}: expected offset {end}, "
+                f"fetched {batches[0].first}: offsets of a topic are dense; was it compacted?"
+            )
+        extend(log, batches)
+        return joined([batch for batch in batches if batch.first >= end])
+
+    # The TLog
+
+    async def fold_more(self) -> Read:
+        """Wait for what others append, and fold it."""
+        if self._tlog is None:
+            self._tlog = self._broker.follow(self._of.tlog, self._opened.tlog.end, "tlog")
+        fetched = await self._tlog.take()
+        return await complete(self._fold(fetched))
+
+    async def _fold(self, fetched: Fetched) -> Read:
+        assert self._folding is not None, "attached"
+        found = list[tuple[Verdict, Outcome | None]]()
+        for batch in await self._appender.run(self._mirror, self._opened.tlog, fetched):
+            writer = self._opened.claimed_by
+            follows = writer is None or not writer.reigned  # before it is read: our claim may lie behind others' blocks
+            read = await self._folding.read(bytes(batch.data))
+            if follows:
+                self._followed(read)
+            found += read
+            if self._superseded:
+                break  # the rest is folded once it is known what this process does then
+        return found
+
+    async def fold_to(self, end: int) -> Read:
+        """Fold what there is up to an offset at least; gives what became of it."""
+        found = list[tuple[Verdict, Outcome | None]]()
+        while self._opened.fold.next < end and not self._superseded:
+            found += await self.fold_more()
+        self._looked = self._world.seconds()
+        if self._opened.claimed_by is not None:
+            self._stop_following()  # what is appended next is our own
+        return found
+
+    def _stop_following(self) -> None:
+        if self._tlog is not None:
+            self._tlog.close()
+            self._tlog = None
+
+    async def fold_to_end(self) -> Read:
+        return await self.fold_to((await self._broker.span(self._of.tlog)).end)
+
+    async def look(self) -> None:
+        """Before a writer answers a question: whether it still reigns, if it has not been told for a while."""
+        self._check_reigns()
+        if self._world.seconds() - self._looked < IDLE_SECONDS:
+            return
+        async with self._one:
+            await self.fold_to_end()
+            self._check_reigns()
+
+    # Claiming
+
+    async def claim(self, code: Code, wanted: Callable[[], bool]) -> bool:
+        """Take the partition over, as long as that is wanted; whether this process reigns. Or GenerationConflict."""
+        opened = self._opened
+        while True:
+            await self._fold_mirrored()
+            await self.fold_to_end()
+            if not wanted():
+                return False
+            bundle = bundle_for(opened.fold, code)
+            writer = Writer(bundle, opened.fold, self._world.nonce(), Durability.REPLICATED, code.compiled)
+            opened.claimed_by = writer
+            await self._send(writer.claim())
+            if writer.reigns:
+                self.claimed_at = opened.fold.accepted_at
+                break
+            opened.claimed_by = None
+            await asyncio.sleep(CLAIM_AGAIN_SECONDS)
+        if opened.fold.pending:
+            assert self._folding is not None, "attached"
+            await self._send(await self._folding.migrate(writer))
+            self._check_reigns()
+            assert not opened.fold.pending, "nobody else writes under this reign"
+        return True
+
+    async def _fold_mirrored(self) -> None:
+        """What came in one fetch with a claim that ended our reign, and behind it."""
+        assert self._folding is not None, "attached"
+        fold, tlog = self._opened.fold, self._opened.tlog
+        while fold.next < tlog.end:
+            self._followed(await self._folding.read(await self._appender.run(tlog.read, fold.next, GROUP_BYTES)))
+
+    async def _send(self, entry: Entry) -> None:
+        """Append a claim or migrate record, and fold through it; or until another record has made it void."""
+        fold = self._opened.fold
+        head, begun, batch = fold.head, fold.next, await self._encode(entry)
+        while fold.head == head:
+            got = await self._broker.append(self._of.tlog, batch.data, APPEND_SECONDS)
+            self._check_grown(begun, got)
+            await (self.fold_to_end() if got is None else self.fold_to(got + 1))
+            if got is not None:
+                return
+
+    def give_up(self) -> None:
+        """What was stepped is accepted: let others reign, and go on as one who follows."""
+        assert self._opened.stepped == self._opened.fold.settled, "nothing is on its way"
+        self._opened.claimed_by = None
+
+    # Blocks
+
+    async def append(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[Verdict, Outcome | None]]:
+        for entry in entries:
+            async with self._one:
+                for each in await self._append_block(entry):
+                    yield each
+                self._check_reigns()
+
+    async def _append_block(self, entry: Entry) -> Read:
+        """One block, until it counts or another reigns: what was read of the TLog for that."""
+        fold, read = self._opened.fold, list[tuple[Verdict, Outcome | None]]()
+        begun, batch = fold.next, await self._encode(entry)
+        while True:
+            got = await self._broker.append(self._of.tlog, batch.data, APPEND_SECONDS)
+            self._check_grown(begun, got)
+            if got is not None and got == fold.next:
+                read.append(await self._acknowledged(entry, got, batch.time_ms))
+            else:
+                read += await (self.fold_to_end() if got is None else self.fold_to(got + 1))
+            if any(outcome is not None for _, outcome in read) or not self._opened.writer.reigns:
+                return read
+            if got is not None:
+                raise CorruptState(
+                    f"{self._of.tlog}: the block at offset {got} does not count, and its writer reigns: "
+                    f"{read[-1][0].discarded}; report it"
+                )
+
+    def _check_grown(self, begun: int, got: int | None) -> None:
+        """Nothing may be appended below what was folded before it was sent."""
+        if got is not None and got < begun:
+            raise CorruptState(
+                f"{self._of.tlog}: expected a record to be appended at offset {begun} or later, found it at {got}: the "
+                "brokers have lost records that they had acknowledged; an operator has to decide which copy counts"
+            )
+
+    async def _acknowledged(self, entry: Entry, offset: int, time_ms: int) -> tuple[Verdict, Outcome | None]:
+        """It follows what was folded, so it is folded without being read again."""
+        data = encode_entry(entry, offset, time_ms)
+        await self._appender.run(self._opened.tlog.append, data, offset, 1)
+        self._looked = self._world.seconds()
+        return self._opened.writer.read(offset, entry.key, entry.value)
+
+    async def _encode(self, entry: Entry) -> "_Encoded":
+        """The batch that is sent however often: its base offset is for the broker to set."""
+        time_ms = self._world.time_ms()
+        return _Encoded(await self._appender.run(encode_entry, entry, 0, time_ms), time_ms)
+
+    @property
+    def _superseded(self) -> bool:
+        return self._opened.claimed_by is not None and self._opened.claimed_by.superseded
+
+    def _check_reigns(self) -> None:
+        if self._superseded:
+            raise self.superseded()
+
+    def superseded(self) -> Superseded:
+        """What ends a process whose reign another has ended."""
+        return Superseded(
+            f"{self._of.tlog}: another writer has claimed this partition (reign {self._opened.fold.reign.hex()}); "
+            "this process stops, and what it was not told to be accepted did not happen here"
+        )
+
+    def accepted(self, outcome: Outcome, receipts: Receipts) -> None:
+        self._told(outcome.first, outcome.last, receipts)
+
+    async def make_durable(self) -> None:
+        """The home never leads the mirror."""
+        await self._appender.run(self._opened.sync)
+
+    async def fetch_block(self, offset: int) -> bytes:
+        following = self._broker.follow(self._of.tlog, offset, "tlog")
+        try:
+            batches = local_form((await following.take()).data)
+        finally:
+            following.close()
+        return bytes(next(batch.data for batch in batches if batch.first <= offset < batch.first + batch.count))
+
+    # The end
+
+    def fail(self, error: BaseException) -> None:
+        """Whoever waits for receipts waits elsewhere."""
+
+    async def close(self) -> None:
+        self._stop_following()
+        for worker in (self._taker, self._appender):
+            await finish(worker)
+
+
+def joined(batches: Sequence[RawBatch]) -> list[RawBatch]:
+    """Batches that follow each other as few, each of about as much as is stepped at once."""
+    pieces: list[list[RawBatch]] = []
+    size = 0
+    for batch in batches:
+        if not pieces or size + len(batch.data) > GROUP_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(batch)
+        size += len(batch.data)
+    return [
+        RawBatch(piece[0].first, sum(batch.count for batch in piece), b"".join(batch.data for batch in piece))
+        for piece in pieces
+    ]

@@ -1,0 +1,105 @@
+"""The partitions that this process runs, as the group gives and takes them.
+
+    assigned ─▶ a seat's replica is opened, or follows already ─▶ claimed
+    taken back ─▶ all that are owned come to rest ─▶ joined again ─▶ what stays goes on, the rest follows or is closed
+
+A partition that is being opened goes on with that while the group changes its mind: what was folded stays folded.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import Final
+
+from mmsb.schemas.errors import EnvironmentFailed, Superseded
+from mmsb.streams.kafka.cluster.broker import Member
+from mmsb.streams.kafka.partitions.replica import Replica
+from mmsb.streams.kafka.partitions.seat import Seat, TakeOver, Wanted
+
+LAG_SECONDS: Final = 5.0
+"""Between two notes of how far partitions have settled, which only displays read."""
+
+OPENINGS_MAX: Final = 4
+"""Partitions that are folded at once when many come together: each takes memory, and threads."""
+
+
+class Worker:
+    """`run` until it is cancelled, or until anything fails: then all of it stops."""
+
+    def __init__(
+        self,
+        count: int,
+        open_replica: Callable[[int], Awaitable[Replica]],
+        take_over: TakeOver,
+        hand_over: Callable[[Replica], Awaitable[None]],
+        follows: Collection[int],
+    ) -> None:
+        """`hand_over` makes a replica that is at rest a follower; `follows` are partitions that are followed whoever
+        owns them."""
+        self._open_replica = open_replica
+        self._openings = asyncio.Semaphore(OPENINGS_MAX)
+        self._follows = frozenset(follows)
+        self._asked: set[int] = set()
+        self.seats = {number: Seat(self._opener(number), take_over, hand_over) for number in range(count)}
+
+    def _opener(self, number: int) -> Callable[[], Awaitable[Replica]]:
+        async def opening() -> Replica:
+            async with self._openings:
+                return await self._open_replica(number)
+
+        return opening
+
+    @property
+    def owned(self) -> frozenset[int]:
+        return frozenset(number for number, seat in self.seats.items() if seat.owned)
+
+    async def replica(self, number: int) -> Replica:
+        """One that has folded what was accepted before this call, at least; it is followed from now on."""
+        seat = self.seats[number]
+        if seat.replica is None:
+            self._asked.add(number)  # also if it is being opened to be owned: it may be given away before it is
+        if seat.wanted == Wanted.NOTHING:
+            seat.want(Wanted.FOLLOWING)
+        return await seat.opened()
+
+    async def run(self, member: Member | None) -> None:
+        """Without a member nothing is owned."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for seat in self.seats.values():
+                    group.create_task(seat.run())
+                for number in self._follows:
+                    self.seats[number].want(Wanted.FOLLOWING)
+                if member is not None:
+                    group.create_task(self._obey(member))
+                    group.create_task(self._tell_lag(member))
+        except BaseExceptionGroup as failures:
+            superseded = (each for each in failures.exceptions if isinstance(each, Superseded))
+            raise next(superseded, failures.exceptions[0]) from None
+
+    async def _obey(self, member: Member) -> None:
+        while True:
+            assigned = await member.next()
+            if assigned is None:
+                await asyncio.gather(*(seat.rest() for seat in self.seats.values()))
+                member.ready()
+            else:
+                for number, seat in self.seats.items():
+                    seat.want(self._wanted(number, assigned.partitions))
+                    seat.go_on()
+
+    async def _tell_lag(self, member: Member) -> None:
+        told: dict[int, int] = {}
+        while True:
+            await asyncio.sleep(LAG_SECONDS)
+            replicas = [seat.replica for seat in self.seats.values() if seat.replica is not None and seat.owned]
+            settled = {replica.of.partition: replica.partition.settled.at + 1 for replica in replicas}
+            if settled != told:
+                with suppress(EnvironmentFailed):  # it is told again, and nothing depends on it
+                    await member.settled(settled)
+                    told = settled
+
+    def _wanted(self, number: int, assigned: Collection[int]) -> Wanted:
+        if number in assigned:
+            return Wanted.OWNING
+        return Wanted.FOLLOWING if number in self._follows or number in self._asked else Wanted.NOTHING
