@@ -68,7 +68,7 @@ test-more: setup compile ## what `make test` leaves out, since it is more of the
 planted: setup compile ## plant every bug that is kept for it, each in a copy of the tree, and see that it is noticed
 	$(BIN)/pytest -n 3 --maxschedchunk 1 tests/planted $(ARGS)
 
-kafka: ## fetch Kafka's own programs, which read our logs in the tests (needs Java and Maven)
+kafka: ## fetch Kafka's own programs: brokers for the tests, and what reads our logs (needs Java and Maven)
 	@deploy/kafka/fetch
 
 sim: setup ## simulate the engine under crashes, power cuts and failing disks (SEEDS=5000 so many, SEED=7 that one)
