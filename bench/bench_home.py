@@ -14,7 +14,7 @@ from unittest.mock import patch
 import numpy as np
 
 import mmsb
-from bench.bench_store import fresh, write_file
+from bench.bench_store import WARM_UPS, fresh, rest, write_file
 from bench.engine_folder import data_folder, touch_memory
 from bench.figures import Figure, figure, times
 from bench.harness import Case, measure_all, progress, report, show
@@ -80,9 +80,11 @@ def writing(folder: Path, page: type[mmsb.Page]) -> list[Figure]:
         disk, flushed, checkpointed = measure_all(
             Case(f"write a file and sync it, beside {name}", "MB", size, lambda path: write_file(path, data),
                  lambda: fresh(folder)),
-            Case(f"flush {name}", "MB", size, lambda _: flush_all(opened, page), nothing, "from memory to synced rows"),
+            Case(f"flush {name}", "MB", size, lambda _: flush_all(opened, page),
+                 lambda: rest(folder), "from memory to synced rows"),
             Case(f"checkpoint of {name}", "MB", size, lambda _: flush_and_link(opened, page, folder / "0"),
-                 lambda: forget_draft(folder / "0"), "the same, and its rows linked"),
+                 lambda: forget_draft(folder), "the same, and its rows linked"),
+            warm_ups=WARM_UPS,
         )  # fmt: skip
         seals = [sealing(opened, folder / "0") for _ in range(TURNS)]
     ratios = [
@@ -98,15 +100,12 @@ def writing(folder: Path, page: type[mmsb.Page]) -> list[Figure]:
     ]
 
 
-def nothing() -> None:
-    """There is nothing to prepare."""
-
-
-def forget_draft(partition: Path) -> None:
+def forget_draft(folder: Path) -> None:
     """Remove what the turn before linked: there, an owner would have a checkpoint that it keeps."""
-    files = RealFiles()
+    files, partition = RealFiles(), folder / "0"
     for name in files.names(partition / CHECKPOINTS) if files.exists(partition / CHECKPOINTS) else ():
         remove_tree(files, partition / CHECKPOINTS / name)
+    rest(folder)
 
 
 def flush_and_link(opened: Opened, page: type[mmsb.Page], partition: Path) -> Path:

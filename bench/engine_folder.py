@@ -36,7 +36,8 @@ def room(folder: Path) -> int:
 def touch_memory(folder: Path, size: int) -> None:
     """Have the kernel hold the memory that so many bytes of files will need, as after it has run for a while.
 
-    Virtual machines hand out memory that was free for some time at a tenth of the speed.
+    Virtual machines hand out memory that was free for some time at a tenth of the speed: writing a file takes 80 ms or
+    500 by that alone. So whoever compares writers does this before each, or only one of them pays.
     """
     path = folder / "touched"
     with path.open("wb") as file:

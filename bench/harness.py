@@ -68,15 +68,15 @@ def measure(
     return measure_all(Case(name, unit, amount, run, prepare, **more))[0]
 
 
-def measure_all(*cases: Case[Any], repeats: int = REPEATS) -> list[Figure]:
-    """Figures of cases that take turns; the first turn is a warm-up."""
+def measure_all(*cases: Case[Any], repeats: int = REPEATS, warm_ups: int = 1) -> list[Figure]:
+    """Figures of cases that take turns; the first turns are warm-ups."""
     samples: list[list[float]] = [[] for _ in cases]
-    for turn in range(1 + repeats):
+    for turn in range(warm_ups + repeats):
         for case, taken in zip(cases, samples, strict=True):
-            progress(f"{turn}/{repeats} {case.name}")
+            progress(f"{turn}/{warm_ups + repeats - 1} {case.name}")
             taken.append(case.sample())
     progress("")
-    return show(*(case.figure(taken[1:]) for case, taken in zip(cases, samples, strict=True)))
+    return show(*(case.figure(taken[warm_ups:]) for case, taken in zip(cases, samples, strict=True)))
 
 
 def show(*figures: Figure) -> list[Figure]:
