@@ -18,7 +18,6 @@ SENT: Final = np.uint64(4)
 CLOCK: Final = np.uint64(5)
 INTENTS: Final = np.uint64(6)
 
-_U1: Final = np.uint64(1)
 _U29: Final = np.uint64(29)
 _U31: Final = np.uint64(31)
 _U32: Final = np.uint64(32)

@@ -43,15 +43,6 @@ def set_bits(words: Words, at: Int, offset: Int, size: Int, bits: Word) -> None:
 
 
 @inlined
-def merge_bits(word: Word, offset: Int, size: Int, bits: Word) -> Word:
-    """A word with a number written into it."""
-    if size == 8:
-        return bits
-    shift = np.uint64(8 * (offset & 7))
-    return (word & ~(mask_of(size) << shift)) | ((bits & mask_of(size)) << shift)
-
-
-@inlined
 def load_bits(source: Bytes, at: Int, offset: Int, size: Int) -> Word:
     """As `get_bits`, of arguments in a buffer, whose size is a multiple of 8 bytes."""
     word = load_u64(source, at + (offset >> 3 << 3))

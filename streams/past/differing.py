@@ -38,11 +38,6 @@ class Difference:
     epoch_b: int
     fields: tuple[FieldDifference, ...]
 
-    @property
-    def written_by(self) -> int:
-        """The offset of the intent that wrote the newer page. Who deleted one, only its history tells."""
-        return max(self.epoch_a, self.epoch_b) - 1
-
 
 class PageRows:
     """The pages of one type, a row for each: epoch, key, body."""

@@ -126,19 +126,6 @@ class Past:
 
     # Of an intent
 
-    def changes_at(self, offset: int) -> list[Change]:
-        """What one intent changed, in the order of its query; nothing if it has not settled."""
-        found = self.block_at(offset)
-        if found is None:
-            return []
-        place, block, _ = found
-        changes: list[Change] = []
-        for row in block.rows_at(offset - block.header.first):
-            page = block.page(row)
-            line = Line.of(self._catalog, page, place.tlog + 1)
-            changes += self._newest(page[1], newest_life(self._catalog, line, offset + 1, 1), 1)
-        return changes
-
     def outcome_at(self, offset: int) -> Entry | None:
         """What became of an intent; None if it has not settled."""
         return next(self.entries(offset, offset), None)
