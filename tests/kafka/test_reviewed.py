@@ -1,6 +1,8 @@
 """What a hostile reader found behind Kafka: each test shows a promise that is broken."""
 
 import asyncio
+import dataclasses
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from examples.bank import Deposit, Open
 from mmsb.processors.batching import batch_of
 from mmsb.processors.requests import pack
 from mmsb.schemas.errors import Superseded
+from mmsb.streams import opening as streams_opening
 from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.kafka.partitions import journal as journals
 from mmsb.streams.kafka.partitions import opening as openings
@@ -171,7 +174,6 @@ def test_who_follows_after_it_owned_mirrors_intents(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-@bug("Opening looks at where the TLog begins only: a mirror from before the intents were trimmed never starts again")
 def test_a_mirror_older_than_trimmed_intents_starts_again(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
@@ -188,7 +190,10 @@ def test_a_mirror_older_than_trimmed_intents_starts_again(tmp_path: Path) -> Non
             await bench.settled(owner)
             await bench.logs.trim(bench.of.intents, 300)  # behind two checkpoints; the TLog stays, for its window
             again = await bench.replica("b")
+            mirrored = again.partition.opened.intents
+            assert (mirrored.first, mirrored.end) == (600, 600)  # what had not settled is still to come
             await again.close()
+            assert (tmp_path / "b" / "0.intents-until-100" / "intents").is_dir()
 
     asyncio.run(check())
 
@@ -285,7 +290,6 @@ def test_what_a_start_folds_does_not_stay_in_memory(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-@bug("Opening.replica waits in the event loop for a thread that folds: heartbeats and all other partitions wait, too")
 def test_who_is_cancelled_while_a_mirror_is_folded_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,5 +308,37 @@ def test_who_is_cancelled_while_a_mirror_is_folded_holds_nobody_up(
             stood = time.monotonic() - begun
             await asyncio.gather(opening, return_exceptions=True)
             assert stood < 1
+            monkeypatch.undo()
+            again = await bench.replica("a")  # nothing was left open
+            await again.close()
 
     asyncio.run(check())
+
+
+def test_who_is_cancelled_while_a_mirror_is_folded_folds_no_further(tmp_path: Path) -> None:
+    folds = threading.Event()
+    told = list[int]()
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await bench.produce(OPENS)
+            await bench.settled(await bench.owner("a"))
+            await bench.end()
+            (tmp_path / "a" / "0" / "home").rename(tmp_path / "lost")  # so that all is folded again
+
+            def tell(done: int, total: int) -> None:
+                del total
+                told.append(done)
+                folds.set()
+                time.sleep(0.2)
+
+            opening = asyncio.create_task(dataclasses.replace(bench.opening("a"), tell=tell).replica(0))
+            assert await asyncio.to_thread(folds.wait, 20)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            assert opening.cancelled()
+            assert told[-1] < bench.logs.end(bench.of.tlog)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams_opening, "FOLD_BYTES", 1)  # a record at a time
+        asyncio.run(check())
