@@ -10,6 +10,7 @@ from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.theatre import Process
 
 DEAF_SECONDS: Final = 20.0  # on average
+ANSWER_SECONDS: Final = 30.0  # after so long without an answer a client asks again, over another connection
 PIECES: Final = (1, 1, 3, 1000)  # batches that a fetch gives at most
 
 
@@ -63,7 +64,7 @@ class ModelBroker:
         seconds = weather.wait()
         if deaf and weather.happens(weather.deaf):
             seconds += weather.random.expovariate(1.0) * DEAF_SECONDS
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(min(seconds, ANSWER_SECONDS))
 
     def _check(self) -> None:
         if self._process is not None:

@@ -28,6 +28,7 @@ class ModelMember:
         self.evicted = False
         self._group = group
         self._told: deque[Assignment | None] = deque()
+        self._sent: deque[Assignment | None] = deque()  # what it is about to be told
         self._asked: asyncio.Future[None] | None = None
 
     async def next(self) -> Assignment | None:
@@ -50,8 +51,13 @@ class ModelMember:
             self.process.check_lives()
         self._group.leave(self)
 
-    def tell(self, what: Assignment | None) -> None:
-        self._told.append(what)
+    def tell(self, what: Assignment | None, theatre: Theatre, wait: float) -> None:
+        """In order: whoever is a member asks one thing after another."""
+        self._sent.append(what)
+        theatre.later(wait, self._hear)
+
+    def _hear(self) -> None:
+        self._told.append(self._sent.popleft())
         if self._asked is not None and not self._asked.done():
             self._asked.set_result(None)
 
@@ -107,7 +113,7 @@ class Group:
             self._begun = self._theatre.time()
             for member in self._members.values():
                 if not member.joining:
-                    self._theatre.later(self._wait(), member.tell, None)
+                    self._tell(member, None)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -130,7 +136,7 @@ class Group:
         for name, member in self._members.items():
             member.joining = False
             member.prefers = member.prefers | given[name]
-            self._theatre.later(self._wait(), member.tell, Assignment(self._generation, frozenset(given[name])))
+            self._tell(member, Assignment(self._generation, frozenset(given[name])))
 
     # Silence
 
@@ -156,16 +162,19 @@ class Group:
     def _tell_evicted(self, member: ModelMember) -> None:
         """It hears of it at some heartbeat after it has woken up."""
         process = member.process
-        if process is not None and process.dead:
+        if not member.evicted or (process is not None and process.dead):
             return
         if process is not None and process.frozen:
             self._theatre.later(HEARTBEAT_SECONDS, self._tell_evicted, member)
         elif not member.joining:
-            self._theatre.later(self._wait(), member.tell, None)
+            self._tell(member, None)
         else:
             member.evicted, member.joining = False, True
             self._members[member.name] = member
             self._rebalance()
+
+    def _tell(self, member: ModelMember, what: Assignment | None) -> None:
+        member.tell(what, self._theatre, self._wait())
 
     def _wait(self) -> float:
         return self._random.random() * self._random.choice((0.01, HEARTBEAT_SECONDS))

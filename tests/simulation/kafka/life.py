@@ -37,6 +37,10 @@ RIVALS = 0.15
 PEACE_SECONDS = 600.0
 """So long all may take to come to rest once nothing goes wrong."""
 
+TRUCE_SECONDS = 45.0
+"""So long after that begins somebody may fail who had waited for an answer since before it: it, or the append whose
+outcome it was to tell, is missed only after a while."""
+
 WORKER_PLACES = (("", 300), ("/tlog/", 60), ("/intents/", 60), ("/home/", 40), ("/mark", 20))
 
 
@@ -56,6 +60,7 @@ class KafkaLife:
         self.machines = [self._machine(f"m{number}", owns=True) for number in range(self.settings.machines)]
         self.machines += [self._machine(f"c{number}", owns=False) for number in range(random.choice((0, 1, 2)))]
         self.peaceful = False
+        self.peaceful_since = 0.0
         self.generation = 1
         self.dies_appending: Machine | None = None
         self.appends = Appends()
@@ -158,7 +163,7 @@ class KafkaLife:
         if self.last_act is not None:
             self.last_act.stopped_by = error
             return
-        excused = isinstance(error, Superseded) or (isinstance(error, EnvironmentFailed) and not self.peaceful)
+        excused = isinstance(error, Superseded) or (isinstance(error, EnvironmentFailed) and not self._is_calm)
         if isinstance(error, GenerationConflict):
             excused = machine.place is not None and machine.place.generation < self.generation
             self.cells[OLD_CODE] += 1
@@ -168,6 +173,10 @@ class KafkaLife:
             wrong = Wrong(f"[it runs on] {machine.name} ends: {type(error).__name__}: {error}")
             wrong.__cause__ = error
             self._fail(error if isinstance(error, Wrong) else wrong)
+
+    @property
+    def _is_calm(self) -> bool:
+        return self.peaceful and self.theatre.time() - self.peaceful_since > TRUCE_SECONDS
 
     def _fail(self, error: Wrong) -> None:
         assert self._failed is not None, "it lives"
@@ -271,7 +280,7 @@ class KafkaLife:
 
     async def _peace(self) -> None:
         self.trace.add("=== peace")
-        self.peaceful = True
+        self.peaceful, self.peaceful_since = True, self.theatre.time()
         self.weather.calm()
         self.theatre.interrupt(0.0, self._wake_all)
         begun = self.theatre.time()
