@@ -27,6 +27,16 @@ class Journal(Protocol):
     """What a partition has below it. Raises what stops the partition."""
 
     @property
+    def groups_ahead(self) -> int:
+        """How many groups of intents may be logged and not stepped, beside that which is being stepped."""
+        ...
+
+    @property
+    def blocks_ahead(self) -> int:
+        """How many blocks may be stepped and not accepted, beside those that are being appended."""
+        ...
+
+    @property
     def logged(self) -> int:
         """The offset after the last intent that is logged: as durable as is promised."""
         ...
@@ -69,6 +79,9 @@ class Journal(Protocol):
 
 class FolderJournal:
     """Implements Journal over the two logs of a folder."""
+
+    groups_ahead = 4
+    blocks_ahead = 16  # they become durable together
 
     def __init__(self, world: World, number: int, opened: Opened, durability: Durability) -> None:
         self.inbox = Inbox()

@@ -42,10 +42,8 @@ from mmsb.streams.stopped import stopped
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World, finish
 
-GROUPS_AHEAD: Final = 4  # groups that may be durable and not stepped
 FEW_BYTES: Final = 4_096  # of intents that are stepped on the event loop
 BROUGHT_AT_ONCE: Final = 1_024  # intents whose pages are brought from the store before they are stepped
-BLOCKS_AHEAD: Final = 16  # blocks that may be stepped and not durable; they become so together
 
 Stepped = tuple[Entry, Outcome, Receipts]
 
@@ -85,8 +83,8 @@ class Partition(Generic[J]):
         self._machine = asyncio.Lock()
         self._may_step = asyncio.Event()
         self._may_step.set()
-        self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(GROUPS_AHEAD)
-        self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(BLOCKS_AHEAD)
+        self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(journal.groups_ahead)
+        self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(journal.blocks_ahead)
         self._failure: MmsbError | None = None
         self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:

@@ -4,7 +4,7 @@ An intent says by an id what caused it; a follow-up's is that of the intent that
 an intent caused is looked for in all partitions, one level of the tree after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -62,10 +62,10 @@ class Story:
 
 
 class Chains:
-    """Over the pasts of all partitions, in order."""
+    """Over the pasts of all partitions, in order; of a worker, of those that it has."""
 
-    def __init__(self, pasts: Sequence[Past], tell: Tell = lambda _, __: None) -> None:
-        self._pasts = pasts
+    def __init__(self, pasts: Iterable[Past], tell: Tell = lambda _, __: None) -> None:
+        self._pasts = {past.outline.genesis.partition: past for past in pasts}
         self._tell = tell
 
     def story(self, entry: Entry, effects_max: int = EFFECTS_MAX) -> Story:
@@ -75,7 +75,7 @@ class Chains:
 
     def find(self, ids: frozenset[bytes]) -> list[Entry]:
         """The intents with one of these ids: those that counted first, the newest before older ones."""
-        found = [entry for past in self._pasts for entry in search(past, Filter(ids=ids), tell=self._tell)]
+        found = [entry for past in self._pasts.values() for entry in search(past, Filter(ids=ids), tell=self._tell)]
         return sorted(found, key=lambda entry: (entry.status.remembers, entry.time), reverse=True)
 
     # Back
@@ -98,19 +98,19 @@ class Chains:
         id = entry.metadata.causation
         if id is None:
             return None
-        for past in self._pasts:
+        for number, past in self._pasts.items():
             offset = offset_of(past.outline.genesis, id)
             if offset is not None:
                 cause = past.outcome_at(offset)
-                return cause or self._missing(f"its cause, partition {past.outline.genesis.partition}, offset {offset}")
+                return cause or self._missing(f"its cause, partition {number}, offset {offset}")
         known = [cause for cause in self.find(frozenset({id})) if cause.status.remembers]
         return _most_likely(entry, known) or self._missing(f"its cause has the id {id_text(id)}, and no intent with it")
 
     def _missing(self, what: str) -> Missing:
         trimmed = ", ".join(
             f"partition {number} below offset {first}"
-            for number, first in enumerate(map(first_there, self._pasts))
-            if first
+            for number, past in self._pasts.items()
+            if (first := first_there(past))
         )
         return Missing(f"{what} is in these logs" if not trimmed else f"{what} is in what was not trimmed ({trimmed})")
 
@@ -126,7 +126,7 @@ class Chains:
             self._add_effects(level)
             for each in level:
                 each.missing = [
-                    Missing(f"follow-up {sent.number} to partition {sent.target} has not arrived there", sent)
+                    self._missing_follow_up(sent)
                     for sent in each.entry.follow_ups
                     if not any(_is_follow_up(effect.entry, sent) for effect in each.effects)
                 ]
@@ -134,11 +134,15 @@ class Chains:
             depth += 1
         return root, None
 
+    def _missing_follow_up(self, sent: FollowUpRow) -> Missing:
+        why = "has not arrived there" if sent.target in self._pasts else "is in logs that are not here"
+        return Missing(f"follow-up {sent.number} to partition {sent.target} {why}", sent)
+
     def _add_effects(self, level: Sequence[Effect]) -> None:
         """What all of a level caused, in one walk."""
         by_id = {id: effect for effect in reversed(level) for id in self._ids_of(effect.entry)}
         entries = [entry_of(Metadata(causation=id)) for id in by_id]
-        for past in self._pasts if entries else ():
+        for past in self._pasts.values() if entries else ():
             for _, block, outcomes in walk(past, Filter(), tell=self._tell):
                 for row in rows_with_entries(block, outcomes, entries).tolist():
                     entry = past.outcome_at(block.header.first + row)

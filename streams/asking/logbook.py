@@ -81,7 +81,8 @@ class Logbook:
         self._open = ExitStack()
         files = RealFiles()
         try:
-            self._pasts = [self._past(files, folder) for folder in list_partitions(files, Path(data))]
+            folders = list_partitions(files, Path(data))
+            self._pasts = {number: self._past(files, folder) for number, folder in folders.items()}
         except BaseException:
             self.close()
             raise
@@ -146,7 +147,7 @@ class Logbook:
             raise InvalidValue(
                 f"partition {partition}: nothing is known of offset {offset}; it has not settled, or was trimmed"
             )
-        story = Chains(self._pasts).story(entry, effects_max)
+        story = Chains(self._pasts.values()).story(entry, effects_max)
         causes, begins = tuple(map(self._told, story.causes.entries)), story.causes.begins
         return self._effect(story.effect, causes, None if begins is None else begins.words, story.cut is not None)
 
@@ -156,8 +157,8 @@ class Logbook:
         return Why(self._told(effect.entry), causes, begins, below, missing, cut)
 
     def _of(self, partition: int) -> Past:
-        if not 0 <= partition < len(self._pasts):
-            raise InvalidValue(f"partition: expected 0 to {len(self._pasts) - 1}, found {partition}")
+        if partition not in self._pasts:
+            raise InvalidValue(f"partition: expected one of {', '.join(map(str, self._pasts))}, found {partition}")
         return self._pasts[partition]
 
     def _told(self, entry: Entry) -> LogEntry:

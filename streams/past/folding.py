@@ -23,12 +23,12 @@ from mmsb.streams.log.segments import list_bases
 from mmsb.streams.past.bases import Bases, NoBases
 
 
-def list_partitions(files: Files, data: Path) -> list[Path]:
-    """The folders of the partitions in a data folder, in order."""
+def list_partitions(files: Files, data: Path) -> dict[int, Path]:
+    """The folders of the partitions in a data folder, by number and in order: a worker has some of them."""
     names = [name for name in files.names(data) if name.isdecimal()] if files.exists(data) else []
     if not names:
         raise EnvironmentFailed(f"{data}: expected a data folder, found no partition in it; name another folder")
-    return [data / name for name in sorted(names, key=int)]
+    return {number: data / str(number) for number in sorted(map(int, names))}
 
 
 def read_mark(files: Files, partition: Path) -> Durable:

@@ -21,7 +21,7 @@ from mmsb.schemas.tlog.blocks import unpack_block_header
 from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Verdict
 from mmsb.streams.files import Files
-from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG
+from mmsb.streams.folder import FOLD_BYTES, INTENTS, MARK, TLOG, TOPIC
 from mmsb.streams.log import Durable, Reader
 from mmsb.streams.log.segments import list_bases, log_path, opened
 from mmsb.streams.past.bases import Bases, NoBases
@@ -119,16 +119,17 @@ def verify(
 ) -> Iterator[Problem | Summary]:
     """Each problem as it is found, and a summary behind those of each partition; `beside` gives what else it has."""
     partitions = list_partitions(files, data)
-    done, total = 0, sum(_size(files, partition / log) for partition in partitions for log in (TLOG, INTENTS))
+    done, total = 0, sum(_size(files, folder / log) for folder in partitions.values() for log in (TLOG, INTENTS))
 
     def count(size: int) -> None:
         nonlocal done
         done += size
         tell(min(done, total), total)
 
-    for number, partition in enumerate(partitions):
+    for number, partition in partitions.items():
         kept = beside(partition)
-        verification = Verification(files, partition, (number, len(partitions)), count, kept)
+        place = (number, None if files.exists(partition / TOPIC) else len(partitions))
+        verification = Verification(files, partition, place, count, kept)
         try:
             for problem in verification.run():
                 verification.summary.problems += 1
@@ -142,9 +143,9 @@ class Verification:
     """Of one partition."""
 
     def __init__(
-        self, files: Files, folder: Path, place: tuple[int, int], tell: Callable[[int], None], beside: Beside
+        self, files: Files, folder: Path, place: tuple[int, int | None], tell: Callable[[int], None], beside: Beside
     ) -> None:
-        """`place` is its number, and of how many."""
+        """`place` is its number, and of how many; a worker's folder does not say that."""
         self._files = files
         self._folder = folder
         self._place = place
@@ -201,8 +202,10 @@ class Verification:
 
     def _check_genesis(self, fold: ArrayFold) -> Iterator[Problem]:
         path, genesis = log_path(self._folder / TLOG, 0), fold.genesis
-        if (genesis.partition, genesis.partition_count) != self._place:
-            expected = f"partition {self._place[0]} of {self._place[1]}, as its folder says"
+        number, count = self._place
+        if genesis.partition != number or count not in (None, genesis.partition_count):
+            of = "" if count is None else f" of {count}"
+            expected = f"partition {number}{of}, as its folder says"
             yield Problem(path, 0, expected, f"that of {genesis.partition} of {genesis.partition_count}", RESTORE)
 
     def _check_tlog(self, fold: ArrayFold, tlog: LogCheck, durable: int) -> Iterator[Problem]:

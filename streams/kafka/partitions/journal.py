@@ -44,6 +44,8 @@ class _Encoded:
 class TopicJournal:
     """Implements mmsb.streams.journal.Journal over the topics that a folder mirrors."""
 
+    groups_ahead = blocks_ahead = 1  # each block is appended by itself: what waits meanwhile had better become one
+
     def __init__(
         self,
         world: World,
@@ -60,16 +62,19 @@ class TopicJournal:
         self._told = told
         self._folding: Folding | None = None
         self._followed: Callable[[Read], None] = lambda read: None
+        self._room: Callable[[], Awaitable[None]] | None = None
         self._tlog: Following | None = None
         self._one = asyncio.Lock()  # appends, or folds what others appended
         self.claimed_at = -1
         """The TLog offset of the claim of this process, once it was accepted."""
         self._looked = world.seconds()  # when all of the TLog was last known to be folded
-        self._taker, self._appender = (world.worker(f"{name}-{of.partition}") for name in ("intents", "tlog"))
+        names = ("intents", "tlog", "sync")
+        self._taker, self._appender, self._syncer = (world.worker(f"{name}-{of.partition}") for name in names)
 
-    def attach(self, folding: Folding, followed: Callable[[Read], None]) -> None:
-        """Before anything else: what folds into the partition's pages, and what hears of blocks of others."""
-        self._folding, self._followed = folding, followed
+    def attach(self, folding: Folding, followed: Callable[[Read], None], room: Callable[[], Awaitable[None]]) -> None:
+        """Before anything else: what folds into the partition's pages, what hears of blocks of others, and what waits
+        as long as too much is changed by them."""
+        self._folding, self._followed, self._room = folding, followed, room
 
     @property
     def logged(self) -> int:
@@ -116,24 +121,31 @@ class TopicJournal:
         return await complete(self._fold(fetched))
 
     async def _fold(self, fetched: Fetched) -> Read:
-        assert self._folding is not None, "attached"
         found = list[tuple[Verdict, Outcome | None]]()
         for batch in await self._appender.run(self._mirror, self._opened.tlog, fetched):
-            writer = self._opened.claimed_by
-            follows = writer is None or not writer.reigned  # before it is read: our claim may lie behind others' blocks
-            read = await self._folding.read(bytes(batch.data))
-            if follows:
-                self._followed(read)
-            found += read
+            found += await self._fold_some(bytes(batch.data))
             if self._superseded:
                 break  # the rest is folded once it is known what this process does then
         return found
 
+    async def _fold_some(self, batches: bytes) -> Read:
+        assert self._folding is not None, "attached"
+        assert self._room is not None, "attached"
+        writer = self._opened.claimed_by
+        if writer is not None and writer.reigned:
+            return await self._folding.read(batches)
+        await self._room()
+        read = await self._folding.read(batches)
+        self._followed(read)  # though our claim may lie behind others' blocks in it
+        return read
+
     async def fold_to(self, end: int) -> Read:
-        """Fold what there is up to an offset at least; gives what became of it."""
+        """Fold what there is up to an offset at least; gives what became of it, to one who writes."""
         found = list[tuple[Verdict, Outcome | None]]()
         while self._opened.fold.next < end and not self._superseded:
-            found += await self.fold_more()
+            read = await self.fold_more()
+            if self._opened.claimed_by is not None:
+                found += read
         self._looked = self._world.seconds()
         if self._opened.claimed_by is not None:
             self._stop_following()  # what is appended next is our own
@@ -184,10 +196,9 @@ class TopicJournal:
 
     async def _fold_mirrored(self) -> None:
         """What came in one fetch with a claim that ended our reign, and behind it."""
-        assert self._folding is not None, "attached"
         fold, tlog = self._opened.fold, self._opened.tlog
         while fold.next < tlog.end:
-            self._followed(await self._folding.read(await self._appender.run(tlog.read, fold.next, GROUP_BYTES)))
+            await self._fold_some(await self._appender.run(tlog.read, fold.next, GROUP_BYTES))
 
     async def _send(self, entry: Entry) -> None:
         """Append a claim or migrate record, and fold through it; or until another record has made it void."""
@@ -272,8 +283,8 @@ class TopicJournal:
         self._told(outcome.first, outcome.last, receipts)
 
     async def make_durable(self) -> None:
-        """The home never leads the mirror."""
-        await self._appender.run(self._opened.sync)
+        """The home never leads the mirror. Nobody else waits for the disk: brokers have what counts."""
+        await self._syncer.run(self._opened.sync)
 
     async def fetch_block(self, offset: int) -> bytes:
         following = self._broker.follow(self._of.tlog, offset, "tlog")
@@ -290,7 +301,7 @@ class TopicJournal:
 
     async def close(self) -> None:
         self._stop_following()
-        for worker in (self._taker, self._appender):
+        for worker in (self._taker, self._appender, self._syncer):
             await finish(worker)
 
 

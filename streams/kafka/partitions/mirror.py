@@ -15,7 +15,7 @@ from mmsb.processors.batching import RawBatch
 from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.streams.beginning import Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files, make_folders, write_new
-from mmsb.streams.folder import INTENTS, MARK, TLOG, Progress
+from mmsb.streams.folder import INTENTS, MARK, TLOG, TOPIC, Progress
 from mmsb.streams.homes import open_home
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.cluster.broker import Broker, Gone, TopicPartition
@@ -24,7 +24,6 @@ from mmsb.streams.log.segments import list_bases
 from mmsb.streams.opening import Opened, check_reaches, fold_rest
 from mmsb.streams.world import World
 
-TOPIC: Final = "topic"
 """This file of a partition's folder says what it mirrors."""
 
 

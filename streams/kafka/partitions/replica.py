@@ -63,7 +63,7 @@ class Replica:
         self.partition = Partition(
             world, of.partition, folder, opened, self.journal, self.journal.make_durable, keeping
         )
-        self.journal.attach(self.partition.folding, self.partition.followed)
+        self.journal.attach(self.partition.folding, self.partition.followed, self.partition.flushing.room)
         self._appending = appending
         self._form = form
         self._publisher: Publisher | None = None
@@ -90,8 +90,8 @@ class Replica:
         await check_same(self._broker, of.tlog, opened.tlog)
         end = (await self._broker.span(of.tlog)).end
         while opened.fold.next < end:
-            await self.partition.flushing.room()  # so much may change that memory would not hold it
             await self.journal.fold_more()
+        await self.partition.flushing.room()  # many partitions may start, and only then is anything flushed in time
         if opened.intents.first == opened.intents.end:
             await begin_mirror(self._broker, of.intents, opened)
         await check_same(self._broker, of.intents, opened.intents)
@@ -126,7 +126,6 @@ class Replica:
 
     async def _fold_more(self) -> None:
         while True:
-            await self.partition.flushing.room()
             await self.journal.fold_more()
 
     # Owning
