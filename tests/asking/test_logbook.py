@@ -89,7 +89,7 @@ def test_why_goes_both_ways(sent):
 
 def test_what_is_not_there_is_refused(sent, tmp_path):
     with mmsb.Logbook(sent) as book:
-        with pytest.raises(mmsb.InvalidValue, match="expected 0 to 1, found 2"):
+        with pytest.raises(mmsb.InvalidValue, match="expected one of 0, 1, found 2"):
             book.log(partition=2)
         with pytest.raises(mmsb.InvalidValue, match="nothing is known of offset 999"):
             book.why(999)

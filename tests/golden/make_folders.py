@@ -81,7 +81,7 @@ MAKE: dict[str, Callable[[Path], Awaitable[None]]] = {
 
 def standing(folder: Path) -> list[dict[str, Any]]:
     """Of each partition, what its TLog comes to."""
-    folds = [fold_partition(RealFiles(), partition) for partition in list_partitions(RealFiles(), folder)]
+    folds = [fold_partition(RealFiles(), partition) for partition in list_partitions(RealFiles(), folder).values()]
     return [
         {"settled": fold.settled, "head": fold.head.hex(), "digest": fold.digest.pack().hex(), "next": fold.next}
         for fold in folds
@@ -94,7 +94,7 @@ def main(names: list[str]) -> None:
         with TemporaryDirectory() as scratch:
             folder = Path(scratch) / name
             asyncio.run(_make(name, folder))
-            for partition in list_partitions(RealFiles(), folder):
+            for partition in list_partitions(RealFiles(), folder).values():
                 for part in partition.iterdir():
                     if part.name not in (KEPT + HOUSED if name == "housed" else KEPT):
                         shutil.rmtree(part)

@@ -28,7 +28,7 @@ def test_a_partition_is_folded_without_its_owner_and_without_writing(seed: int) 
     with loaded(case.description) as bundle:
         entries = list(entries_of(case, bundle, 7))
     write_partition(files, entries, case.genesis.pack(), rng=Random(seed))
-    assert list_partitions(files, PARTITION.parent) == [PARTITION]
+    assert list_partitions(files, PARTITION.parent) == {0: PARTITION}
     files.fail(1, "write", "create", "sync", "truncate", "sync_folder", "replace", "remove", for_ever=True)
     fold = fold_partition(files, PARTITION, lambda done, total: told.append((done, total)))
     assert fold_view(fold) == fold_view(folded(case.genesis.pack(), entries))

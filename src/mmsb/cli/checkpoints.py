@@ -147,11 +147,10 @@ def _partitions(asked: Namespace, data: Path) -> list[Path]:
 
     found = list_partitions(RealFiles(), data)
     if asked.partition is None:
-        return found
-    chosen = [partition for partition in found if partition.name == str(asked.partition)]
-    if not chosen:
-        raise InvalidValue(f"--partition {asked.partition}: {data} has {counted(len(found), 'partition')}, from 0 on")
-    return chosen
+        return [*found.values()]
+    if asked.partition not in found:
+        raise InvalidValue(f"--partition {asked.partition}: {data} has partition {', '.join(map(str, found))}")
+    return [found[asked.partition]]
 
 
 def _listed(partition: Path) -> "Iterator[Listed]":

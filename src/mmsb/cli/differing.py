@@ -36,7 +36,7 @@ HOW = (
 
 def diff(asked: Namespace, screen: Screen) -> int:
     count = 0
-    with _sides(asked) as sides, screen.progress("folding") as progress:
+    with _sides(asked, screen) as sides, screen.progress("folding") as progress:
         for partition, a, b in sides:
             count += _diff_partition(screen, progress, partition, a, b)
     if not screen.machine:
@@ -46,7 +46,7 @@ def diff(asked: Namespace, screen: Screen) -> int:
 
 
 @contextmanager
-def _sides(asked: Namespace) -> Generator[Iterator[tuple[int, Side, Side]]]:
+def _sides(asked: Namespace, screen: Screen) -> Generator[Iterator[tuple[int, Side, Side]]]:
     """What is to be compared, partition by partition."""
     from mmsb.cli.stored import Stored
 
@@ -66,13 +66,23 @@ def _sides(asked: Namespace) -> Generator[Iterator[tuple[int, Side, Side]]]:
             return
         if asked.live:
             owner = stack.enter_context(_closing(running(asked.a)))
-            lives = ((number, LiveSide(a, owner, number)) for number in partitions)
+            held = [each.partition for each in owner.stats().partitions]
+            lives = ((number, LiveSide(a, owner, number)) for number in _common(partitions, held, screen))
             yield ((number, FolderSide(a, _offset(live, number)), live) for number, live in lives)
             return
         b = stack.enter_context(_closing(Stored(Path(asked.b)))) if asked.b else a
         check_comparable(a, b)
+        partitions = _common(partitions, partitions_of(asked, b), screen)
         at_a, at_b = [*ats, None, None][:2]
         yield ((number, FolderSide(a, at_a), FolderSide(b, at_b)) for number in partitions)
+
+
+def _common(some: list[int], others: list[int], screen: Screen) -> list[int]:
+    """The partitions that both sides have: a worker has not all of them."""
+    left_out = sorted({*some} ^ {*others})
+    if left_out and len(some) > 1:
+        screen.note(f"not compared, for one side alone has them: partitions {', '.join(map(str, left_out))}")
+    return [number for number in some if number in others or len(some) == 1]
 
 
 def _checkpoints(stored: "Stored", partition: int, names: list[str]) -> tuple[Side, Side]:

@@ -35,7 +35,7 @@ def _of_folder(folder: Path, screen: Screen) -> dict[str, Any]:
 
     stored = Stored(folder)
     with screen.progress("folding") as progress:
-        partitions = [stored.partition_stats(number, progress.tell) for number in range(len(stored.partitions))]
+        partitions = [stored.partition_stats(number, progress.tell) for number in stored.partitions]
     last = stored.outline.reigns[-1].claim if stored.outline.reigns else None
     app = stored.outline.genesis.app
     stored.close()

@@ -65,7 +65,7 @@ def _folder_json(stored: "Stored") -> dict[str, Any]:
                 "durable": end,
                 "segments": [{"file": name, "bytes": size} for name, size in stored.segments(number, log)],
             }
-            for number in range(len(stored.partitions))
+            for number in stored.partitions
             for log, end in ((INTENTS, stored.durable(number).intents), (TLOG, stored.durable(number).tlog))
         ],
     }

@@ -52,7 +52,7 @@ def _log(asked: Namespace, screen: Screen, data: str) -> int:
 def partitions_of(asked: Namespace, stored: "Stored") -> list[int]:
     count = stored.partition_count
     if asked.partition is None:
-        return list(range(count))
+        return stored.partitions
     if not 0 <= asked.partition < count:
         raise InvalidValue(f"--partition: expected 0 to {count - 1}, found {asked.partition}")
     return [asked.partition]

@@ -72,7 +72,7 @@ def _look(stored: "Stored", bundle: "Bundle", screen: Screen) -> tuple[list[Foun
     found: dict[tuple[str, int], Found] = {}
     folds: list[ArrayFold] = []
     with screen.progress("folding") as progress:
-        for partition in range(len(stored.partitions)):
+        for partition in stored.partitions:
             fold = stored.fold(partition, progress.tell)
             folds.append(fold)
             for plan in plans_for(fold, bundle):

@@ -21,7 +21,7 @@ from mmsb.streams.serving.figures import decode_stats
 from mmsb.streams.serving.frames import Frame, Kind, Splitter, encode_frame
 from mmsb.streams.serving.hello import decode_about, encode_greeting
 from mmsb.streams.serving.reads import CREDIT_MAX
-from mmsb.streams.stats import Stats
+from mmsb.streams.stats import PartitionStats, Stats
 
 if TYPE_CHECKING:
     from mmsb.streams.checkpoints.manifest import Manifest
@@ -90,6 +90,10 @@ class Owner:
 
     def stats(self) -> Stats:
         return decode_stats(self._answer(Kind.STATS, reads.encode_stream(0, CREDIT_MAX), ANSWER_SECONDS))
+
+    def stats_of(self, partition: int) -> PartitionStats | None:
+        """None if it has another worker."""
+        return next((each for each in self.stats().partitions if each.partition == partition), None)
 
     def checkpoint(self) -> "list[Manifest]":
         """One of each partition, made now; returns when they are verified, however long that takes."""

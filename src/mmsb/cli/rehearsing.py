@@ -88,7 +88,7 @@ class _Session:
         if any(value is not None for name, value in vars(asked).items() if name.startswith("without_")):
             filters["without"] = filter_of(asked, stored.outline, "without_")
         self._rehearsal: Rehearsal = Rehearsal(
-            stored.files, [stored.partitions[number] for number in self._partitions], bundle, self._compiled(),
+            stored.files, [stored.folder_of(number) for number in self._partitions], bundle, self._compiled(),
             tell=progress.tell, **filters,
         )  # fmt: skip
 

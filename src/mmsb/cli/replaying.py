@@ -53,7 +53,7 @@ def _replay_partition(
 
     begun = time.monotonic()
     bases = stored.bases(partition)
-    fold = fold_partition(stored.files, stored.partitions[partition], progress.tell, asked.to, bases)
+    fold = fold_partition(stored.files, stored.folder_of(partition), progress.tell, asked.to, bases)
     progress.clear()
     row = {
         "partition": partition,
@@ -113,9 +113,11 @@ def _held_against_owner(folder: Path, partition: int, fold: "ArrayFold") -> str 
     if owner is None:
         return None
     try:
-        live = owner.stats().partitions[partition]
+        live = owner.stats_of(partition)
     finally:
         owner.close()
+    if live is None:
+        return None
     if live.settled != fold.settled:
         return "went on"
     return "agrees" if live.digest == fold.digest.pack().hex() else "differs"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmsb.streams.folder import Progress
     from mmsb.streams.past.differing import State
     from mmsb.streams.past.past import Past
+    from mmsb.streams.stats import PartitionStats
 
 LOOKS = 5  # at a process that goes on meanwhile
 
@@ -43,7 +44,7 @@ class FolderSide:
 
         stored, short = self._stored, self._at is not None
         fold = fold_partition(
-            stored.files, stored.partitions[partition], tell, self._at, stored.bases(partition), short=short
+            stored.files, stored.folder_of(partition), tell, self._at, stored.bases(partition), short=short
         )
         return state_of(fold)
 
@@ -98,15 +99,22 @@ def _look(owner: Owner, partition: int) -> "tuple[int, State]":
     from mmsb.streams.past.differing import rows_of
 
     for _ in range(LOOKS):
-        before = owner.stats().partitions[partition]
+        before = _stats(owner, partition)
         state = {page.name: rows_of(page, owner.scan(partition, page.type_id)) for page in owner.descriptor.pages}
-        after = owner.stats().partitions[partition]
+        after = _stats(owner, partition)
         if (before.settled, before.digest) == (after.settled, after.digest):
             return before.settled, state
     raise Overloaded(
         f"partition {partition}: the running process settled intents each time its pages were read; compare again when "
         "it has less to do, or its digest alone with `mmsb replay`"
     )
+
+
+def _stats(owner: Owner, partition: int) -> "PartitionStats":
+    found = owner.stats_of(partition)
+    if found is None:
+        raise InvalidValue(f"--partition {partition}: the running process has it not; `mmsb stats` shows which it has")
+    return found
 
 
 def last_change(side: Side, partition: int, page: "PageId", epoch: int) -> int:

@@ -16,7 +16,7 @@ from mmsb.state.pages import PageId
 from mmsb.streams.checkpoints.bases import CheckpointBases
 from mmsb.streams.door import StoredPage
 from mmsb.streams.files import Files
-from mmsb.streams.folder import HOME, INTENTS, MARK, TLOG, Progress
+from mmsb.streams.folder import HOME, INTENTS, MARK, TLOG, TOPIC, Progress
 from mmsb.streams.log import Durable, MarkReader
 from mmsb.streams.log.segments import list_bases, log_path
 from mmsb.streams.past import forward
@@ -38,7 +38,8 @@ class Stored:
         self.folder = folder
         self._world = RealWorld()
         self.files: Files = self._world.files
-        self.partitions = list_partitions(self.files, folder)
+        self._folders = list_partitions(self.files, folder)
+        self.is_mirror = self.files.exists(next(iter(self._folders.values())) / TOPIC)
         self._open = ExitStack()
         self._pasts: dict[int, Past] = {}
 
@@ -50,6 +51,11 @@ class Stored:
         return self.outline.genesis.partition_count
 
     @property
+    def partitions(self) -> list[int]:
+        """All; of a worker's folder those that are in it, for the others are with other workers."""
+        return list(self._folders) if self.is_mirror else list(range(self.partition_count))
+
+    @property
     def descriptor(self) -> Descriptor:
         """Of the code that ran last."""
         if not self.outline.reigns:
@@ -58,11 +64,11 @@ class Stored:
 
     @cached_property
     def outline(self) -> Outline:
-        return self.past(0).outline
+        return self.past(min(self._folders)).outline
 
     def past(self, partition: int) -> Past:
         if partition not in self._pasts:
-            past = Past(self.files, self._folder(partition), self._upto(partition), self.bases(partition))
+            past = Past(self.files, self.folder_of(partition), self._upto(partition), self.bases(partition))
             self._open.callback(past.close)
             self._pasts[partition] = past
         return self._pasts[partition]
@@ -92,11 +98,11 @@ class Stored:
 
     def fold(self, partition: int, tell: Progress) -> ArrayFold:
         """Its state, from the newest checkpoint on."""
-        return fold_partition(self.files, self._folder(partition), tell, None, self.bases(partition), short=True)
+        return fold_partition(self.files, self.folder_of(partition), tell, None, self.bases(partition), short=True)
 
     def bases(self, partition: int) -> CheckpointBases:
         """For one thread."""
-        return CheckpointBases(self._world, self._folder(partition))
+        return CheckpointBases(self._world, self.folder_of(partition))
 
     def partition_stats(self, partition: int, tell: Progress) -> dict[str, Any]:
         """What a running partition would say of itself, as far as the folder knows it."""
@@ -126,7 +132,7 @@ class Stored:
 
     def _flushed(self, partition: int) -> int | None:
         """The last intent in its home; none if the home cannot be read, of which `mmsb verify` says why."""
-        home = self._folder(partition) / HOME
+        home = self.folder_of(partition) / HOME
         if not self.files.exists(home):
             return -1
         try:
@@ -141,22 +147,24 @@ class Stored:
 
     def durable(self, partition: int) -> Durable:
         """Up to where both logs may be read now."""
-        return read_mark(self.files, self._folder(partition))
+        return read_mark(self.files, self.folder_of(partition))
 
     def segments(self, partition: int, log: str) -> list[tuple[str, int]]:
         """The files of a log, with their sizes."""
-        folder = self._folder(partition) / log
+        folder = self.folder_of(partition) / log
         paths = [log_path(folder, base) for base in list_bases(self.files, folder)]
         return [(path.name, path.stat().st_size) for path in paths]
 
-    def _folder(self, partition: int) -> Path:
-        if partition >= len(self.partitions):
-            expected = f"expected partition {partition} in it, found none"
-            raise EnvironmentFailed(f"{self.folder}: {expected}; restore its folder from a good copy")
-        return self.partitions[partition]
+    def folder_of(self, partition: int) -> Path:
+        if partition not in self._folders:
+            found = f"expected partition {partition} in it, found {', '.join(map(str, self._folders))}"
+            elsewhere = "ask the topics, kafka://HOST:PORT/APP, or the worker that has it"
+            advice = elsewhere if self.is_mirror else "restore its folder from a good copy"
+            raise EnvironmentFailed(f"{self.folder}: {found}; {advice}")
+        return self._folders[partition]
 
     def _upto(self, partition: int) -> Callable[[], int]:
-        folder = self._folder(partition)
+        folder = self.folder_of(partition)
         mark = MarkReader(self.files, folder / MARK)
         self._open.callback(mark.close)
         if not mark.read().tlog:

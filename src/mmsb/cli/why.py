@@ -29,7 +29,7 @@ def why(asked: Namespace, screen: Screen) -> int:
     stored = Stored(Path(asked.data))
     try:
         with screen.progress("searching") as progress:
-            chains = Chains([stored.past(number) for number in range(stored.partition_count)], progress.tell)
+            chains = Chains([stored.past(number) for number in stored.partitions], progress.tell)
             entry, others = _find(asked, stored, chains)
             story = chains.story(entry, asked.limit)
         told = Told(stored, asked.limit)
