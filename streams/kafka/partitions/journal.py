@@ -44,6 +44,8 @@ class _Encoded:
 class TopicJournal:
     """Implements mmsb.streams.journal.Journal over the topics that a folder mirrors."""
 
+    groups_ahead = blocks_ahead = 1  # each block is appended by itself: what waits meanwhile had better become one
+
     def __init__(
         self,
         world: World,
@@ -66,7 +68,8 @@ class TopicJournal:
         self.claimed_at = -1
         """The TLog offset of the claim of this process, once it was accepted."""
         self._looked = world.seconds()  # when all of the TLog was last known to be folded
-        self._taker, self._appender = (world.worker(f"{name}-{of.partition}") for name in ("intents", "tlog"))
+        names = ("intents", "tlog", "sync")
+        self._taker, self._appender, self._syncer = (world.worker(f"{name}-{of.partition}") for name in names)
 
     def attach(self, folding: Folding, followed: Callable[[Read], None], room: Callable[[], Awaitable[None]]) -> None:
         """Before anything else: what folds into the partition's pages, what hears of blocks of others, and what waits
@@ -280,8 +283,8 @@ class TopicJournal:
         self._told(outcome.first, outcome.last, receipts)
 
     async def make_durable(self) -> None:
-        """The home never leads the mirror."""
-        await self._appender.run(self._opened.sync)
+        """The home never leads the mirror. Nobody else waits for the disk: brokers have what counts."""
+        await self._syncer.run(self._opened.sync)
 
     async def fetch_block(self, offset: int) -> bytes:
         following = self._broker.follow(self._of.tlog, offset, "tlog")
@@ -298,7 +301,7 @@ class TopicJournal:
 
     async def close(self) -> None:
         self._stop_following()
-        for worker in (self._taker, self._appender):
+        for worker in (self._taker, self._appender, self._syncer):
             await finish(worker)
 
 
