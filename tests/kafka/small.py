@@ -94,9 +94,9 @@ class LogFollowing:
     async def take(self) -> Fetched:
         logs, at = self._logs, self._at
         async with logs.grown:
-            await logs.grown.wait_for(lambda: logs.end(at) > self._offset or logs.begins[at] > self._offset)
+            await logs.grown.wait_for(lambda: logs.end(at) != self._offset or logs.begins[at] > self._offset)
         span = await logs.span(at)
-        if self._offset < span.first:
+        if not span.first <= self._offset <= span.end:
             raise Gone(at, self._offset, span)
         data = b"".join(data for first, count, data in logs.batches[at] if first + count > self._offset)
         self._offset = span.end

@@ -12,14 +12,15 @@ from typing import Final
 from mmsb.processors.batching import RawBatch
 from mmsb.processors.intake import read_batches
 from mmsb.processors.receipts import Receipts, receipts_of_block
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import CorruptState, EnvironmentFailed
 from mmsb.schemas.tlog.claims import Claim, unpack_claim
+from mmsb.schemas.tlog.records import TlogKind, peek
 from mmsb.state.fold import Fold
 from mmsb.streams.completing import complete
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.clients.settling import Settling
 from mmsb.streams.kafka.clients.standing import HeaderFold, group_of, read_words, standing_of
-from mmsb.streams.kafka.cluster.broker import Broker, Gone, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Gone, Span, TopicPartition
 from mmsb.streams.world import World, finish
 
 IDLE_SECONDS: Final = 30.0
@@ -28,6 +29,8 @@ IDLE_SECONDS: Final = 30.0
 BEGIN_SECONDS: Final = 10.0  # for record 0, or what an owner notes, to appear
 LOOK_SECONDS: Final = 0.1  # between two looks for it
 SMALL_BYTES: Final = 64 << 10  # what is folded on the event loop: less than handing it to a thread would take
+
+LOST: Final = "the topic was made anew, or the brokers have lost records; an operator has to decide which copy counts"
 
 Heard = tuple[int, Receipts | None]
 """The last offset that a block settled, and its receipts if anybody waits for any."""
@@ -107,12 +110,29 @@ class Following:
         return None if self._fold is None else self._fold.claim
 
     async def _read_claim(self, offset: int) -> Claim | None:
+        assert self._fold is not None, "placed"
+        self._check_reaches(await self._broker.span(self._at))  # else the record may never come
         try:
             batch = await self._batch_at(offset)
         except Gone:
             return None
         value = read_batches(batch.data).value(offset - batch.first)
-        return None if value is None else unpack_claim(value)
+        claim = unpack_claim(value) if value is not None and peek(value) == TlogKind.CLAIM else None
+        if claim is None or claim.nonce != self._fold.reign:
+            raise CorruptState(
+                f"{self._at}: expected at offset {offset} the claim of reign {self._fold.reign.hex()}, which somebody "
+                f"noted, found another record: {LOST}"
+            )
+        return claim
+
+    def _check_reaches(self, span: Span) -> None:
+        """That the topic has what the fold has read, or somebody has noted."""
+        assert self._fold is not None, "placed"
+        if span.end < self._fold.next:
+            raise CorruptState(
+                f"{self._at}: expected records up to offset {self._fold.next}, which were there before, found "
+                f"{span.end}: {LOST}"
+            )
 
     async def _read_to(self, end: int) -> None:
         assert self._fold is not None, "placed"
@@ -164,6 +184,7 @@ class Following:
 
     async def _skip(self, gone: Gone) -> None:
         """What it was about to read was removed: go on where an owner noted, and give up what lies between."""
+        self._check_reaches(gone.span)
         begun = self._world.seconds()
         while (noted := await self._noted()) is None or noted.accepted_at < gone.span.first:
             if self._world.seconds() - begun > BEGIN_SECONDS:

@@ -22,7 +22,7 @@ async def announce_standing(world: World, broker: Broker, of: Mirrored, opened: 
     noted, when = -1, 0.0
     while True:
         fold, now = opened.fold, world.seconds()
-        if not fold.pending and (fold.next != noted or now - when > AGAIN_SECONDS):
+        if opened.writer.reigns and not fold.pending and (fold.next != noted or now - when > AGAIN_SECONDS):
             noted, when = fold.next, now
             words = standing_of(fold, claimed_at).words()
             if words is not None:  # with very many page types, clients read from the TLog's begin

@@ -80,7 +80,8 @@ def at_death(court: KafkaCourt, replicas: list[Replica], files: VirtualFiles, ce
 
 def _of_writer(judge: TopicJudge, replica: Replica, reign: bytes) -> set[str]:
     watch, fold = judge.watch, replica.fold
-    logged, settled, stepped = watch.logged, watch.settled, replica._opened.stepped
+    logged, settled = watch.logged, watch.settled
+    stepped = fold.settled if replica._opened.writer.superseded else replica._opened.stepped
     last = watch.judged[-1]
     cells = {
         CLAIM_APPENDED: last.kind == CLAIM and last.reign == reign,
