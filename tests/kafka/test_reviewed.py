@@ -11,17 +11,18 @@ import pytest
 from examples.bank import Deposit, Open
 from mmsb.processors.batching import batch_of
 from mmsb.processors.requests import pack
-from mmsb.schemas.errors import Superseded
+from mmsb.schemas.errors import CorruptState, Superseded
 from mmsb.streams import opening as streams_opening
 from mmsb.streams.folding import Folding, Read
-from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
 from mmsb.streams.kafka.partitions import journal as journals
 from mmsb.streams.kafka.partitions import opening as openings
 from mmsb.streams.kafka.partitions import replica as replicas
 from mmsb.streams.kafka.partitions import seat as seats
-from mmsb.streams.kafka.partitions.mirror import open_mirror
+from mmsb.streams.kafka.partitions.mirror import check_same, open_mirror
 from mmsb.streams.kafka.partitions.replica import Replica
 from mmsb.streams.kafka.partitions.seat import Wanted
+from mmsb.streams.log import Log
 from mmsb.streams.opening import Opened
 from tests.kafka.small import Hand, lone, until
 
@@ -348,3 +349,39 @@ def test_who_is_cancelled_while_a_mirror_is_folded_folds_no_further(tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams_opening, "FOLD_BYTES", 1)  # a record at a time
         asyncio.run(check())
+
+
+def test_a_tlog_that_is_made_anew_while_a_worker_starts_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await bench.produce(OPENS)
+            await bench.settled(await bench.owner("a"))
+            await bench.end()
+
+            async def deleted(broker: Broker, at: TopicPartition, log: Log) -> None:
+                await check_same(broker, at, log)
+                del bench.logs.batches[bench.of.tlog]
+
+            monkeypatch.setattr(replicas, "check_same", deleted)
+            with pytest.raises(CorruptState, match="expected records up to offset 1"):
+                await bench.replica("b")
+
+    asyncio.run(check())
+
+
+def test_an_idle_owner_whose_tlog_is_made_anew_answers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "IDLE_SECONDS", 0)
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await bench.produce(OPENS)
+            owner = await bench.owner("a")
+            await bench.settled(owner)
+            await owner.journal.look()
+            del bench.logs.batches[bench.of.tlog][-1]
+            with pytest.raises(CorruptState, match="the brokers have lost them"):
+                await owner.journal.look()
+
+    asyncio.run(check())

@@ -22,7 +22,7 @@ from mmsb.streams.folding import Folding, Read
 from mmsb.streams.inbox import GROUP_BYTES
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Following
-from mmsb.streams.kafka.partitions.mirror import Mirrored, extend
+from mmsb.streams.kafka.partitions.mirror import Mirrored, check_reached, extend
 from mmsb.streams.log import Log
 from mmsb.streams.opening import Code, Opened, bundle_for, encode_entry
 from mmsb.streams.world import World, finish
@@ -157,7 +157,9 @@ class TopicJournal:
             self._tlog = None
 
     async def fold_to_end(self) -> Read:
-        return await self.fold_to((await self._broker.span(self._of.tlog)).end)
+        span = await self._broker.span(self._of.tlog)
+        check_reached(self._of.tlog, span, self._opened.tlog)
+        return await self.fold_to(span.end)
 
     async def look(self) -> None:
         """Before a writer answers a question: whether it still reigns, if it has not been told for a while."""

@@ -18,7 +18,7 @@ from mmsb.streams.files import Files, make_folders, write_new
 from mmsb.streams.folder import INTENTS, MARK, TLOG, TOPIC, Progress
 from mmsb.streams.homes import open_home
 from mmsb.streams.kafka.batches.local_form import local_form
-from mmsb.streams.kafka.cluster.broker import Broker, Gone, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Gone, Span, TopicPartition
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.log.segments import list_bases
 from mmsb.streams.opening import Opened, check_reaches, fold_rest
@@ -115,15 +115,20 @@ def extend(log: Log, batches: Sequence[RawBatch]) -> None:
             log.append(batch.data, batch.first, batch.count)
 
 
-async def check_same(broker: Broker, at: TopicPartition, log: Log) -> None:
-    """That the topic goes on from where the mirror ends: its last record is the topic's."""
-    span = await broker.span(at)
+def check_reached(at: TopicPartition, span: Span, log: Log) -> None:
+    """What a mirror has was below the high watermark, which never falls: any span heard later has all of that."""
     if span.end < log.end:
         raise CorruptState(
             f"{at}: expected records up to offset {log.end}, which were read from it before, found {span.end}: the "
             "brokers have lost them (an unclean election?), or the topic was made anew; an operator has to "
             "decide which copy counts"
         )
+
+
+async def check_same(broker: Broker, at: TopicPartition, log: Log) -> None:
+    """That the topic goes on from where the mirror ends: its last record is the topic's."""
+    span = await broker.span(at)
+    check_reached(at, span, log)
     if log.end < span.first:
         raise Gone(at, log.end, span)
     if log.end == log.first or log.end - 1 < span.first:

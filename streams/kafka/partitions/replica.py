@@ -88,9 +88,7 @@ class Replica:
         """Return when all that was accepted before is folded."""
         opened, of = self._opened, self.of
         await check_same(self._broker, of.tlog, opened.tlog)
-        end = (await self._broker.span(of.tlog)).end
-        while opened.fold.next < end:
-            await self.journal.fold_more()
+        await self.journal.fold_to_end()
         await self.partition.flushing.room()  # many partitions may start, and only then is anything flushed in time
         if opened.intents.first == opened.intents.end:
             await begin_mirror(self._broker, of.intents, opened)
