@@ -129,7 +129,7 @@ class Catalog:
                 )
         if self._outline is None and self.floor is None:
             self._outline = begin(self._files, self._folder, Outline)
-        elif self.floor is not None and self.end < self.floor.next:
+        elif self.floor is not None and self.end < first:  # what is known reaches the log: go on from there
             self._outline, self.end = self.floor.outline(), self.floor.next
 
     def base_before(self, offset: int) -> Base | None:

@@ -8,9 +8,11 @@ from random import Random
 from typing import Any
 
 from mmsb.streams.door import Door
+from mmsb.streams.engine import Engine
 from tests.simulation.clients import Client, Town, Visitor
 from tests.simulation.consumers import Consumer, subscription
 from tests.simulation.past import Subscription
+from tests.simulation.upkeep import Operator, Upkeep
 from tests.simulation.wire import OUTSIDE
 from tests.simulation.world import SimWorld
 
@@ -20,8 +22,10 @@ CONSUMERS_MAX = 3
 class Company:
     """`random` decides of clients within the process, and `seed` of everybody else."""
 
-    def __init__(self, town: Town, folder: Path, random: Random, seed: int) -> None:
+    def __init__(self, town: Town, folder: Path, random: Random, seed: int, upkeep: Upkeep) -> None:
         self._town = town
+        self._upkeep = upkeep
+        self._operating = Random(f"operator {seed}")
         self._folder = folder
         self._random = random
         self._abroad = Random(f"abroad {seed}")
@@ -36,11 +40,12 @@ class Company:
         """How many records behind a feed of events is far behind."""
         return self._abroad.choice((1, 8, 64))
 
-    async def meet(self, engine: Door, *, last: bool) -> None:
+    async def meet(self, engine: Engine, *, last: bool) -> None:
         """Return when the engine may close, which some may hear of. `last`: consumers see all that there was."""
         count = self._random.choice((1, 3, 6))
         clients = [Client(self._town, engine, f"client {number}") for number in range(count)]
         self._begin(engine, last=last)
+        self._operate(engine)
         await asyncio.gather(*(client.run(self._random.randint(0, 12)) for client in clients))
         if last or self._abroad.random() < 0.5:
             await self.leave()
@@ -72,6 +77,11 @@ class Company:
                     self._start(consumer.visit(self._folder))
                 else:
                     self._inside.append(asyncio.get_running_loop().create_task(consumer.run(engine)))
+
+    def _operate(self, engine: Engine) -> None:
+        if self._upkeep.asked:
+            operator = Operator(self._town, engine, self._upkeep, Random(self._operating.getrandbits(64)))
+            self._inside.append(asyncio.get_running_loop().create_task(operator.run()))
 
     def _subscriptions(self) -> list[Subscription]:
         """Those of earlier lives, and perhaps a new one."""

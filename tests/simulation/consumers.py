@@ -7,7 +7,7 @@ from random import Random
 
 from mmsb.processors.requests import pack
 from mmsb.schemas.classes import page_layout_of
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.schemas.events import Event
 from mmsb.streams.door import Door, EventFilter
 from mmsb.streams.serving.client import Remote
@@ -69,6 +69,9 @@ class Consumer:
             finally:
                 if isinstance(events, AsyncGenerator):
                     await events.aclose()
+        except InvalidValue as error:
+            self._note(f"is refused: {error}")
+            self._judge.refuses_events(subscription)
         except GONE as error:
             self._note(f"stops: {type(error).__name__}: {error}")
             require("nothing fails without a reason", self._town.excused, f"{self._name}: {error!r}")

@@ -104,6 +104,7 @@ class VirtualFiles:
         self._fault: Fault | None = None
         self._seen = 0  # operations that the fault has counted
         self._running = True
+        self.removed: dict[Path, Inode] = {}  # what was in files that are no more, for whoever judges
 
     def fail(self, number: int, *operations: str, for_ever: bool = False, error: int = errno.EIO) -> None:
         """Have an operation fail: the n-th from now on of those named, or of all."""
@@ -131,6 +132,7 @@ class VirtualFiles:
     def _successor(self) -> "VirtualFiles":
         after = type(self)(self.random.getrandbits(64), self.capacity)
         after._folders = self._folders
+        after.removed = self.removed
         self._running = False
         return after
 
@@ -214,7 +216,7 @@ class VirtualFiles:
 
     def remove(self, path: Path) -> None:
         self.operate(path, "remove")
-        self._find(path)
+        self.removed[path] = self._find(path)
         self._change({path: None})
 
     def remove_folder(self, path: Path) -> None:

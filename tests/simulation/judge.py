@@ -11,6 +11,9 @@ from mmsb.processors.receipts import Receipts
 from mmsb.schemas.events import Event
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
+from mmsb.streams.checkpoints.folder import CHECKPOINTS, MANIFEST
+from mmsb.streams.checkpoints.keeping import KEPT
+from mmsb.streams.checkpoints.manifest import Manifest, name_of
 from mmsb.streams.events import events
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt
@@ -26,6 +29,7 @@ from tests.model.tlog import decode_genesis
 from tests.simulation.claims import require
 from tests.simulation.disk import VirtualFiles
 from tests.simulation.heard import Page, Read, Secured, State, Told, state_of
+from tests.simulation.kept import listed, settled_in
 from tests.simulation.past import Look, Past, Subscription
 from tests.simulation.watch import Watch
 
@@ -47,6 +51,7 @@ class PartitionJudge:
         self._reads: list[Read] = []
         self._looks: list[Look] = []
         self.subscriptions: list[Subscription] = []
+        self.harmed = False  # whether a checkpoint was damaged, so that one more has to be kept
         self._digests: dict[int, tuple[int, int]] = {}  # what the engine said its state has, by last settled offset
         self._begin()
 
@@ -105,6 +110,7 @@ class PartitionJudge:
 
     def told_past(self, look: Look) -> None:
         """`look.upper` is not known to whoever looked."""
+        self._judge_trimmed(look.begin - 1)
         newest = max((change.offset for change in look.found), default=-1)
         self._looks.append(replace(look, upper=self._shows(newest)))
 
@@ -112,6 +118,30 @@ class PartitionJudge:
         require("no empty list of events", found, f"for {subscription.wanted}")
         subscription.seen += found
         self._shows(subscription.last)
+
+    def refuses_events(self, subscription: Subscription) -> None:
+        """Events behind a place are gone with the log that had them: a consumer begins again with what comes."""
+        after = subscription.after
+        assert after is not None, "what comes is never trimmed"
+        self._judge_trimmed(after.offset + 1)
+        subscription.begin, subscription.seen = None, []
+
+    def _judge_trimmed(self, offset: int) -> None:
+        """Somebody was told that what happened up to an offset is not there any more."""
+        first, newest = Watch(self._files, self._folder, durable=False).first, listed(self._files, self._folder)
+        needed = newest[0 if self.harmed else 1 :][:1]  # from which the log has to tell
+        trimmed = offset < 0 or (first.tlog > 0 and all(offset <= settled_in(each) for each in needed))
+        require("only what was trimmed is refused", trimmed, f"up to {offset}: the logs begin at {first}, {newest}")
+
+    def told_checkpoint(self, lower: int, manifest: Manifest) -> None:
+        """`lower` was settled before it was asked for."""
+        settled = manifest.facts.settled
+        require("a checkpoint has what was settled", lower <= settled, f"up to {settled}, and {lower} was before")
+        folder = self._folder / CHECKPOINTS / name_of(manifest.facts)
+        surplus = sum(each > folder for each in listed(self._files, self._folder)) >= KEPT
+        durable = folder / MANIFEST in self._files._durable or surplus
+        require("a checkpoint that is told of is durable", durable, f"{folder} is not")
+        self._shows(settled)
 
     def told_stats(self, lower: int, stats: PartitionStats) -> None:
         settled = stats.settled

@@ -4,9 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from warnings import catch_warnings, simplefilter
 
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse, MmsbError
 from mmsb.schemas.tlog.claims import Durability
+from mmsb.state.home.restoring import read_meta
 from mmsb.streams.engine import Engine
 from mmsb.streams.engine import Settings as EngineSettings
 from mmsb.streams.serving.server import Served
@@ -17,9 +19,11 @@ from tests.simulation.claims import require
 from tests.simulation.clients import Town
 from tests.simulation.company import Company
 from tests.simulation.court import Court
+from tests.simulation.kept import judge_kept, listed
 from tests.simulation.loop import Crash
 from tests.simulation.running import begins_heard, lag_of, limit, segments_of, sockets_elsewhere, states
-from tests.simulation.stored import judge_homes, standing_in
+from tests.simulation.stored import judge_homes, rows_in, standing_in
+from tests.simulation.upkeep import NONE, Upkeep, damage, draw_upkeep
 from tests.simulation.world import SimFiles, SimWorld, Trace
 
 FOLDER = Path("/data")
@@ -35,6 +39,7 @@ PLACES = (
     ("/home/", 50),
     ("/home/", 10),
 )  # where, and how often it goes well
+KEEPING = (("/checkpoints/", 60), ("/checkpoints/", 10), ("/begin", 4), (".log", 30))  # with checkpoints
 DURABILITIES = ((Durability.FSYNC,), (Durability.PROCESS,), (Durability.FSYNC, Durability.PROCESS))
 
 
@@ -50,17 +55,19 @@ class Settings:
     flush_seconds: float
     flush_log_bytes: int
     memory: int  # of each partition
+    upkeep: Upkeep
 
     def __repr__(self) -> str:
         limits = f"window={self.window}, segments of {self.segment_bytes}, {self.in_flight_bytes} bytes in flight"
         home = f"flushes after {self.flush_seconds} s or {self.flush_log_bytes} bytes, {self.memory} bytes of memory"
-        return f"{self.app.bundle.app}, partitions={self.partitions}, {limits}, {home}"
+        return f"{self.app.bundle.app}, partitions={self.partitions}, {limits}, {home}, {self.upkeep!r}"
 
 
 class Life:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = Random(seed)
+        self.later = Random(f"later {seed}")  # of what came later, so that older seeds mean what they did
         app: SimApp = self.random.choice((Bank(), Post(), Post()))
         self.settings = Settings(
             app,
@@ -71,6 +78,7 @@ class Life:
             flush_seconds=self.random.choice((0.02, 0.2, 5.0)),
             flush_log_bytes=self.random.choice((500, 5_000, 256 << 20)),
             memory=self.random.choice((0, 300, INDEX_BYTES + 100, 64 << 20)),
+            upkeep=draw_upkeep(self.later),
         )
         self.trace = Trace()
         self.court = Court(app.description, self.settings.partitions, self.settings.window, FOLDER)
@@ -81,7 +89,8 @@ class Life:
         self.durability = Durability.FSYNC
         self.crash_when_open = False
         self.opened = False
-        self.company = Company(self.town, FOLDER, self.random, seed)
+        self.company = Company(self.town, FOLDER, self.random, seed, self.settings.upkeep)
+        self.damaged: set[Path] = set()  # partitions and checkpoints
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
     def run(self) -> None:
@@ -93,7 +102,9 @@ class Life:
             lag_of(self.company.lag()),
             small_home(settings.flush_seconds, settings.flush_log_bytes),
             begins_heard(self._begins),
+            catch_warnings(),
         ):
+            simplefilter("ignore", RuntimeWarning)  # of homes that were damaged, and checkpoints that failed
             for number in range(self.random.randint(1, 5)):
                 self._process(f"process {number}", faults=True)
             self._process("in peace", faults=False)
@@ -105,6 +116,7 @@ class Life:
         random = self.random
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
+        self._damage()
         world = self._world(self.files)
         self.opened = self.crash_when_open = False
         self.town.excused = world.loop.network.cuts = faults
@@ -130,11 +142,27 @@ class Life:
         require("nothing fails unseen", not world.loop.unhandled, f"{world.loop.unhandled}")
         before = self.files
         self._after(power=power)
-        judge_homes(self.files, FOLDER, self.settings.partitions)
+        judge_homes(self.files, FOLDER, self.settings.partitions, self.damaged)
+        for number in range(self.settings.partitions):
+            judge_kept(self.files, FOLDER / str(number), self.settings.window)
         if crashed:
             self.cells.update(reached(FOLDER, before, self.files, engine))
         uses = [partition.opened.home.use for partition in engine._partitions]
         self.cells[EVICTED] += any(use.evictions and use.misses for use in uses)
+
+    def _damage(self) -> None:
+        """Let a home have a wrong byte, and once in a life a checkpoint as well."""
+        number = self.later.randrange(self.settings.partitions)
+        place = FOLDER / str(number)
+        if self.later.random() >= self.settings.upkeep.damage or read_meta(rows_in(self.files, place)) is None:
+            return
+        newest = not self.damaged and len(listed(self.files, place)) > 1 and self.later.random() < 0.5
+        self.trace.add(f"the home of partition {number} is damaged{', and its newest checkpoint' if newest else ''}")
+        if newest:
+            self.damaged.add(listed(self.files, place)[0])
+            self.court.partitions[number].harmed = True
+        self.damaged.add(place)
+        damage(self.files, place, self.later, newest=newest)
 
     def _begins(self, partition: int, offset: int) -> None:
         """A partition is opened, whose fold goes on there."""
@@ -151,8 +179,7 @@ class Life:
         self.trace.add("=== the disk lied")
         files = self.files.killed()
         folder = FOLDER / str(self.random.choice(settled)) / "intents"
-        path = folder / files.names(folder)[-1]
-        assert path.suffix == ".log", "the last segment has no index yet"
+        path = folder / max(name for name in files.names(folder) if name.endswith(".log"))
         content = files.content(path)
         files.damage(path, content[: self.random.randrange(len(content))])
         world = self._world(files)
@@ -176,7 +203,7 @@ class Life:
     def _engine(self, world: SimWorld) -> Engine:
         settings = EngineSettings(
             self.durability, self.settings.partitions, self.settings.window, interpreted=True,
-            memory=self.settings.memory * self.settings.partitions,
+            memory=self.settings.memory * self.settings.partitions, keeping=self.settings.upkeep.keeping,
         )  # fmt: skip
         return Engine(self.settings.app.bundle, FOLDER, settings, world)
 
@@ -206,7 +233,7 @@ class Life:
 
     def _arm(self) -> None:
         """Let the process crash at some operation."""
-        self.files.crash_on, most = self.random.choice(PLACES)
+        self.files.crash_on, most = self.random.choice(PLACES if self.settings.upkeep == NONE else PLACES + KEEPING)
         self.files.operations_left = self.random.randrange(self.random.choice((4, most)))
 
     async def _main(self, engine: Engine, world: SimWorld, *, last: bool) -> None:

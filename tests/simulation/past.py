@@ -23,6 +23,8 @@ class Look:
     page: PageId
     found: list[Change]
     expected: Callable[[list[Event]], list[Event]]  # of all that happened to the page by then
+    begin: int = 0  # what happened before this offset was said to be trimmed
+    refused: bool = False  # and that was all that was said
 
 
 @dataclass
@@ -64,11 +66,13 @@ class Past:
     def judge_look(self, look: Look) -> None:
         events = [event for event in self._events if (event.page_type, event.key) == look.page]
         boundaries = {look.lower, *(each.offset for each in events if look.lower < each.offset <= look.upper)}
+        answers = [look.expected([each for each in events if each.offset <= boundary]) for boundary in boundaries]
+        if look.refused:
+            trimmed = any(all(each.offset < look.begin for each in answer) for answer in answers)
+            require("only what was trimmed is refused", trimmed, f"{look!r}, and what happened: {events}")
+            return
         found = list(map(_told, look.found))
-        held = any(
-            found == list(map(_told, look.expected([each for each in events if each.offset <= boundary])))
-            for boundary in boundaries
-        )
+        held = any(found == [_told(each) for each in answer if each.offset >= look.begin] for answer in answers)
         require("the past is what happened", held, f"{look!r}, and what happened: {events}")
 
     def missing(self, subscription: Subscription) -> Event | None:

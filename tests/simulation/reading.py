@@ -1,8 +1,10 @@
 """Reads through a door, whatever there is to be read: pages, all of them, their past, and figures."""
 
+import re
 from random import Random
 
 from mmsb.schemas.classes import page_layout_of
+from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.layouts import PageLayout
 from mmsb.state.pages import PageId
 from mmsb.streams.door import Door
@@ -12,6 +14,7 @@ from tests.simulation.court import Court
 from tests.simulation.past import Look, culprit, newest
 
 UNKNOWN = -1  # an upper boundary that the judge will tell
+TRIMMED = re.compile(r"altered before intent offset (\d+), and that was trimmed")
 
 
 class Reader:
@@ -51,14 +54,19 @@ class Reader:
         judge, limit = self._court.partitions[partition], self._random.choice((1, 3, 1000))
         lower = judge.released
         found = await self._door.history(partition, page, limit)
-        judge.told_past(Look(lower, UNKNOWN, page, found, newest(limit)))
+        judge.told_past(Look(lower, UNKNOWN, page, found, newest(limit), found.trimmed or 0))
         return f"finds {len(found)} of {limit} changes of a page of partition {partition}"
 
     async def _blame(self) -> str:
         partition, page = self._page()
         judge = self._court.partitions[partition]
         field, lower = self._random.choice((None, *range(len(self._layout.fields)))), judge.released
-        found = await self._door.blame(partition, page, field)
+        try:
+            found = await self._door.blame(partition, page, field)
+        except InvalidValue as error:
+            begin = int(TRIMMED.findall(str(error))[0])
+            judge.told_past(Look(lower, UNKNOWN, page, [], culprit(field), begin, refused=True))
+            return f"hears who gave field {field} of a page of partition {partition} its value was trimmed: {error}"
         judge.told_past(Look(lower, UNKNOWN, page, [found] if found else [], culprit(field)))
         return f"blames {found and found.offset} for field {field} of a page of partition {partition}"
 

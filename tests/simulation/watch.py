@@ -1,5 +1,7 @@
 """Reads the logs off a simulated disk, without the engine: what is written, and what a loss of power would leave.
 
+A log that was trimmed is read as if it were whole: what is in front of its first segment, the disk remembers for us.
+
 Records are those of tests.model; the checksum is the C library's, because every byte is looked at many times.
 """
 
@@ -10,9 +12,10 @@ from pathlib import Path
 from crc32c import crc32c
 
 from mmsb.schemas.tlog.records import TlogKind
+from mmsb.streams.log import Durable
 from tests.model.batch import HEADER, Record, _Reader, _record
 from tests.model.tlog import BLOCK, QUARANTINE, decode_header
-from tests.simulation.disk import VirtualFiles
+from tests.simulation.disk import Inode, VirtualFiles
 
 HEADER_BYTES = struct.calcsize(HEADER)
 CHECKED_FROM = 21
@@ -39,18 +42,29 @@ class Follower:
                 records, self._position = batch
                 self.end += len(records)
                 found += records
-            if self.end == self._base or self._path(self.end) not in self._names:
+            if self.end == self._base or self._inode(self.end) is None:
                 return found
             self._base, self._position = self.end, 0
 
     def _content(self) -> bytearray | None:
-        inode = self._names.get(self._path(self._base))
+        inode = self._inode(self._base)
         if inode is None:
             return None
         return inode.disk if self._durable else inode.seen
 
-    def _path(self, base: int) -> Path:
-        return _log_path(self._folder, base)
+    def _inode(self, base: int) -> Inode | None:
+        """A segment; one that is not there is missing, unless it was in front of all that are."""
+        path = _log_path(self._folder, base)
+        inode = self._names.get(path)
+        if inode is None and path in self._files.removed and base < self.first:
+            return self._files.removed[path]
+        return inode
+
+    @property
+    def first(self) -> int:
+        """The offset that the log begins with."""
+        bases = (int(path.stem) for path in self._names if path.parent == self._folder and path.suffix == ".log")
+        return min(bases, default=0)
 
 
 @cache
@@ -88,6 +102,11 @@ class Watch:
         self.intents: list[Record] = []
         self.tlog: list[Record] = []
         self._settled = -1
+
+    @property
+    def first(self) -> Durable:
+        """Where both logs begin: what is before was trimmed."""
+        return Durable(self._intents.first, self._tlog.first)
 
     @property
     def logged(self) -> int:
