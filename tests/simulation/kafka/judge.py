@@ -110,6 +110,10 @@ class TopicJudge(PartitionJudge):
         require("what is settled is in the topic", offset <= logged, f"offset {offset}, and {logged} is the last")
         return self.watch.intents[offset].value  # type: ignore[return-value]  # None is told, too
 
+    def _judge_trimmed(self, offset: int) -> None:
+        """Nobody trims these topics while anybody asks."""
+        require("only what was trimmed is refused", offset < 0, f"up to {offset}")
+
     def folded(self, settled: int, digest: tuple[int, int]) -> None:
         """A process has folded so far, and comes to this."""
         accepted = self.watch.settled
