@@ -184,12 +184,15 @@ class App:
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.checkpointing import Keeping
         from mmsb.streams.engine import Engine, Settings
+        from mmsb.streams.kafka.cluster.url import is_url
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
         from mmsb.streams.world import RealWorld
 
         if not isinstance(data, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a checker
             raise InvalidValue(f"data: expected the path of a data folder, found {data!r}")
+        if is_url(str(data)):
+            raise InvalidValue(f"data: expected the path of a data folder, found {str(data)!r}; say that as log")
         _check_count("partitions", partitions, PARTITIONS_MAX)
         _check_count("window", window, WINDOW_MAX)
         _check_memory(memory, partitions or 1)

@@ -28,7 +28,7 @@ from mmsb.streams.kafka.cluster.appending import Appending
 from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
 from mmsb.streams.kafka.cluster.security import OPEN, Security
 from mmsb.streams.kafka.outputs.projecting import Form
-from mmsb.streams.kafka.partitions.mirror import is_mirror
+from mmsb.streams.kafka.partitions.mirror import check_not_embedded, is_mirror
 from mmsb.streams.kafka.partitions.opening import Opening
 from mmsb.streams.kafka.partitions.replica import Replica
 from mmsb.streams.kafka.partitions.worker import Worker
@@ -140,8 +140,10 @@ class KafkaEngine:
         return Code(self._bundle, compiled, Durability.REPLICATED, settings.dev, self._memory(1))
 
     async def _begin(self) -> None:
-        """Topics and their first records."""
-        settings = self._settings
+        """Topics and their first records, once the folder is known to be a worker's, whichever partitions it gets."""
+        files, settings = self._world.files, self._settings
+        for name in filter(str.isdecimal, files.names(self._folder)):
+            check_not_embedded(files, self._folder / name)
         ready = await topics.ensure(self._broker, self._app, settings.partitions, settings.replicas or -1)
         for note in ready.notes:
             tell(f"mmsb: {note}\n")

@@ -14,6 +14,7 @@ from mmsb.streams.folder import TOPIC
 from tests.cli.running import objects
 
 HELD = (1, 3)
+URL = "kafka://localhost:9092/bank"
 ELSEWHERE = "expected partition 0 in it, found 1, 3; ask the topics, kafka://HOST:PORT/APP, or the worker that has it"
 
 
@@ -100,3 +101,26 @@ def test_a_folder_of_its_own_that_lacks_a_partition_is_damaged(ask, whole, tmp_p
     assert (code, "found 0, 1, 3; restore its folder from a good copy" in said) == (Exit.ENVIRONMENT, True)
     code, out, _ = ask("verify", tmp_path / "data")
     assert (code, "expected partition 1 of 3" in out) == (Exit.FOUND, True)
+
+
+def test_a_copy_of_topics_is_called_one(ask, whole, worker):
+    for command in ("stats", "replay", "inspect"):
+        assert "a copy of " in ask(command, worker)[1]
+        assert "a copy of " not in ask(command, whole)[1]
+    assert "nobody runs it" not in ask("stats", worker)[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("checkpoint", URL), "expected a data folder, for topics have nothing of this; name a worker's folder"),
+        (("checkpoint", "export", URL, "x"), "expected a data folder, for topics have nothing of this"),
+        (("migrate", "examples.bank:app", URL), "expected a data folder, for topics have nothing of this"),
+        (("run", "examples.bank:app", "--data", URL), f"found '{URL}'; say that as log"),
+    ],
+)
+def test_topics_where_only_a_folder_will_do_are_refused(ask, tmp_path, monkeypatch, given, expected):
+    monkeypatch.chdir(tmp_path)
+    code, _, said = ask(*given)
+    assert (code, expected in said) == (Exit.CALLER, True), said
+    assert not list(tmp_path.iterdir())

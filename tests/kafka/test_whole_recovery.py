@@ -176,6 +176,7 @@ def test_an_embedded_folder_is_refused(order: Order) -> None:
             await bus.submit(APPLICATIONS[order.application].openings[0])
 
     asyncio.run(embedded())
+    (order.folder / "0").rename(order.folder / "99")  # which no worker is given: it is refused before any is
     refused(order, CALLER, "found an embedded log; name another data folder, or copy it into the topics: mmsb log copy")
 
 

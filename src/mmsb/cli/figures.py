@@ -12,25 +12,28 @@ from mmsb.cli.screen import Screen
 
 HEAD = ("partition", "settled", "lag", "flushed", "pages", "intents", "TLog", "digest")
 HOME = ("partition", "flushes", "written", "in memory", "hits", "misses", "evictions")
+COPY_OF_TOPICS = "a copy of what is in the topics; a worker tells more: `mmsb stats` of the folder that it runs over"
 
 
 def stats(asked: Namespace, screen: Screen) -> int:
     folder = Path(asked.data)
     owner = owner_of(folder)
     if owner is None:
-        found = _of_folder(folder, screen)
+        found, who = _of_folder(folder, screen)
     else:
         found = {"running": True, **owner.stats().as_json()}
+        rate, megabytes = found["settled_per_second"], found["memory_bytes"] / 1e6
+        who = f"running for {found['seconds']:,.0f} s, {rate:,.0f} intents/s, {megabytes:,.0f} MB of memory"
         owner.close()
     if screen.machine:
         screen.record(found)
     else:
-        _show(screen, found)
+        _show(screen, found, who)
     return Exit.DONE
 
 
-def _of_folder(folder: Path, screen: Screen) -> dict[str, Any]:
-    """The same names as far as a folder knows them; what only a process can say is null."""
+def _of_folder(folder: Path, screen: Screen) -> tuple[dict[str, Any], str]:
+    """The same names as far as a folder knows them, what only a process can say being null; and that nobody said it."""
     from mmsb.cli.stored import Stored
 
     stored = Stored(folder)
@@ -39,7 +42,7 @@ def _of_folder(folder: Path, screen: Screen) -> dict[str, Any]:
     last = stored.outline.reigns[-1].claim if stored.outline.reigns else None
     app = stored.outline.genesis.app
     stored.close()
-    return {
+    found = {
         "running": False,
         "app": app,
         "generation": last and last.generation,
@@ -50,15 +53,12 @@ def _of_folder(folder: Path, screen: Screen) -> dict[str, Any]:
         "memory_bytes": None,
         "partitions": partitions,
     }
+    return found, COPY_OF_TOPICS if stored.is_mirror else "nobody runs it"
 
 
-def _show(screen: Screen, found: dict[str, Any]) -> None:
+def _show(screen: Screen, found: dict[str, Any], who: str) -> None:
     screen.line(f"{found['app']}, generation {found['generation']}, durability {found['durability']}")
-    if found["running"]:
-        rate, megabytes = found["settled_per_second"], found["memory_bytes"] / 1e6
-        screen.line(f"running for {found['seconds']:,.0f} s, {rate:,.0f} intents/s, {megabytes:,.0f} MB of memory")
-    else:
-        screen.line("nobody runs it")
+    screen.line(who)
     screen.table(HEAD, map(_row, found["partitions"]))
     if found["running"]:
         screen.table(HOME, map(_home_row, found["partitions"]))

@@ -45,6 +45,7 @@ def _folder_json(stored: "Stored") -> dict[str, Any]:
         "app": genesis.app,
         "partitions": genesis.partition_count,
         "window": genesis.window,
+        "mirror": stored.is_mirror,
         "running": _runs(stored.folder),
         "reigns": [
             {
@@ -87,7 +88,8 @@ def _runs(folder: Path) -> bool:
 
 def _show(screen: Screen, found: dict[str, Any]) -> None:
     running = "a process runs it" if found["running"] else "nobody runs it"
-    screen.line(f"{found['data']}: a data folder of {found['app']!r}; {running}")
+    kind = "a copy of topics" if found["mirror"] else "a data folder"
+    screen.line(f"{found['data']}: {kind} of {found['app']!r}; {running}")
     screen.line(f"partitions {found['partitions']}, ids are known for {found['window']:,} offsets")
     screen.line()
     screen.table(("partition", "log", "durable records", "segments", "MB", "log id"), map(_log_row, found["logs"]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mmsb.cli.copying import COPY
 from mmsb.cli.screen import Screen
+from mmsb.schemas.errors import InvalidValue
 from mmsb.streams.kafka.cluster.url import app_of, is_url
 
 if TYPE_CHECKING:
@@ -16,11 +17,16 @@ COMMANDS: Final = (
 )  # fmt: skip
 """Those that only read, and so may read a copy."""
 
+FOLDERS_ALONE: Final = ("checkpoint", "migrate")
+
 FOLDER: Final = "topics"
 
 
 def with_folders(given: Sequence[str], screen: Screen) -> list[str]:
     """A command line in which folders stand for kafka://HOST:PORT/APP."""
+    url = next(filter(is_url, given), None)
+    if url and given[0] in FOLDERS_ALONE:
+        raise InvalidValue(f"{url}: expected a data folder, for topics have nothing of this; name a worker's folder")
     if given[0] not in COMMANDS or given[1:2] == [COPY]:
         return [*given]  # a copy is made of the topics themselves
     return [folder_of(word, screen) if is_url(word) else word for word in given]

@@ -18,7 +18,7 @@ MMSB keeps state that can explain itself: what was asked is logged, what was don
 byte of every page names the intent that wrote it.
 
 `mmsb run` owns a data folder; the other commands ask it, or read the folder themselves while nobody
-runs it. Only `run` and `submit --app` need the application's code.
+runs it. Only `run`, `rehearse`, `migrate` and `submit --app` need the application's code.
 
 commands:
 {commands}

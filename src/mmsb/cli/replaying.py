@@ -55,17 +55,21 @@ def _replay_partition(
     bases = stored.bases(partition)
     fold = fold_partition(stored.files, stored.folder_of(partition), progress.tell, asked.to, bases)
     progress.clear()
-    row = {
+    live = None if asked.to is not None else _held_against_owner(stored.folder, partition, fold)
+    row: dict[str, Any] = {
         "partition": partition,
         "settled": fold.settled,
         "records": fold.next,
         "discarded": sum(fold.discarded.values()),
         "pages": _page_counts(fold),
         "digest": fold.digest.pack().hex(),
-        "live": None if asked.to is not None else _held_against_owner(stored.folder, partition, fold),
+        "live": live,
         "seconds": round(time.monotonic() - begun, 3),
     }
-    _show_replay(screen, row, asked.to)
+    then = f"this is the state after offset {asked.to}"
+    if asked.to is None:
+        then = "a copy of topics" if stored.is_mirror and live is None else _LIVE[live]
+    _show_replay(screen, row, then)
     if asked.pages:
         _show_pages(screen, partition, fold)
     return row
@@ -131,7 +135,7 @@ _LIVE = {
 }
 
 
-def _show_replay(screen: Screen, row: dict[str, Any], to: int | None) -> None:
+def _show_replay(screen: Screen, row: dict[str, Any], then: str) -> None:
     if screen.machine:
         screen.record(row)
         return
@@ -140,7 +144,6 @@ def _show_replay(screen: Screen, row: dict[str, Any], to: int | None) -> None:
     screen.line(f"partition {row['partition']}: {how}")
     screen.line(f"  pages  {', '.join(f'{count:,} {name}' for name, count in row['pages'].items()) or 'none'}")
     screen.line(f"  digest {row['digest']}")
-    then = _LIVE[row["live"]] if to is None else f"this is the state after offset {to}"
     screen.line(f"  each block's own digest agrees; {then}")
 
 

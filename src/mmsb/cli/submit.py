@@ -133,7 +133,11 @@ def _add(parser: ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long to wait (for ever)")
     parser.add_argument("--jsonl", metavar="FILE", help="log each line of a file as it is (- for standard input)")
-    parser.add_argument("--app", metavar="APP", help="run this application over DATA meanwhile, since nobody else does")
+    parser.add_argument(
+        "--app", metavar="APP",
+        help="run this application over DATA meanwhile, since nobody else does; of topics: the code that says in which "
+        "partition an intent belongs",
+    )  # fmt: skip
     add_app_options(parser)
     add_json(parser, "a receipt for each intent")
 
@@ -146,11 +150,12 @@ SUBMIT = Command(
     "recorded, too, and ends with exit code 3.\n\n"
     'A line of JSON is {"@type": "Transfer", "src": 1, "dst": 2, "amount": 10}, and "@id", "@actor", "@reason" if '
     "wanted. Lines are logged as they are: one that is no intent settles as rejected, and the others go on. With "
-    "--app no other process is needed.",
+    "--app no other process is needed; except for topics, whose workers settle what is in them.",
     (
         "mmsb submit ./data/bank Transfer src=1 dst=2 amount=10 --actor alice --reason rent",
         "mmsb submit ./data/bank --jsonl transfers.jsonl",
         "mmsb submit ./data/bank --app examples.bank:app Open account=1 owner=ann",
+        "mmsb submit kafka://localhost:9092/bank --app examples.bank:app Open account=1 owner=ann",
     ),
     _add,
     submit,

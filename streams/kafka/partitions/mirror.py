@@ -83,15 +83,20 @@ def open_mirror(
     return Opened(intents, tlog, mark, begun.fold, begun.home, begun.store, stored, begun.follow_up_blocks)
 
 
+def check_not_embedded(files: Files, folder: Path) -> None:
+    """Refuse a partition's folder whose logs are no mirror."""
+    if not is_mirror(files, folder) and any(list_bases(files, folder / name) for name in (INTENTS, TLOG)):
+        raise InvalidValue(
+            f"{folder}: expected a mirror of topics, found an embedded log; name another data folder, or "
+            "copy it into the topics: mmsb log copy"
+        )
+
+
 def _name(files: Files, folder: Path, of: Mirrored) -> None:
     """Have the folder say what it mirrors; refuse one that holds something else."""
     path = folder / TOPIC
     if not files.exists(path):
-        if any(list_bases(files, folder / name) for name in (INTENTS, TLOG)):
-            raise InvalidValue(
-                f"{folder}: expected a mirror of {of.tlog.topic}, found an embedded log; name another data folder, or "
-                "copy it into the topics: mmsb log copy"
-            )
+        check_not_embedded(files, folder)
         make_folders(files, folder)
         write_new(files, path, of.pack())
         files.sync_folder(folder.parent)
