@@ -36,6 +36,7 @@ class Logs:
         self.begins: defaultdict[TopicPartition, int] = defaultdict(int)
         self.grown = asyncio.Condition()
         self.appends: Append = self.put
+        self.noted: dict[tuple[str, TopicPartition], tuple[int, str]] = {}
 
     def end(self, at: TopicPartition) -> int:
         return self.batches[at][-1][0] + self.batches[at][-1][1] if self.batches[at] else 0
@@ -72,13 +73,13 @@ class Logs:
 
     async def alter(self, topic: str, settings: Mapping[str, str]) -> None: ...
 
-    async def commit(self, group: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None: ...
+    async def commit(self, group: str, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        self.noted |= {(group, at): noted for at, noted in offsets.items()}
 
     async def committed(
         self, group: str, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, tuple[int, str]]:
-        del group, partitions
-        return {}
+        return {at: self.noted[group, at] for at in partitions if (group, at) in self.noted}
 
     async def join(self, group: str, topic: str, prefers: frozenset[int], name: str) -> Member:
         del group, topic, prefers, name

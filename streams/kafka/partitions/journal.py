@@ -21,6 +21,7 @@ from mmsb.streams.completing import complete
 from mmsb.streams.folding import Folding, Read
 from mmsb.streams.inbox import GROUP_BYTES
 from mmsb.streams.kafka.batches.local_form import local_form
+from mmsb.streams.kafka.clients.standing import Noted, standing_of
 from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Following
 from mmsb.streams.kafka.partitions.mirror import Mirrored, check_reached, extend
 from mmsb.streams.log import Log
@@ -169,6 +170,14 @@ class TopicJournal:
         async with self._one:
             await self.fold_to_end()
             self._check_reigns()
+
+    async def standing(self) -> Noted | None:
+        """Where the TLog stands, while this process reigns and nothing waits to be migrated; between two folds."""
+        async with self._one:
+            fold, writer = self._opened.fold, self._opened.claimed_by
+            if writer is None or not writer.reigns or fold.pending:
+                return None
+            return standing_of(fold, self.claimed_at)
 
     # Claiming
 

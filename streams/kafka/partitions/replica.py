@@ -21,7 +21,7 @@ from mmsb.streams.kafka.cluster.appending import Appending
 from mmsb.streams.kafka.cluster.broker import Broker
 from mmsb.streams.kafka.outputs.projecting import Form, Publisher, first_place
 from mmsb.streams.kafka.outputs.relaying import TopicRelay
-from mmsb.streams.kafka.partitions.announcing import announce_standing
+from mmsb.streams.kafka.partitions.announcing import Announcing
 from mmsb.streams.kafka.partitions.journal import TopicJournal
 from mmsb.streams.kafka.partitions.keeping import Sharing
 from mmsb.streams.kafka.partitions.matching import begin_mirror, check_last_block
@@ -74,6 +74,7 @@ class Replica:
                 world, broker, of, opened, shared, keeping.trim, self._until_published, self._needed
             )
             self.partition.checkpoints.made = self._share
+        self._announcing = Announcing(world, broker, of, self.journal.standing)
         self.relay = TopicRelay(world, broker, appending, opened.fold.genesis, self.partition)
         self.owned = False
         self._group: asyncio.TaskGroup | None = None
@@ -135,8 +136,7 @@ class Replica:
             self._follow()
             return False
         self.owned = True
-        beside = [self.relay.run(), self._look(), self._watch()]
-        beside.append(announce_standing(self._world, self._broker, self.of, self._opened, self.journal.claimed_at))
+        beside = [self.relay.run(), self._look(), self._watch(), self._announcing.run()]
         if self._form is not None:
             self._publisher = self._make_publisher(self._form)
             beside.append(self._publisher.run())
@@ -146,6 +146,7 @@ class Replica:
     async def rest(self) -> None:
         """Nothing is on its way, and what was is at home: another may take over without folding much."""
         await self.partition.rest()
+        await self._announcing.note_last()
 
     def go_on(self) -> None:
         self.partition.go_on()
