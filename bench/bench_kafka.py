@@ -16,8 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 import mmsb
+from bench.bank import Transfer
 from bench.bank import app as bank
-from bench.engine_bank import check_money, draw, open_accounts
+from bench.engine_bank import Transfers, check_money, draw, open_accounts
 from bench.engine_folder import data_folder
 from bench.engine_loads import many, open_loop
 from bench.figures import Figure, figure, times
@@ -26,9 +27,10 @@ from bench.home_pages import Small, change
 from bench.home_pages import app as pages
 from bench.kafka_sums import RECORDS, as_json, by_hand, make_app, packed
 from bench.machine import ROOT, load_average
-from mmsb import App
+from mmsb.processors.batching import pack_columns
+from mmsb.schemas.classes import layout_of
 from mmsb.streams.bus import Bus
-from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.kafka.cluster.client import open_broker
 from tests.kafka.cluster import running_cluster
 
@@ -58,6 +60,7 @@ async def measured(url: str, folder: Path) -> list[Figure]:
     found = await sums(url, folder, "JSON", lambda _: as_json(), at_least=1e6)
     found += await sums(url, folder, "packed", packed, at_least=1.5e6)
     found += await transfers(url, folder)
+    found += await submitting(url, folder)
     found += await rebuilding(url, folder)
     found += await taking_over(url, folder)
     return found
@@ -75,9 +78,11 @@ async def sums(
         data = folder / app.name
         async with app.run(data=data, log=url):
             progress(f"{turn}/{TURNS} keyed sums, {shape}: topics")
-        await fill(url, app.name, batches(intent))
+        last = await fill(url, app.name, batches(intent))
         progress(f"{turn}/{TURNS} keyed sums, {shape}: ours")
-        ours.append(await settling(url, app, data, page))
+        async with app.run(data=data, log=url, events="none") as bus:
+            ours.append(await settled_rate(bus, last))
+            assert sum([found.count async for _, found in bus.scan(page)]) == RECORDS, "each record counts once"
         progress(f"{turn}/{TURNS} keyed sums, {shape}: by hand")
         servers = url.removeprefix("kafka://")
         theirs.append(await asyncio.to_thread(by_hand, servers, f"{app.name}.intents", packed=shape == "packed"))
@@ -90,56 +95,75 @@ async def sums(
     return show(mine, hand, ratio)
 
 
-async def fill(url: str, app: str, batches: Iterator[bytes]) -> None:
+async def fill(url: str, app: str, batches: Iterator[bytes]) -> int:
+    """Append all of them; gives the offset of the last record."""
     async with open_broker(url) as broker:
+        at = TopicPartition(f"{app}.intents", 0)
         for batch in batches:
-            await append(broker, TopicPartition(f"{app}.intents", 0), batch)
+            unplaced = bytes(OFFSET_BYTES) + batch[OFFSET_BYTES:]  # brokers refuse a batch that says where it belongs
+            assert await broker.append(at, unplaced, APPEND_SECONDS) is not None, "the broker is healthy"
+        return (await broker.span(at)).end - 1
 
 
-async def append(broker: Broker, at: TopicPartition, batch: bytes) -> None:
-    unplaced = bytes(OFFSET_BYTES) + batch[OFFSET_BYTES:]  # brokers refuse a batch that says where it belongs
-    assert await broker.append(at, unplaced, APPEND_SECONDS) is not None, "the broker is healthy"
+async def settled_rate(bus: Bus, last: int) -> float:
+    """Records a second, from the first look at which one of the last RECORDS has settled."""
+    begun_at = await settled(bus, last - RECORDS + 1)
+    begun = time.perf_counter()
+    return (await settled(bus, last) - begun_at) / (time.perf_counter() - begun)
 
 
-async def settling(url: str, app: App, data: Path, page: type[Any]) -> float:
-    """Records a second, once it has begun."""
-    async with app.run(data=data, log=url, events="none") as bus:
-        begun, first, settled = 0.0, 0, -1
-        while settled < RECORDS - 1:
-            await asyncio.sleep(LOOK_SECONDS)
-            settled = max([part.settled for part in (await bus.stats()).partitions], default=-1)
-            if not begun and settled >= 0:
-                begun, first = time.perf_counter(), settled
-        rate = (settled - first) / (time.perf_counter() - begun)
-        total = sum([found.count async for _, found in bus.scan(page)])
-        assert total == RECORDS, "each record counts once"
-    return rate
+async def settled(bus: Bus, offset: int) -> int:
+    """How far intents have settled, once that one has."""
+    while True:
+        at = max([part.settled for part in (await bus.stats()).partitions], default=-1)
+        if at >= offset:
+            return at
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 # Transfers, and single submits
 
 
 async def transfers(url: str, folder: Path) -> list[Figure]:
-    """A worker in this process: what is submitted goes to the broker and comes back."""
-    rng = np.random.default_rng(1)
-    async with bank.run(data=folder / "bank", log=url, events="none") as bus:
+    rng, data = np.random.default_rng(1), folder / "bank"
+    async with bank.run(data=data, log=url, events="none") as bus:
         await open_accounts(bus)
-        rates = list[float]()
+        together = list[float]()
         for call in range(1 + TRANSFER_CALLS):
-            progress(f"{call}/{TRANSFER_CALLS} transfers")
-            rates.append((await many(bus, draw(rng, TRANSFERS)))[0])
-        await check_money(bus)
-        found = show(
-            figure("bank transfers, packed, with ids", "transfers/s", rates[1:], at_least=1e6,
-                   condition=f"{TRANSFERS:,} in a call, produced, stepped and settled by one process")
-        )  # fmt: skip
+            progress(f"{call}/{TRANSFER_CALLS} transfers, produced and settled")
+            together.append((await many(bus, draw(rng, TRANSFERS)))[0])
+    rates = list[float]()
+    for turn in range(1 + TURNS):
+        progress(f"{turn}/{TURNS} transfers")
+        last = await fill(url, bank.name, packed_transfers(draw(rng, RECORDS)))
+        async with bank.run(data=data, log=url, events="none") as bus:
+            rates.append(await settled_rate(bus, last))
+            await check_money(bus)
+    return show(
+        figure("bank transfers", "transfers/s", rates[1:], at_least=1e6,
+               condition=f"{RECORDS:,} packed records with ids in one partition; exactly once, TLog written"),
+        figure("bank transfers, produced as well", "transfers/s", together[1:],
+               condition=f"{TRANSFERS:,} in a call, produced, stepped and settled by one process"),
+    )  # fmt: skip
+
+
+def packed_transfers(drawn: Transfers) -> Iterator[bytes]:
+    intents = pack_columns(layout_of(Transfer), drawn.columns, ids=drawn.ids)
+    return (bytes(batch.data) for batch in intents.batches(0, int(1e3 * time.time())))
+
+
+async def submitting(url: str, folder: Path) -> list[Figure]:
+    """From a process that owns nothing, to a worker that is another."""
+    owner = await worker(url, folder / "bank")
+    try:
         async with mmsb.connect(url, bank) as client:
-            found += await singles(client, rng)
-    return found
+            return await singles(client, np.random.default_rng(3))
+    finally:
+        owner.terminate()
+        await owner.wait()
 
 
 async def singles(bus: Bus, rng: np.random.Generator) -> list[Figure]:
-    """From a client that owns nothing."""
     idle = list[float]()
     for intent, id in draw(rng, 20 + IDLE_SUBMITS).intents():
         begun = time.perf_counter()
