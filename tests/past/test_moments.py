@@ -1,6 +1,7 @@
 """Pages at any moment are what a replay has that stops there, from the genesis or a base; blame agrees with both."""
 
 from contextlib import suppress
+from functools import partial
 from random import Random
 
 import pytest
@@ -204,6 +205,24 @@ def test_a_log_may_be_trimmed_while_it_is_read_and_grows() -> None:
         assert past.get(page, at) == written.history.states[at + 1].get(page)
     with pytest.raises(InvalidValue, match=f"what is older than {floor} was trimmed"):
         past.get(page, 3)
+
+
+def test_what_is_known_of_a_log_leads_on_when_it_is_trimmed_behind_it() -> None:
+    """The oldest base that is left may stand further on, in a later segment or in the same one."""
+    written = Written(2, 1)
+    page, bases = sorted(written.history.pages)[0], written.bases(45)
+    for known in range(8, 44):
+        written.files = VirtualFiles()
+        write_partition(written.files, written.entries, written.genesis)
+        write_missing(written.files, FOLDER, written.end)
+        ends = [known]
+        past = Past(written.files, PARTITION, partial(max, ends), bases)
+        past.history(page, MANY)
+        trim(written, known)
+        ends.append(written.end)
+        assert past.history(page, MANY) == written.past(bases).history(page, MANY)
+        for at in range(bases.all[0].settled, INTENTS):
+            assert past.get(page, at) == written.history.states[at + 1].get(page)
 
 
 def test_pages_of_before_a_migration_are_told_in_the_fields_of_today() -> None:
