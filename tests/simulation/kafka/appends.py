@@ -1,23 +1,49 @@
-"""What processes may append to a TLog: blocks of the reign that they know to be in force, and each only as it was."""
+"""What processes may append to a TLog: blocks of the reign that they know to be in force, and each only as it was.
+
+Now and then somebody else's claim gets there first.
+"""
 
 from dataclasses import replace
+from random import Random
 from typing import Final
 
 from mmsb.streams.kafka.cluster.broker import TopicPartition
-from tests.model.batch import decode_batch, encode_batch
+from tests.model.batch import Record, decode_batch, encode_batch
 from tests.model.tlog import BLOCK, CLAIM, decode_header, kind_of
 from tests.simulation.claims import require
 from tests.simulation.kafka.workers import Place
 
-NONCE_AT: Final = 24  # within a claim
+BEFORE_CLAIMS: Final = 0.15
+BEFORE_BLOCKS: Final = 0.02
+"""So many of these come behind the claim of another, who vanishes."""
+
+AFTER_AT, NONCE_AT, NONCE_END = 8, 24, 40  # within a claim
 
 
-def rival_of(batch: bytes, nonce: bytes) -> bytes | None:
-    """The same claim by somebody else, who never does anything with it; None if it is no claim."""
-    record = decode_batch(batch)[0][0]
-    if record.value is None or kind_of(record.value) != CLAIM:
-        return None
-    return encode_batch([replace(record, value=record.value[:NONCE_AT] + nonce + record.value[NONCE_AT + 16 :])])
+class Rivals:
+    """They claim as whoever claimed last did, and never do anything with it."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._claims: dict[TopicPartition, Record] = {}
+
+    def before(self, at: TopicPartition, batch: bytes) -> bytes | None:
+        """What somebody else appends just before a process appends this; None if nobody does."""
+        record = decode_batch(batch)[0][0]
+        value = record.value or b""
+        kind = kind_of(value)
+        if kind == CLAIM:
+            self._claims[at] = record
+            after, share = value[AFTER_AT:NONCE_AT], BEFORE_CLAIMS
+        elif kind == BLOCK:
+            after, share = decode_header(value).reign, BEFORE_BLOCKS
+        else:
+            return None
+        if self._random.random() >= share:
+            return None
+        claim = self._claims[at].value or b""
+        rival = claim[:AFTER_AT] + after + self._random.randbytes(NONCE_END - NONCE_AT) + claim[NONCE_END:]
+        return encode_batch([replace(self._claims[at], value=rival)])
 
 
 class Appends:

@@ -36,7 +36,7 @@ class Ending:
 def draw_ending(random: Random, cluster: Cluster, judge: TopicJudge) -> Ending | None:
     """None if it ends well, or there is nothing yet that could be lost."""
     watch, live = judge.watch, random.random() < 0.5
-    if random.random() < 0.4 or watch.settled < 1:
+    if random.random() < 0.2 or watch.settled < 1:
         return None
     last_block = watch.fold.accepted_at
     intents = random.randint(0, watch.settled)

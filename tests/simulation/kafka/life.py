@@ -16,7 +16,7 @@ from mmsb.streams.kafka.partitions.replica import Replica
 from tests.crash.small import small_home
 from tests.simulation.claims import Wrong, require
 from tests.simulation.clients import Town
-from tests.simulation.kafka.appends import Appends, rival_of
+from tests.simulation.kafka.appends import Appends, Rivals
 from tests.simulation.kafka.cells import INTENTS_UNHEARD, OLD_CODE, ZOMBIE, Death, at_death, in_the_end
 from tests.simulation.kafka.client import ModelBroker
 from tests.simulation.kafka.endings import STOPS, LastAct, draw_ending
@@ -30,9 +30,6 @@ from tests.simulation.kafka.weather import draw_weather
 from tests.simulation.kafka.workers import Place, watched
 from tests.simulation.running import segments_of
 from tests.simulation.world import Trace
-
-RIVALS = 0.15
-"""So many claims come behind that of another, who vanishes."""
 
 PEACE_SECONDS = 600.0
 """So long all may take to come to rest once nothing goes wrong."""
@@ -64,6 +61,7 @@ class KafkaLife:
         self.generation = 1
         self.dies_appending: Machine | None = None
         self.appends = Appends()
+        self.rivals = Rivals(random)
         self.cluster.hears = self._appends
         self.deaths: list[Death] = []
         self.last_act: LastAct | None = None
@@ -263,7 +261,7 @@ class KafkaLife:
             self.appends.judge(place, at, batch)
         except Wrong as wrong:
             self._fail(wrong)
-        rival = rival_of(batch, self.random.randbytes(16)) if self.random.random() < RIVALS else None
+        rival = self.rivals.before(at, batch)
         if rival is not None and not self.peaceful:
             self.cluster.appear(at, rival)
         machine = self.dies_appending
