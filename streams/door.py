@@ -107,6 +107,10 @@ class Door(Protocol):
         """Make one of each partition, of all that was submitted before and has been stepped; they are verified."""
         ...
 
+    async def until_working(self) -> Sequence[int]:
+        """Return once the partitions that its owner is given are at work; gives their numbers."""
+        ...
+
     async def until_ended(self) -> None:
         """Return once it is closed; raise what stopped it, if something else did."""
         ...

@@ -290,6 +290,9 @@ class Engine:
         self.check()
         return self._partitions[partition].settled.at
 
+    async def until_working(self) -> Sequence[int]:
+        return range(self.about.partition_count)
+
     async def until_ended(self) -> None:
         assert self._running is not None, "it was entered"
         await asyncio.wait([self._running])

@@ -112,6 +112,7 @@ class KafkaEngine:
                 self._handed,
                 self._work,
                 self._here if self._owns else None,
+                self._owned,
             )
             self._door = await stack.enter_async_context(door)
             self._stack = stack.pop_all()
@@ -198,6 +199,13 @@ class KafkaEngine:
     def _here(self) -> list[int]:
         seats = {} if self._worker is None else self._worker.seats
         return [number for number, seat in seats.items() if seat.replica is not None]
+
+    async def _owned(self) -> list[int]:
+        if not self._owns:
+            return []
+        await self._works.wait()
+        assert self._worker is not None, "it works"
+        return sorted(await self._worker.working())
 
     def _handed(self, number: int) -> Mapping[int, int]:
         replica = None if self._worker is None else self._worker.seats[number].replica

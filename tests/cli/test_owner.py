@@ -134,7 +134,7 @@ def test_run_ends_cleanly_when_it_is_told_to(tmp_path, number):
 
     assert (code, complained) == (Exit.DONE, "")
     assert objects(said) == [{"event": "ended"}]
-    assert owner.ready["event"] == "ready"
+    assert (owner.ready["event"], owner.ready["owned"]) == ("ready", [0])
     assert mmsb("get", tmp_path / "data", "Account", "1").returncode == Exit.DONE
 
 

@@ -43,6 +43,7 @@ def work(order: Order, enough: Callable[[], bool] = lambda: True) -> list[Told]:
     worker = Worker(order)
     try:
         worker.wait()
+        assert "it owns 1 partition behind" in worker.said()
         told = asyncio.run(asyncio.wait_for(_ask(order, enough), WAIT_S))
         worker.stop()
     finally:

@@ -119,6 +119,9 @@ class FakeDoor:
     async def reflects(self, partition: int) -> int:
         raise AssertionError("its statistics say so")
 
+    async def until_working(self) -> Sequence[int]:
+        raise AssertionError("it is asked once it works")
+
     async def until_ended(self) -> None:
         await asyncio.Future()
 

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
 from mmsb.cli.apps import load_app
-from mmsb.cli.screen import Progress, Screen
+from mmsb.cli.screen import Progress, Screen, counted
 from mmsb.streams.bus import Bus
 from mmsb.streams.stats import Stats
 
@@ -43,9 +43,12 @@ async def serve(asked: Namespace, screen: Screen) -> None:
         progress.say("compiling; after a change of the code this takes some seconds")
         waiting = partial(_say_waiting, screen, progress, asked.data)
         async with opened(asked, waiting if asked.spare else None) as bus:
-            progress.clear()
-            _say_ready(screen, asked.data, await bus.stats(), time.monotonic() - begun)
-            await _until_stopped(bus, progress)
+
+            async def say_ready(owned: Sequence[int]) -> None:
+                progress.clear()
+                _say_ready(screen, asked, await bus.stats(), owned, time.monotonic() - begun)
+
+            await _until_stopped(bus, progress, say_ready)
             progress.clear()
     if screen.machine:
         screen.record({"event": "ended"})
@@ -53,14 +56,20 @@ async def serve(asked: Namespace, screen: Screen) -> None:
         screen.line("ended: all that was submitted has settled")
 
 
-async def _until_stopped(bus: Bus, progress: Progress) -> None:
+async def _until_stopped(bus: Bus, progress: Progress, say_ready: Callable[[Sequence[int]], Awaitable[None]]) -> None:
     """Returns on SIGTERM and SIGINT; raises if the engine has stopped by itself, for instance on a full disk."""
+    stopped = asyncio.create_task(bus.until_stopped())
+    working = asyncio.create_task(bus.door.until_working())
     watched = asyncio.create_task(_watch(bus, progress))
     try:
-        await bus.until_stopped()
+        await asyncio.wait([stopped, working], return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await say_ready(await working)
+        await stopped
     finally:
-        watched.cancel()
-        await asyncio.gather(watched, return_exceptions=True)
+        for each in (stopped, working, watched):
+            each.cancel()
+        await asyncio.gather(stopped, working, watched, return_exceptions=True)
 
 
 async def _watch(bus: Bus, progress: Progress) -> None:
@@ -86,11 +95,12 @@ def _say_waiting(screen: Screen, progress: Progress, data: str) -> None:
     screen.flush()
 
 
-def _say_ready(screen: Screen, data: str, stats: Stats, seconds: float) -> None:
+def _say_ready(screen: Screen, asked: Namespace, stats: Stats, owned: Sequence[int], seconds: float) -> None:
     if screen.machine:
-        screen.record({"event": "ready", **stats.as_json()})
+        screen.record({"event": "ready", "owned": list(owned), **stats.as_json()})
     else:
         settled = sum(part.settled + 1 for part in stats.partitions)
         what = f"{stats.app}, generation {stats.generation}, durability {stats.durability}, {settled:,} intents settled"
-        screen.line(f"ready: {what}; it serves {data} after {seconds:.1f} s")
+        behind = f"owns {counted(len(owned), 'partition')} behind {asked.log}"
+        screen.line(f"ready: {what}; it {behind if asked.log else f'serves {asked.data}'} after {seconds:.1f} s")
     screen.flush()

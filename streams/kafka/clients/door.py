@@ -38,6 +38,11 @@ View = Callable[[int], Awaitable[Partition[Any]]]
 """Gives the partition of a number that this process owns or follows, opening it if it has to."""
 
 
+async def _nothing() -> Sequence[int]:
+    """What a process owns that is no member of the group."""
+    return ()
+
+
 class KafkaDoor:
     """`async with KafkaDoor(…) as door:` A Door. Leaving waits for what others still wait for."""
 
@@ -54,12 +59,13 @@ class KafkaDoor:
         handed: Callable[[int], Mapping[int, int]] = lambda number: {},
         beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
         here: Callable[[], Sequence[int]] | None = None,
+        working: Callable[[], Awaitable[Sequence[int]]] = _nothing,
     ) -> None:
         """`bundle` says which partition an intent belongs to; without it only one partition can be submitted to.
 
         `handed` says how many follow-ups of a partition that is owned here were relayed to each target; `beside` runs
         as long as the door does; `here` names the partitions that statistics and checkpoints are about, which are all
-        unless it says otherwise.
+        unless it says otherwise; `working` gives those that are owned here, once the first that were given are.
         """
         self._world = world
         self._broker = broker
@@ -70,6 +76,7 @@ class KafkaDoor:
         self._handed = handed
         self._beside = beside
         self._here = here
+        self._working = working
         self._lanes: list[Lane] = []
         self._about: About | None = None
         self._genesis: Genesis | None = None
@@ -134,6 +141,13 @@ class KafkaDoor:
             raise stopped("the connection has", self._failure)
         if self._running is None:
             raise InvalidValue("it does not run: use it within `async with`")
+
+    async def until_working(self) -> Sequence[int]:
+        try:
+            return await self._while_running(self._working())
+        except MmsbError:
+            await self.until_ended()  # raises what stopped it, if something did
+            raise
 
     async def until_ended(self) -> None:
         assert self._running is not None, "it was entered"

@@ -40,7 +40,14 @@ class Worker:
         self._openings = asyncio.Semaphore(OPENINGS_MAX)
         self._follows = frozenset(follows)
         self._asked: set[int] = set()
-        self.seats = {number: Seat(self._opener(number), take_over, hand_over) for number in range(count)}
+        self._assigned = False  # and not taken back
+        self._moved = asyncio.Event()
+
+        async def take(replica: Replica, wanted: Callable[[], bool]) -> None:
+            await take_over(replica, wanted)
+            self._moved.set()
+
+        self.seats = {number: Seat(self._opener(number), take, hand_over) for number in range(count)}
 
     def _opener(self, number: int) -> Callable[[], Awaitable[Replica]]:
         async def opening() -> Replica:
@@ -52,6 +59,14 @@ class Worker:
     @property
     def owned(self) -> frozenset[int]:
         return frozenset(number for number, seat in self.seats.items() if seat.owned)
+
+    async def working(self) -> frozenset[int]:
+        """Those that are owned, once all are that the group gave."""
+        seats = self.seats.values()
+        while not self._assigned or any(seat.wanted == Wanted.OWNING and not seat.owned for seat in seats):
+            self._moved.clear()
+            await self._moved.wait()
+        return self.owned
 
     async def replica(self, number: int) -> Replica:
         """One that has folded what was accepted before this call, at least; it is followed from now on."""
@@ -80,6 +95,7 @@ class Worker:
     async def _obey(self, member: Member) -> None:
         while True:
             assigned = await member.next()
+            self._assigned = assigned is not None
             if assigned is None:
                 await asyncio.gather(*(seat.rest() for seat in self.seats.values()))
                 member.ready()
@@ -87,6 +103,7 @@ class Worker:
                 for number, seat in self.seats.items():
                     seat.want(self._wanted(number, assigned.partitions))
                     seat.go_on()
+                self._moved.set()
 
     async def _tell_lag(self, member: Member) -> None:
         told: dict[int, int] = {}
