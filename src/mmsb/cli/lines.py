@@ -14,10 +14,11 @@ from mmsb.cli.exits import Exit
 from mmsb.cli.owner import running
 from mmsb.cli.owning import opened
 from mmsb.cli.screen import Progress, Screen
-from mmsb.cli.submit import receipt_json
+from mmsb.cli.submit import receipt_json, topics
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, OutcomeUnknown, Overloaded
 from mmsb.schemas.limits import INTENT_BYTES_MAX
 from mmsb.streams.door import Door
+from mmsb.streams.kafka.cluster.url import is_url
 from mmsb.streams.serving.client import Remote
 from mmsb.streams.tickets import Receipt
 
@@ -30,7 +31,7 @@ ORDER: Final = ("applied", "rejected", "duplicate", "noop", "quarantined")
 
 def submit_lines(asked: Namespace, screen: Screen) -> int:
     _check(asked)
-    if not asked.app:
+    if not asked.app and not is_url(asked.data):
         running(asked.data).close()
     with ExitStack() as stack:
         file = cast(Source, sys.stdin.buffer if asked.jsonl == "-" else stack.enter_context(open(asked.jsonl, "rb")))
@@ -54,7 +55,10 @@ def _check(asked: Namespace) -> None:
 
 @asynccontextmanager
 async def _door(asked: Namespace) -> AsyncGenerator[Door]:
-    if asked.app:
+    if is_url(asked.data):
+        async with topics(asked) as door:
+            yield door
+    elif asked.app:
         async with opened(asked) as bus:
             yield bus.door
     else:

@@ -1,6 +1,8 @@
 """`mmsb submit`: one intent from the command line, or lines of JSON as they are."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from mmsb.cli.command import Command, add_data, add_json
@@ -20,6 +22,7 @@ from mmsb.schemas.statuses import Status
 from mmsb.streams.kafka.cluster.url import app_of, is_url
 
 if TYPE_CHECKING:
+    from mmsb.streams.kafka.clients.door import KafkaDoor
     from mmsb.streams.tickets import Receipt
 
 
@@ -47,6 +50,14 @@ def _ask_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
 
 
 async def _submit_to_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
+    async with topics(asked) as door:
+        descriptor = door.about.descriptor
+        return descriptor, await door.submit(_packed(asked, descriptor), asked.until, asked.timeout)
+
+
+@asynccontextmanager
+async def topics(asked: Namespace) -> "AsyncGenerator[KafkaDoor]":
+    """What the command line names as DATA, of which nothing is owned; --app may say where an intent belongs."""
     from mmsb.cli.apps import load_app
     from mmsb.streams.kafka.cluster.security import from_environment
     from mmsb.streams.kafka.engine import KafkaSettings, behind
@@ -57,8 +68,7 @@ async def _submit_to_topics(asked: Namespace) -> "tuple[Descriptor, Receipt]":
     bundle = load_app(asked.app).bundle() if asked.app else None
     settings, world = KafkaSettings(), RealWorld()
     async with behind(url, from_environment(), app, bundle, None, settings, world, Folding(), owns=False) as door:
-        descriptor = door.about.descriptor
-        return descriptor, await door.submit(_packed(asked, descriptor), asked.until, asked.timeout)
+        yield door
 
 
 def _ask_owner(asked: Namespace) -> "tuple[Descriptor, Receipt]":
