@@ -6,6 +6,7 @@ at who reigns. A block is appended again only as it was, byte for byte, and only
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -65,6 +66,7 @@ class TopicJournal:
         self._followed: Callable[[Read], None] = lambda read: None
         self._room: Callable[[], Awaitable[None]] | None = None
         self._tlog: Following | None = None
+        self._unfolded = deque[RawBatch]()  # what the mirror has of the TLog behind the fold
         self._one = asyncio.Lock()  # appends, or folds what others appended
         self.claimed_at = -1
         """The TLog offset of the claim of this process, once it was accepted."""
@@ -116,18 +118,27 @@ class TopicJournal:
 
     async def fold_more(self) -> Read:
         """Wait for what others append, and fold it."""
+        if not self._unfolded:
+            await self._mirror_more()
+        return await complete(self._fold_next())
+
+    async def _mirror_more(self) -> None:
         if self._tlog is None:
             self._tlog = self._broker.follow(self._of.tlog, self._opened.tlog.end, "tlog")
         fetched = await self._tlog.take()
-        return await complete(self._fold(fetched))
+        await complete(self._write(fetched))
 
-    async def _fold(self, fetched: Fetched) -> Read:
-        found = list[tuple[Verdict, Outcome | None]]()
-        for batch in await self._appender.run(self._mirror, self._opened.tlog, fetched):
-            found += await self._fold_some(bytes(batch.data))
-            if self._superseded:
-                break  # the rest is folded once it is known what this process does then
-        return found
+    async def _write(self, fetched: Fetched) -> None:
+        self._unfolded += await self._appender.run(self._mirror, self._opened.tlog, fetched)
+
+    async def _fold_next(self) -> Read:
+        """It stays there if a claim in it has ended our reign: what lies behind is folded once it is known what this
+        process does then."""
+        batch = self._unfolded[0]
+        read = await self._fold_some(bytes(batch.data))
+        if self._opened.fold.next == batch.first + batch.count:
+            self._unfolded.popleft()
+        return read
 
     async def _fold_some(self, batches: bytes) -> Read:
         assert self._folding is not None, "attached"
@@ -143,10 +154,21 @@ class TopicJournal:
     async def fold_to(self, end: int) -> Read:
         """Fold what there is up to an offset at least; gives what became of it, to one who writes."""
         found = list[tuple[Verdict, Outcome | None]]()
-        while self._opened.fold.next < end and not self._superseded:
-            read = await self.fold_more()
-            if self._opened.claimed_by is not None:
-                found += read
+        coming: asyncio.Task[None] | None = None
+        try:
+            while self._opened.fold.next < end and not self._superseded:
+                while not self._unfolded:
+                    await (coming or self._mirror_more())
+                    coming = None
+                if coming is None and self._opened.tlog.end < end:
+                    coming = asyncio.create_task(self._mirror_more())  # while this is folded
+                read = await self.fold_more()
+                if self._opened.claimed_by is not None:
+                    found += read
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)  # the next take says it again
         self._looked = self._world.seconds()
         if self._opened.claimed_by is not None:
             self._stop_following()  # what is appended next is our own
@@ -185,7 +207,8 @@ class TopicJournal:
         """Take the partition over, as long as that is wanted; whether this process reigns. Or GenerationConflict."""
         opened = self._opened
         while True:
-            await self._fold_mirrored()
+            while self._unfolded:
+                await self._fold_next()
             await self.fold_to_end()
             if not wanted():
                 return False
@@ -204,12 +227,6 @@ class TopicJournal:
             self._check_reigns()
             assert not opened.fold.pending, "nobody else writes under this reign"
         return True
-
-    async def _fold_mirrored(self) -> None:
-        """What came in one fetch with a claim that ended our reign, and behind it."""
-        fold, tlog = self._opened.fold, self._opened.tlog
-        while fold.next < tlog.end:
-            await self._fold_some(await self._appender.run(tlog.read, fold.next, GROUP_BYTES))
 
     async def _send(self, entry: Entry) -> None:
         """Append a claim or migrate record, and fold through it; or until another record has made it void."""
