@@ -32,6 +32,9 @@ class Proxy:
         self.silent = False
         """Connections are half-open: taken, kept, and nothing comes through, not even their end."""
 
+        self.mute = False
+        """What comes back is kept for ever, though all that is asked arrives."""
+
         self.refusing = False
         """New connections are cut at once."""
 
@@ -87,7 +90,10 @@ class Proxy:
     ) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self.target)
         self._links[link] = (writer, back)
-        ways = [asyncio.create_task(self._pass(reader, back)), asyncio.create_task(self._pass(there, writer))]
+        ways = [
+            asyncio.create_task(self._pass(reader, back, answers=False)),
+            asyncio.create_task(self._pass(there, writer, answers=True)),
+        ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -96,10 +102,10 @@ class Proxy:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
         """One direction. What is late waits in a queue, so that a delay does not make the way narrow."""
         late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1024)
-        writing = asyncio.create_task(self._write(late, writer))
+        writing = asyncio.create_task(self._write(late, writer, answers=answers))
         loop = asyncio.get_running_loop()
         try:
             while data := await reader.read(CHUNK_BYTES):
@@ -109,11 +115,13 @@ class Proxy:
         finally:
             writing.cancel()
 
-    async def _write(self, late: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+    async def _write(
+        self, late: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
         while True:
             due, data = await late.get()
             await asyncio.sleep(due - asyncio.get_running_loop().time())
-            if self.silent:
+            if self.silent or (self.mute and answers):
                 await asyncio.Event().wait()  # for ever: what came later would be out of order without it
             if not data:
                 return

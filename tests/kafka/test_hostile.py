@@ -39,7 +39,7 @@ def bomb(framing: str) -> bytes:
 
 async def attack(broker: Broker, url: str, at: TopicPartition) -> Counter[str]:
     """Gives how many intents have to be rejected as what."""
-    expected = Counter[str]()
+    expected, begun = Counter[str](), (await broker.span(at)).end
     for loose, _ in LOOSE.values():
         assert await broker.append(at, with_records(0, record(), loose), APPEND_SECONDS) is not None
         expected["not_an_intent"] += 2
@@ -58,6 +58,9 @@ async def attack(broker: Broker, url: str, at: TopicPartition) -> Counter[str]:
             await (producer.commit_transaction() if commits else producer.abort_transaction())
             expected["transactional"] += 1
             expected["noop"] += 1  # the marker
+    async with asyncio.timeout(60):  # markers come after their producer has its answer
+        while (await broker.span(at)).end < begun + expected.total():
+            await asyncio.sleep(0.01)
     return expected
 
 

@@ -108,6 +108,21 @@ def test_a_silent_connection_says_neither_anything_nor_its_end():
     run(test())
 
 
+def test_a_mute_connection_takes_what_is_asked_and_answers_nothing():
+    async def test():
+        async with Echo() as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            await ask(reader, writer)
+            proxy.mute, passed = True, proxy.passed
+            writer.write(b"hello")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.3)
+            assert proxy.passed == passed + len(b"hello")
+            writer.close()
+
+    run(test())
+
+
 def test_refusing_it_takes_no_new_connections():
     async def test():
         async with Echo() as proxy:
