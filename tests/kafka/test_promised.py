@@ -4,57 +4,27 @@ run, and the logs that Kafka's own tool reads."""
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition  # pyright: ignore[reportMissingTypeStubs]
+from confluent_kafka import Producer  # pyright: ignore[reportMissingTypeStubs]
 
 import mmsb
 from mmsb.schemas.ids import id_text, make_id
 from mmsb.schemas.tlog.blocks import unpack_block_header
-from tests.cli.running import Owner
 from tests.cli.running import mmsb as command
 from tests.kafka.cluster import Cluster
 from tests.kafka.judging import said
-from tests.kafka.naming import new_bank
 from tests.kafka.programs import dump
+from tests.kafka.shop import Shop
 from tests.kafka.working import WAIT_S
 from tests.model.batch import decode_batch
 
 pytestmark = pytest.mark.slow
 
 PARTITIONS: Final = 3
-
-
-class Shop:
-    """The bank under a name of its own, and the topics that it has."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.module: Any = new_bank(folder)
-        self.name: str = self.module.app.name
-        self.url = url
-        self.topics = f"{url}/{self.name}"
-        self.code = str(folder / f"{self.name}.py")
-        self.data = folder / "worker"
-        self.servers = url.removeprefix("kafka://")
-
-    def worker(self, partitions: int = PARTITIONS) -> Owner:
-        options = ("--log", self.url, "--partitions", str(partitions), "--events", "json")
-        return Owner(self.data, self.code, *options)
-
-    def read(self, topic: str, partition: int, offset: int, count: int = 1) -> list[Message]:
-        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": uuid.uuid4().hex})
-        try:
-            consumer.assign([TopicPartition(f"{self.name}.{topic}", partition, offset)])
-            found = consumer.consume(count, WAIT_S)
-        finally:
-            consumer.close()
-        assert len(found) == count, f"{topic}/{partition} at {offset}"
-        assert not any(message.error() for message in found)
-        return found
 
 
 @pytest.fixture
@@ -94,7 +64,7 @@ WAYS: Final[dict[str, Callable[[Shop, str], None]]] = {
 
 
 def test_an_intent_is_followed_by_its_id_through_both_logs_into_page_and_event(shop: Shop) -> None:
-    with shop.worker():
+    with shop.worker(PARTITIONS):
         for account, (way, submit) in enumerate(WAYS.items(), start=1):
             id = f"from {way}"
             submit(shop, id)
@@ -140,7 +110,7 @@ def events(shop: Shop, partition: int, account: int) -> list[dict[str, Any]]:
 
 
 def test_what_is_logged_is_stored_and_not_run_until_there_is_a_worker(shop: Shop) -> None:
-    with shop.worker(partitions=1):
+    with shop.worker(1):
         by_client(shop, "before")
 
     async def ask() -> int:
@@ -155,7 +125,7 @@ def test_what_is_logged_is_stored_and_not_run_until_there_is_a_worker(shop: Shop
     assert bytes(make_id("stored")) in (stored.value() or b"")
     assert not said("log", shop.topics, "--id", "stored")
     assert said("get", shop.topics, "Account", 1)[0]["fields"]["balance"] == 5
-    with shop.worker(partitions=1):
+    with shop.worker(1):
         assert settled(shop, "stored")["offset"] == offset
     by_hand = said("get", shop.topics, "Account", 1)[0]
     assert (by_hand["epoch"], by_hand["fields"]) == (offset + 1, {"owner": "", "balance": 105, "moves": 2})
@@ -163,7 +133,7 @@ def test_what_is_logged_is_stored_and_not_run_until_there_is_a_worker(shop: Shop
 
 def test_kafkas_tool_reads_the_brokers_tlog_and_the_mirror_alike(own_kafka: Cluster, tmp_path: Path) -> None:
     shop = Shop(own_kafka.url, tmp_path)
-    with shop.worker(partitions=1):
+    with shop.worker(1):
         asyncio.run(deposits(shop, 300))
         listed = said("log", shop.topics, "--from", 100, "--to", 200)
     assert [entry["offset"] for entry in listed] == list(range(100, 201))
