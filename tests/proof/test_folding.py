@@ -10,7 +10,7 @@ from mmsb.state.array_fold import ArrayFold
 from mmsb.state.fold import Fold
 from tests.model import fold as model_fold
 from tests.proof.agreement import NONCE, Case, agree, check_folds, fold_view, loaded, make_case
-from tests.proof.test_compiled import CHECKED, PLAIN, child
+from tests.proof.test_compiled import CHECKED, PLAIN, PYTEST, child
 from tests.proof.ways import INTERPRETED
 
 SEEDS = range(0, 60, 10)
@@ -57,5 +57,5 @@ def test_logs_of_random_applications_are_folded_alike(start: int, cut: int, monk
 @pytest.mark.parametrize("flags", [pytest.param(PLAIN, id="plain"), pytest.param(CHECKED, id="checked")])
 def test_folding_compiled_and_checked_and_as_plain_python_is_the_same(flags: dict[str, str]) -> None:
     files = ("tests/state/test_array_fold.py", "tests/state/test_arrays.py", "tests/proof/test_forged_blocks.py")
-    said = child(flags, "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *files)
+    said = child(flags, *PYTEST, *files)
     assert " passed" in said
