@@ -1,4 +1,4 @@
-"""What users were promised of the home and the past, by the numbers of our list, and the tests that hold it.
+"""What users were promised of home, past and Kafka, by the numbers of our list, and the tests that hold it.
 
 `tests/docs/compliance.py` makes the last section of docs/compliance.md of it. Names are checked, so none is of a test
 that is gone.
@@ -21,6 +21,27 @@ class Promise:
 
 
 PROMISES = {
+    5: Promise(
+        "An intent is followed by its id, from a client, the command line or any producer, through both logs into page "
+        "and event",
+        ("tests/kafka/test_promised.py::test_an_intent_is_followed_by_its_id_through_both_logs_into_page_and_event",),
+    ),
+    7: Promise(
+        "An intent is stored before it is run: logged without any worker, and applied once when there is one",
+        (
+            "tests/kafka/test_promised.py::test_what_is_logged_is_stored_and_not_run_until_there_is_a_worker",
+            "tests/engine/test_bus.py::test_logged_comes_before_settled_and_leaving_waits_for_both",
+        ),
+    ),
+    13: Promise(
+        "Folder and topic hold the same batches, which Kafka's own tool reads; they are looked up by offset, page, "
+        "intent and time",
+        (
+            "tests/kafka/test_promised.py::test_kafkas_tool_reads_the_brokers_tlog_and_the_mirror_alike",
+            "tests/kafka/test_copying_real.py::test_there_and_back_again",
+            "tests/kafka/test_dump.py::test_kafka_reads_a_log_of_several_segments_as_we_do",
+        ),
+    ),
     15: Promise(
         "State as of any offset, from the API and the command line, is what a replay has that stops there",
         (
@@ -76,6 +97,26 @@ PROMISES = {
             "tests/crash/test_moments.py::test_what_was_told_survives_kills_and_nothing_applies_twice",
             "tests/simulation/test_simulation.py::test_what_is_told_holds_and_every_cell_of_the_crash_matrix_is_reached",
             "tests/engine/test_partitions.py::test_an_intent_over_two_partitions_is_rejected_by_name",
+            "tests/kafka/test_whole_kills.py::test_what_was_told_survives_kills_of_workers",
+            "tests/kafka/test_what_leaves.py::test_money_arrives_once_and_events_tell_of_it_once",
+        ),
+    ),
+    39: Promise(
+        "Whoever follows events sees all in order, each once: also who was killed and goes on, and whoever else stalls",
+        (
+            "tests/kafka/test_consumers.py"
+            "::test_one_that_was_killed_and_resumed_sees_what_the_other_sees_and_both_have_the_pages",
+            "tests/events/test_subscribing.py::test_one_killed_and_resumed_sees_what_the_other_sees",
+            "tests/events/test_subscribing.py::test_a_stalled_reader_costs_bounded_memory_and_slows_nobody",
+        ),
+    ),
+    40: Promise(
+        "Events are read by a few lines written from the tables alone, packed or as JSON; pages are rebuilt of them",
+        (
+            "tests/kafka/test_consumers.py"
+            "::test_one_that_was_killed_and_resumed_sees_what_the_other_sees_and_both_have_the_pages",
+            "tests/kafka/test_output_topics.py::test_a_plain_consumer_sees_all_events_and_rejects_once",
+            "tests/events/test_outputs.py::test_as_json_they_say_the_same",
         ),
     ),
     41: Promise(
@@ -107,11 +148,14 @@ PROMISES = {
         ),
     ),
     44: Promise(
-        "After a kill work goes on from what was flushed; a spare process takes over",
+        "After a kill work goes on from what was flushed; a spare process or another worker takes over, also from one "
+        "that is frozen",
         (
             "tests/crash/test_steps.py::test_killed_while_running",
             "tests/crash/test_moments.py::test_what_was_told_survives_kills_and_nothing_applies_twice",
             "tests/cli/test_spare.py::test_when_the_owner_ends_the_spare_serves_what_it_left",
+            "tests/kafka/test_whole_kills.py::test_what_was_told_survives_kills_of_workers",
+            "tests/kafka/test_whole_freezes.py::test_a_zombie_tells_what_was_accepted_before_the_newer_claim_and_ends",
         ),
     ),
     45: Promise(
@@ -134,6 +178,10 @@ PROMISES = {
     84: Promise(
         "How fast flushes, checkpoints and replays are, beside what the disk can do",
         ("bench/bench_store.py", "bench/bench_fold.py", "bench/bench_past.py"),
+    ),
+    85: Promise(
+        "How soon a receipt comes at a steady rate, from when each intent was to be sent; embedded and behind a broker",
+        ("bench/engine_singles.py", "bench/bench_kafka.py"),
     ),
     86: Promise(
         "How long it takes from a kill to the first answer, with a spare and without",
@@ -161,7 +209,8 @@ def missing() -> Iterator[str]:
 
 @cache
 def _tests(path: Path) -> set[str]:
-    return {node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)}
+    tests = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, tests)}
 
 
 def tests() -> list[str]:
