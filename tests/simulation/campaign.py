@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from time import monotonic
 
-from tests.simulation.cells import BEGUN_AT_STORE, CELLS, EVICTED
+from tests.simulation.cells import CELLS, COUNTS
 from tests.simulation.kafka.cells import CELLS as KAFKA_CELLS
 from tests.simulation.kafka.life import KafkaLife
 from tests.simulation.life import Life
@@ -70,7 +70,7 @@ def campaign(first: int, last: int) -> int:
     print(f"{monotonic() - started:.0f} s; failed: {failed or 'none'}")
     for cell in (*CELLS, *KAFKA_CELLS):
         print(f"{cells[cell]:6} crashes: {cell}")
-    for count in (BEGUN_AT_STORE, EVICTED):
+    for count in COUNTS:
         print(f"{cells[count]:6} {count}")
     return bool(failed)
 

@@ -1,21 +1,22 @@
 """All partitions of a data folder before one judge: what one sent to another, and that nothing is in the logs twice."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.tlog.claims import Durability
-from tests.model import bundle as model_bundle
 from tests.simulation.claims import require
 from tests.simulation.disk import VirtualFiles
 from tests.simulation.judge import PartitionJudge
+from tests.simulation.releases import Release
 from tests.simulation.watch import Watch
 
 
 class Court:
-    def __init__(self, description: model_bundle.Bundle, partitions: int, window: int, folder: Path) -> None:
+    def __init__(self, releases: Sequence[Release], partitions: int, window: int, folder: Path) -> None:
         self._folder = folder
-        self.partitions = [PartitionJudge(description, number, partitions, window) for number in range(partitions)]
+        self.partitions = [PartitionJudge(releases, number, partitions, window) for number in range(partitions)]
         self.submitted: Counter[bytes] = Counter()  # values that may be in a log, and how often
 
     def start(self, files: VirtualFiles, durability: Durability) -> None:

@@ -4,7 +4,9 @@ The judge hears what clients were told, looks at the disk with its own eyes (wat
 the intents log through the model. What it finds wrong it names; docs/developing.md lists the names.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from mmsb.processors.receipts import Receipts
@@ -17,51 +19,35 @@ from mmsb.streams.checkpoints.manifest import Manifest, name_of
 from mmsb.streams.events import events
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.tickets import Receipt
-from tests.model import bundle as model_bundle
 from tests.model import fold as model_fold
-from tests.model.batch import Record
 from tests.model.constants import DUPLICATE
 from tests.model.intents import FOLLOW_UP, read_envelope
-from tests.model.layout import follow_up_source
-from tests.model.machine import Machine, Outcome
 from tests.model.rows import Rejected
-from tests.model.tlog import decode_genesis
 from tests.simulation.claims import require
 from tests.simulation.disk import VirtualFiles
 from tests.simulation.heard import Page, Read, Secured, State, Told, state_of
 from tests.simulation.kept import listed, settled_in
-from tests.simulation.past import Look, Past, Subscription
+from tests.simulation.past import Look, Subscription
+from tests.simulation.releases import Changed, Migration, Release, releases_in
+from tests.simulation.replaying import Replay
 from tests.simulation.watch import Watch
 
 
-class PartitionJudge:
+class PartitionJudge(Replay):
     """One partition, over all processes that a simulation lets run on it."""
 
-    def __init__(self, description: model_bundle.Bundle, number: int, partitions: int, window: int) -> None:
-        self.number = number
-        self._description = description
-        self._partitions = partitions
-        self._window = window
-        self._log_id = bytes(16)
+    def __init__(self, releases: Sequence[Release], number: int, partitions: int, window: int) -> None:
+        super().__init__(releases, number, partitions, window)
         self.released = -1  # the last intent of which somebody was told that it settled
         self.fixed = 0  # records below this offset were told, and stay what they are
         self._secured = Secured(0, -1)
-        self.log: list[Record] = []
         self._told: list[Told] = []
         self._reads: list[Read] = []
         self._looks: list[Look] = []
         self.subscriptions: list[Subscription] = []
+        self._opened = True
+        self._spoken = 0  # so many changes of release consumers have gone along with
         self.harmed = False  # whether a checkpoint was damaged, so that one more has to be kept
-        self._digests: dict[int, tuple[int, int]] = {}  # what the engine said its state has, by last settled offset
-        self._begin()
-
-    def _begin(self) -> None:
-        """The model, before everything."""
-        self.outcomes: list[Outcome] = []
-        self.emitted: dict[tuple[int, int], bytes] = {}  # follow-ups, by target and number
-        self._versions: dict[PageId, list[tuple[int, Page]]] = {}
-        self.past = Past()
-        self._machine: Machine | None = None
 
     # What clients and engine say
 
@@ -80,10 +66,18 @@ class PartitionJudge:
         stays = state.settled >= self.released
         require("what settled stays settled", stays, f"up to {self.released}, and now to {state.settled}")
         self._opened = True
+        self._speak(releases_in(disk.tlog, self._releases))
         self.fixed = max(self.fixed, state.logged + 1)
         self.released = self._started_at = state.settled
         self._secured = Secured(self.fixed, self.released)
         self.says(state)
+
+    def _speak(self, changed: list[Changed]) -> None:
+        """Consumers come from the release that runs now; what it has made of the pages is there for good."""
+        for old, new in pairwise(changed[max(self._spoken - 1, 0) :]):
+            migration = Migration(self._releases[old.release], self._releases[new.release])
+            self.subscriptions = [each for each in self.subscriptions if each.migrate(migration)]
+        self._spoken = len(changed)
 
     def told_logged(self, offset: int, value: bytes) -> None:
         require("what is told logged is durable", self._now.logged >= offset, f"offset {offset}: {self._seen()}")
@@ -184,7 +178,7 @@ class PartitionJudge:
             self._judge_read(read)
         for look in self._looks:
             self.past.judge_look(look)
-        for subscription in self.subscriptions:
+        for subscription in self.subscriptions if self._opened else ():
             self.past.judge_subscription(subscription)
             if subscription.ended and len(watch.tlog) <= events.LAG_MAX:
                 missing = self.past.missing(subscription)
@@ -202,16 +196,6 @@ class PartitionJudge:
         self.fixed, self.released = self._secured
         self.subscriptions = [each for each in self.subscriptions if each.last <= self.released]
         self._take(watch, settled)
-
-    def _take(self, watch: Watch, settled: int) -> None:
-        """Replay what a log holds now."""
-        if watch.tlog:
-            self._log_id = decode_genesis(watch.tlog[0].value or b"").log_id
-        if watch.intents[: len(self.outcomes)] != self.log[: len(self.outcomes)]:
-            self._begin()
-        self.log = watch.intents
-        for record in self.log[len(self.outcomes) : settled + 1]:
-            self._replay(record)
 
     def _judge_told(self, told: Told) -> None:
         record = self.log[told.offset]
@@ -231,39 +215,7 @@ class PartitionJudge:
         found = any(all(self._at(page, at) == body for page, body in read.pages.items()) for at in boundaries)
         require("reads are of one moment, never an earlier one", found, f"{read!r}")
 
-    def _at(self, page: PageId, boundary: int) -> Page:
-        """A page after an offset has settled, says the model."""
-        return next((body for at, body in reversed(self._versions.get(page, [])) if at <= boundary), None)
-
-    def _replay(self, record: Record) -> None:
-        outcome = self._model().judge(record)
-        self.outcomes.append(outcome)
-        self.past.add(outcome, self._model())
-        for delta, body in zip(outcome.deltas, outcome.bodies, strict=True):
-            versions = self._versions.setdefault((delta.type_id, delta.key), [])
-            versions.append((record.offset, None if body is None else (record.offset + 1, body)))
-        for follow_up in outcome.follow_ups:
-            self.emitted[follow_up.target, follow_up.number] = follow_up.value
-        if record.offset in self._digests:
-            digest = self._model().digest()
-            require("state is the model's", digest == self._digests[record.offset], f"not after offset {record.offset}")
-
-    def _model(self) -> Machine:
-        if self._machine is None:
-            self._machine = Machine(
-                self._description,
-                partition=self.number,
-                partitions=self._partitions,
-                window=self._window,
-                log_id=self._log_id,
-            )
-        return self._machine
-
     # Follow-ups
-
-    def counted(self, source: int) -> int:
-        """The highest number of a partition's follow-ups that counted here, says the model."""
-        return self._model().state.marks.get((FOLLOW_UP, follow_up_source(source, self._log_id)), 0)
 
     def arrived(self) -> list[tuple[int, int, bytes]]:
         """Follow-ups in the log, whether they count or not: source, number, value."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from warnings import catch_warnings, simplefilter
 
-from mmsb.schemas.errors import CorruptState, EnvironmentFailed, FolderInUse, MmsbError
+from mmsb.schemas.errors import EnvironmentFailed, FolderInUse, MmsbError
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.home.restoring import read_meta
 from mmsb.streams.engine import Engine
@@ -14,13 +14,24 @@ from mmsb.streams.engine import Settings as EngineSettings
 from mmsb.streams.serving.server import Served
 from tests.crash.small import small_home
 from tests.simulation.apps import Bank, Post, SimApp
-from tests.simulation.cells import BEGUN_AT_STORE, EVICTED, LIED, ZOMBIE, reached
+from tests.simulation.cells import (
+    BEGUN_AT_STORE,
+    EVICTED,
+    REFOLDED,
+    RESTORED,
+    ZOMBIE,
+    migrated_from,
+    reached,
+    reached_on_disk,
+)
 from tests.simulation.claims import require
 from tests.simulation.clients import Town
 from tests.simulation.company import Company
 from tests.simulation.court import Court
-from tests.simulation.kept import judge_kept, listed
+from tests.simulation.endings import go_back, lie
+from tests.simulation.kept import facts_in, judge_kept, listed
 from tests.simulation.loop import Crash
+from tests.simulation.releases import POSTS, Release
 from tests.simulation.running import begins_heard, lag_of, limit, segments_of, sockets_elsewhere, states
 from tests.simulation.stored import judge_homes, rows_in, standing_in
 from tests.simulation.upkeep import NONE, Upkeep, damage, draw_upkeep
@@ -64,6 +75,8 @@ class Settings:
 
 
 class Life:
+    folder = FOLDER
+
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = Random(seed)
@@ -81,7 +94,10 @@ class Life:
             upkeep=draw_upkeep(self.later),
         )
         self.trace = Trace()
-        self.court = Court(app.description, self.settings.partitions, self.settings.window, FOLDER)
+        self.upgrading = Random(f"releases {seed}")
+        self.releases = POSTS if isinstance(app, Post) and self.upgrading.random() < 0.5 else [Release(app)]
+        self.release = 0
+        self.court = Court(self.releases, self.settings.partitions, self.settings.window, FOLDER)
         self.town = Town(app, self.court, self.trace, Random(self.random.getrandbits(64)))
         self.files = SimFiles(seed)
         self.files.trace = self.trace
@@ -91,6 +107,7 @@ class Life:
         self.opened = False
         self.company = Company(self.town, FOLDER, self.random, seed, self.settings.upkeep)
         self.damaged: set[Path] = set()  # partitions and checkpoints
+        self.expects: dict[Path, int] = {}  # where partitions with a damaged home go on
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
     def run(self) -> None:
@@ -110,19 +127,23 @@ class Life:
             self._process("in peace", faults=False)
             self._process("once more", faults=False, last=True)
             self.court.finish(self.files)
-            self._lie()
+            go_back(self)
+            lie(self)
 
     def _process(self, name: str, *, faults: bool, last: bool = False) -> None:
         random = self.random
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
         self._damage()
-        world = self._world(self.files)
+        upgraded = not last and self._upgrade()
+        world = self.world(self.files)
         self.opened = self.crash_when_open = False
         self.town.excused = world.loop.network.cuts = faults
         crash_after = self._inflict() if faults else None
+        if upgraded and faults and self.upgrading.random() < 0.5:
+            self._arm_migration()
         self.court.start(self.files, self.durability)
-        engine = self._engine(world)
+        engine = self.engine(world)
         crashed = power = False
         try:
             if crash_after is not None:
@@ -143,12 +164,32 @@ class Life:
         before = self.files
         self._after(power=power)
         judge_homes(self.files, FOLDER, self.settings.partitions, self.damaged)
-        for number in range(self.settings.partitions):
-            judge_kept(self.files, FOLDER / str(number), self.settings.window)
+        for place in self.places:
+            judge_kept(self.files, place, self.settings.window)
         if crashed:
-            self.cells.update(reached(FOLDER, before, self.files, engine))
+            self.cells.update(reached(FOLDER, before, self.files, engine) | reached_on_disk(before, self.places))
         uses = [partition.opened.home.use for partition in engine._partitions]
         self.cells[EVICTED] += any(use.evictions and use.misses for use in uses)
+
+    @property
+    def places(self) -> list[Path]:
+        """The folders of all partitions."""
+        return [FOLDER / str(number) for number in range(self.settings.partitions)]
+
+    def _upgrade(self) -> bool:
+        """Let the next process, and all that come, run a later release, if there is one."""
+        later = len(self.releases) - 1 - self.release
+        if not later or self.upgrading.random() < 0.6:
+            return False
+        self.release += self.upgrading.randint(1, later)
+        self.town.app = self.releases[self.release].app
+        self.trace.add(f"release {self.release + 1} comes")
+        return True
+
+    def _arm_migration(self) -> None:
+        """Let the process crash while it starts, before, in or behind its migration."""
+        self.files.crash_on = self.upgrading.choice(("/tlog/", "/home/", "/mark", ""))
+        self.files.operations_left = self.upgrading.randrange(self.upgrading.choice((4, 10, 40)))
 
     def _damage(self) -> None:
         """Let a home have a wrong byte, and once in a life a checkpoint as well."""
@@ -162,50 +203,32 @@ class Life:
             self.damaged.add(listed(self.files, place)[0])
             self.court.partitions[number].harmed = True
         self.damaged.add(place)
+        sound = [each for each in listed(self.files, place) if each not in self.damaged]
+        self.expects[place] = facts_in(self.files, sound[0]).next if sound else 1
         damage(self.files, place, self.later, newest=newest)
 
     def _begins(self, partition: int, offset: int) -> None:
         """A partition is opened, whose fold goes on there."""
-        standing = standing_in(self.files, FOLDER / str(partition))
+        place = FOLDER / str(partition)
+        standing = standing_in(self.files, place)
         expected = 1 if standing is None else standing.next
         require("a start folds only what came after the store", offset == expected, f"from {offset}, not {expected}")
         self.cells[BEGUN_AT_STORE] += standing is not None
+        self.cells[REFOLDED] += migrated_from(self.files, place, offset)
+        if place in self.expects:
+            expected = self.expects.pop(place)
+            require("a damaged home is replaced", offset == expected, f"from {offset}, not from {expected}")
+            self.cells[RESTORED] += offset > 1
 
-    def _lie(self) -> None:
-        """A disk that loses what it called durable: nothing can go on from there."""
-        settled = [judge.number for judge in self.court.partitions if judge.released >= 0]
-        if self.durabilities != (Durability.FSYNC,) or not settled:
-            return
-        self.trace.add("=== the disk lied")
-        files = self.files.killed()
-        folder = FOLDER / str(self.random.choice(settled)) / "intents"
-        path = folder / max(name for name in files.names(folder) if name.endswith(".log"))
-        content = files.content(path)
-        files.damage(path, content[: self.random.randrange(len(content))])
-        world = self._world(files)
-        try:
-            world.loop.run_until_complete(self._open_only(world))
-        except CorruptState as error:
-            self.trace.add(f"it stops: {error}")
-            self.cells[LIED] += 1
-        else:
-            require("it stops where the disk has lied", False, f"it started on {path}, which had been cut")
-        finally:
-            world.end()
-
-    def _world(self, files: SimFiles) -> SimWorld:
+    def world(self, files: SimFiles) -> SimWorld:
         return SimWorld(Random(self.random.getrandbits(64)), files, set(), self.company.wires())
 
-    async def _open_only(self, world: SimWorld) -> None:
-        async with self._engine(world):
-            """It should not come so far."""
-
-    def _engine(self, world: SimWorld) -> Engine:
+    def engine(self, world: SimWorld, app: SimApp | None = None) -> Engine:
         settings = EngineSettings(
             self.durability, self.settings.partitions, self.settings.window, interpreted=True,
             memory=self.settings.memory * self.settings.partitions, keeping=self.settings.upkeep.keeping,
         )  # fmt: skip
-        return Engine(self.settings.app.bundle, FOLDER, settings, world)
+        return Engine((app or self.town.app).bundle, FOLDER, settings, world)
 
     def _crash(self, world: SimWorld) -> None:
         self.trace.add("CRASH")

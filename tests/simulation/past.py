@@ -10,6 +10,7 @@ from mmsb.streams.past.changes import Change
 from tests.model.events import encode_events
 from tests.model.machine import Machine, Outcome
 from tests.simulation.claims import require
+from tests.simulation.releases import Migration
 
 FROM_THE_START = Position(-1, 0)
 
@@ -47,6 +48,14 @@ class Subscription:
     def last(self) -> int:
         return self.seen[-1].offset if self.seen else -1
 
+    def migrate(self, migration: Migration) -> bool:
+        """Go on as a consumer of the next release; False if nothing of what it wanted is left."""
+        fields = self.wanted.fields and [migration.field(each) for each in self.wanted.fields]
+        left = None if fields is None else tuple(each for each in fields if each is not None)
+        self.wanted = EventFilter(migration.new.type_id, self.wanted.key, left)
+        self.seen = migration.events(self.seen)
+        return left != ()
+
     def wants(self, event: Event) -> bool:
         wanted = self.wanted
         touched = wanted.fields is None or any(each in event.fields for each in wanted.fields)
@@ -57,14 +66,21 @@ class Past:
     """Grows as the judge replays a log."""
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._changes: list[Event] = []  # in the words of the newest release, like all that is told
+        self._events: list[Event] = []  # those that consumers are told of
 
     def add(self, outcome: Outcome, machine: Machine) -> None:
         packed = encode_events(machine.compiled, outcome, machine.partition, machine.log_id)
-        self._events += map(unpack_event, packed)
+        found = list(map(unpack_event, packed))
+        self._changes += found
+        self._events += found
+
+    def migrate(self, migration: Migration) -> None:
+        self._changes = list(map(migration.change, self._changes))
+        self._events = migration.events(self._events)
 
     def judge_look(self, look: Look) -> None:
-        events = [event for event in self._events if (event.page_type, event.key) == look.page]
+        events = [event for event in self._changes if (event.page_type, event.key) == look.page]
         boundaries = {look.lower, *(each.offset for each in events if look.lower < each.offset <= look.upper)}
         answers = [look.expected([each for each in events if each.offset <= boundary]) for boundary in boundaries]
         if look.refused:

@@ -109,6 +109,12 @@ class Watch:
         return Durable(self._intents.first, self._tlog.first)
 
     @property
+    def ends(self) -> Durable:
+        """Where both logs end."""
+        _ = self.settled
+        return Durable(len(self.intents), len(self.tlog))
+
+    @property
     def logged(self) -> int:
         """The offset of the last intent."""
         self.intents += self._intents.read()

@@ -22,6 +22,7 @@ from tests.simulation.judge import PartitionJudge
 from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.settings import FOLDER, Settings
 from tests.simulation.past import Look, Subscription
+from tests.simulation.releases import Release
 from tests.simulation.watch import Watch
 
 MAGIC = b"MMT\x01"
@@ -88,7 +89,7 @@ class TopicJudge(PartitionJudge):
     """One partition, over all processes that ever own, follow or ask it."""
 
     def __init__(self, settings: Settings, cluster: Cluster, number: int) -> None:
-        super().__init__(settings.app.description, number, settings.partitions, settings.window)
+        super().__init__([Release(settings.app)], number, settings.partitions, settings.window)
         self.watch = self._now = TopicWatch(settings, cluster, number)
 
     def told(self, reign: bytes, first: int, last: int, receipts: Receipts) -> None:
@@ -173,7 +174,7 @@ class KafkaCourt(Court):
     partitions: list[TopicJudge]  # type: ignore[assignment]
 
     def __init__(self, settings: Settings, cluster: Cluster) -> None:
-        super().__init__(settings.app.description, settings.partitions, settings.window, FOLDER)
+        super().__init__([Release(settings.app)], settings.partitions, settings.window, FOLDER)
         self.partitions = [TopicJudge(settings, cluster, number) for number in range(settings.partitions)]
 
     def close(self) -> None:
