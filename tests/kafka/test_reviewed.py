@@ -14,7 +14,8 @@ from mmsb.processors.requests import pack
 from mmsb.schemas.errors import CorruptState, Superseded
 from mmsb.streams import opening as streams_opening
 from mmsb.streams.folding import Folding, Read
-from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Span, TopicPartition
+from mmsb.streams.kafka.partitions import announcing
 from mmsb.streams.kafka.partitions import journal as journals
 from mmsb.streams.kafka.partitions import opening as openings
 from mmsb.streams.kafka.partitions import replica as replicas
@@ -45,6 +46,70 @@ def test_a_partition_that_went_to_another_steps_no_more(tmp_path: Path) -> None:
             await until(lambda: not worker.seats[0].owned)
             await asyncio.sleep(0.2)
             assert not task.done(), "it has handed over in order"
+
+    asyncio.run(check())
+
+
+def test_who_is_at_rest_does_not_look_who_claimed_what_it_may_have_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(journals, "IDLE_SECONDS", 0)
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a"), Hand()
+            task = bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].owned)
+            await member.take_back()
+            await bench.owner("b")  # it heard of its assignment first
+            await asyncio.sleep(0.2)
+            member.give()
+            await until(lambda: task.done() or not worker.seats[0].owned)
+            assert not task.done(), "it has handed over in order"
+
+    asyncio.run(check())
+
+
+def test_who_hands_over_while_somebody_asks_lets_that_end_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(replicas, "LOOK_SECONDS", 60)
+    monkeypatch.setattr(announcing, "LAST_NOTE_SECONDS", 0.1)
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member = bench.worker("a", standby=True), Hand()
+            task = bench.run(worker, member)
+            member.give(0)
+            await until(lambda: worker.seats[0].owned)
+            replica, span = worker.seats[0].replica, bench.logs.span
+            assert replica is not None
+
+            async def slow(at: TopicPartition) -> Span:
+                monkeypatch.setattr(bench.logs, "span", span)
+                found = await span(at)
+                asked.set()
+                await gate.wait()
+                return found
+
+            monkeypatch.setattr(bench.logs, "span", slow)
+            looking = [asyncio.create_task(replica.journal.look()) for _ in range(2)]
+            await asked.wait()
+            await member.take_back()
+            member.give()
+            await asyncio.sleep(0.5)
+            assert replica.partition.opened.claimed_by is not None, "two would fold at once"
+            gate.set()
+            await asyncio.gather(*looking)
+            other = await bench.owner("b")
+            await bench.produce(OPENS)
+            await bench.settled(other)
+            await until(lambda: task.done() or replica.partition.settled.at == 99)
+            assert not task.done()
 
     asyncio.run(check())
 

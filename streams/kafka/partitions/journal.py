@@ -190,8 +190,9 @@ class TopicJournal:
         if self._world.seconds() - self._looked < IDLE_SECONDS:
             return
         async with self._one:
-            await self.fold_to_end()
-            self._check_reigns()
+            if self._opened.claimed_by is not None:  # else it was given up meanwhile, and others fold
+                await self.fold_to_end()
+                self._check_reigns()
 
     async def standing(self) -> Noted | None:
         """Where the TLog stands, while this process reigns and nothing waits to be migrated; between two folds."""
@@ -239,10 +240,11 @@ class TopicJournal:
             if got is not None:
                 return
 
-    def give_up(self) -> None:
-        """What was stepped is accepted: let others reign, and go on as one who follows."""
-        assert self._opened.stepped == self._opened.fold.settled, "nothing is on its way"
-        self._opened.claimed_by = None
+    async def give_up(self) -> None:
+        """What was stepped is accepted: let others reign, and go on as one who follows; once nobody looks any more."""
+        async with self._one:
+            assert self._superseded or self._opened.stepped == self._opened.fold.settled, "nothing is on its way"
+            self._opened.claimed_by = None
 
     # Blocks
 

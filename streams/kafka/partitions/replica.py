@@ -157,15 +157,17 @@ class Replica:
         await _end_all(self._owning)
         await self._close_publisher()
         self.partition.forget()
-        self.journal.give_up()
+        await self.journal.give_up()
         self.partition.go_on()
         self._follow()
 
     async def _look(self) -> None:
-        """An owner that nobody asks and nobody sends anything must hear, too, that another has claimed."""
+        """An owner that nobody asks and nobody sends anything must hear, too, that another has claimed. At rest that is
+        no surprise: another may have been given it before this process hears so, and hands it over."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self.journal.look()
+            if not self.partition.resting:
+                await self.journal.look()
 
     async def _watch(self) -> None:
         """Stop where nothing goes on, rather than stand still for ever."""

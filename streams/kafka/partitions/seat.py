@@ -105,9 +105,9 @@ class Seat:
         return self.wanted == Wanted.OWNING and not self._resting
 
     async def _open(self, replica: Replica) -> None:
+        self.replica = replica  # first: it is closed, then, if this is cancelled
         self._running = asyncio.create_task(replica.run())
         await asyncio.sleep(0)  # it begins
-        self.replica = replica
         self._opened.set()
 
     async def _wait(self) -> None:
