@@ -32,8 +32,8 @@ class Journal(Protocol):
         ...
 
     @property
-    def blocks_ahead(self) -> int:
-        """How many blocks may be stepped and not accepted, beside those that are being appended."""
+    def steps_ahead(self) -> int:
+        """The blocks of how many steps may wait to be appended."""
         ...
 
     @property
@@ -81,7 +81,7 @@ class FolderJournal:
     """Implements Journal over the two logs of a folder."""
 
     groups_ahead = 4
-    blocks_ahead = 16  # they become durable together
+    steps_ahead = 16  # their blocks become durable together
 
     def __init__(self, world: World, number: int, opened: Opened, durability: Durability) -> None:
         self.inbox = Inbox()

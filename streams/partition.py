@@ -84,7 +84,7 @@ class Partition(Generic[J]):
         self._may_step = asyncio.Event()
         self._may_step.set()
         self._groups: asyncio.Queue[list[RawBatch]] = asyncio.Queue(journal.groups_ahead)
-        self._blocks: asyncio.Queue[Stepped] = asyncio.Queue(journal.blocks_ahead)
+        self._blocks: asyncio.Queue[list[Stepped]] = asyncio.Queue(journal.steps_ahead)
         self._failure: MmsbError | None = None
         self._tlog = Watermark(self._fold.next)  # the first TLog offset that is not accepted
         if self.follow_up_blocks:
@@ -166,8 +166,7 @@ class Partition(Generic[J]):
             self.reads.at_boundary = True
         finally:
             self._machine.release()
-        for block in stepped:
-            await self._blocks.put(block)
+        await self._blocks.put(stepped)
         _, last, _ = stepped[-1]
         return last.last + 1
 
@@ -233,9 +232,9 @@ class Partition(Generic[J]):
 
     async def _append_blocks(self) -> None:
         while True:
-            blocks = [await self._blocks.get()]
+            blocks = await self._blocks.get()
             while not self._blocks.empty():
-                blocks.append(self._blocks.get_nowait())
+                blocks = blocks + self._blocks.get_nowait()
             await self._append(blocks)
             self._note_sealed()
 

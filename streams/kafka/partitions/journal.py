@@ -46,7 +46,7 @@ class _Encoded:
 class TopicJournal:
     """Implements mmsb.streams.journal.Journal over the topics that a folder mirrors."""
 
-    groups_ahead = blocks_ahead = 1  # each block is appended by itself: what waits meanwhile had better become one
+    groups_ahead = steps_ahead = 1  # each block is appended by itself: what waits meanwhile had better become one
 
     def __init__(
         self,
