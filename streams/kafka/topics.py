@@ -137,6 +137,7 @@ async def _make(
     count = partitions or max((there[names[topic]] for topic in LOGS if names[topic] in there), default=1)
     if not 1 <= count <= PARTITIONS_MAX:
         raise InvalidValue(f"partitions: expected 1 to {PARTITIONS_MAX}, found {count}")
+    _check_counts(app, there, count)  # before anything is made to fit
     for topic, name in names.items():
         if name not in there:
             await broker.create(name, count, replicas, {**made_with(topic, replicas), **other.get(topic, {})})
@@ -164,8 +165,12 @@ async def _check_partitions(broker: Broker, app: str, topics: Sequence[Topic], c
             )
         await asyncio.sleep(_LOOK_SECONDS)
         waited += _LOOK_SECONDS
+    _check_counts(app, there, count)
+
+
+def _check_counts(app: str, there: Mapping[str, int], count: int) -> None:
     for name in (topic.of(app) for topic in LOGS):
-        if there[name] != count:
+        if there.get(name, count) != count:
             raise InvalidValue(
                 f"{name}: expected {count} partitions, found {there[name]}: how many there are is fixed for ever, and "
                 f"the same for {Topic.INTENTS.of(app)} and {Topic.TLOG.of(app)}; leave it out, or name another "

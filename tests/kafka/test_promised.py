@@ -124,6 +124,7 @@ def test_what_is_logged_is_stored_and_not_run_until_there_is_a_worker(shop: Shop
     [stored] = shop.read("intents", 0, offset)
     assert bytes(make_id("stored")) in (stored.value() or b"")
     assert not said("log", shop.topics, "--id", "stored")
+    assert "a copy of what is in the topics" in command("stats", shop.topics).stdout
     assert said("get", shop.topics, "Account", 1)[0]["fields"]["balance"] == 5
     with shop.worker(1):
         assert settled(shop, "stored")["offset"] == offset

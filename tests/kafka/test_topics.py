@@ -112,6 +112,13 @@ def test_how_many_partitions_there_are_is_fixed(stage: Stage):
         stage.ensure(3)
 
 
+def test_nothing_is_made_beside_a_log_with_other_partitions(stage: Stage):
+    stage.cluster.create(TLOG, 4, made_with(Topic.TLOG, 1))
+    with pytest.raises(InvalidValue, match=r"bank\.tlog: expected 2 partitions, found 4"):
+        stage.ensure(2)
+    assert set(stage.cluster.topics) == {TLOG}
+
+
 def test_logs_with_different_partitions_are_refused(stage: Stage):
     stage.cluster.create(INTENTS, 3, made_with(Topic.INTENTS, 1))
     stage.cluster.create(TLOG, 2, made_with(Topic.TLOG, 1))

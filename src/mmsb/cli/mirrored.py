@@ -45,13 +45,13 @@ async def _copied(place: str, tell: "Progress") -> Path:
     from mmsb.streams.kafka.cluster.client import open_broker
     from mmsb.streams.kafka.cluster.security import from_environment
     from mmsb.streams.kafka.copying.copy import TopicSource, copy
-    from mmsb.streams.kafka.copying.destinations import FolderDestination
+    from mmsb.streams.kafka.copying.destinations import MirrorDestination
     from mmsb.streams.world import RealWorld
 
     url, app = app_of(place)
     async with open_broker(url, from_environment()) as broker:
         folder = cache_folder().parent / FOLDER / broker.cluster / app
-        destination = FolderDestination(RealWorld(), folder, broker.cluster)
+        destination = MirrorDestination(RealWorld(), folder, broker.cluster)
         try:
             await copy(TopicSource(broker, app), destination, None, tell)
         finally:

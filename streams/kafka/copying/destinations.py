@@ -13,11 +13,11 @@ from mmsb.processors.batching import RawBatch
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, OutcomeUnknown
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.streams.files import Files, make_folders
-from mmsb.streams.folder import HOME, INTENTS, MARK, TLOG
+from mmsb.streams.folder import HOME, INTENTS, MARK, TLOG, TOPIC
 from mmsb.streams.kafka.cluster.broker import Broker, Refused, TopicPartition
 from mmsb.streams.kafka.copying.resending import sendable
 from mmsb.streams.kafka.copying.tapes import FolderTape, OpenTape, Tape, TopicTape
-from mmsb.streams.kafka.partitions.mirror import TOPIC, Mirrored
+from mmsb.streams.kafka.partitions.mirror import Mirrored
 from mmsb.streams.kafka.topics import COPIED, COPYING, Topic, ensure_for_copying
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.world import World
@@ -120,13 +120,22 @@ class FolderDestination:
             for log in logs.values():
                 log.sync()
             self._marks[number].write(Durable(logs[INTENTS].durable, logs[TLOG].durable))
-            topic = self._data / str(number) / TOPIC
-            if self._files.exists(topic):
-                self._files.remove(topic)
-                self._files.sync_folder(topic.parent)
+            self._let_run(self._data / str(number) / TOPIC)
+
+    def _let_run(self, topic: Path) -> None:
+        if self._files.exists(topic):
+            self._files.remove(topic)
+            self._files.sync_folder(topic.parent)
 
     def close(self) -> None:
         self._open.close()
+
+
+class MirrorDestination(FolderDestination):
+    """Stays a mirror, which nobody runs: it is to be read, and to be brought up to date again."""
+
+    def _let_run(self, topic: Path) -> None:
+        pass
 
 
 class TopicDestination:
