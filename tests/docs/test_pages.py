@@ -19,8 +19,8 @@ SHOWN = {"", "text", "json", "mermaid"}
 
 # Commands that no page runs, because they take minutes, or run these tests, or need a broker: tests/kafka has one.
 ELSEWHERE = re.compile(
-    r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\.|mmsb run .* --log kafka://"
-    r"|mmsb (get|log) kafka://|kafka-consumer-groups\.sh |echo '.*' \|$"
+    r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\."
+    r"|mmsb .*(kafka://|\./worker-1)|kafka-consumer-groups\.sh |echo '.*' \|$"
 )
 
 
