@@ -13,6 +13,8 @@ from mmsb.processors.batching import batch_of
 from mmsb.processors.requests import pack
 from mmsb.schemas.errors import CorruptState, Superseded
 from mmsb.streams import opening as streams_opening
+from mmsb.streams.files import RealFiles
+from mmsb.streams.folder import INTENTS, MARK
 from mmsb.streams.folding import Folding, Read
 from mmsb.streams.kafka.cluster.broker import Broker, Span, TopicPartition
 from mmsb.streams.kafka.partitions import announcing
@@ -25,7 +27,7 @@ from mmsb.streams.kafka.partitions.replica import Replica
 from mmsb.streams.kafka.partitions.seat import Wanted
 from mmsb.streams.log import Log
 from mmsb.streams.opening import Opened
-from tests.kafka.small import Hand, lone, until
+from tests.kafka.small import Hand, Lone, lone, until
 
 OPENS = [pack(Open(number, f"owner {number}")) for number in range(100)]
 DEPOSITS = [pack(Deposit(number, 5)) for number in range(100)]
@@ -237,26 +239,63 @@ def test_who_follows_after_it_owned_mirrors_intents(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+async def leave_behind(bench: Lone) -> None:
+    """The mirror of "b" has intents that are trimmed, and none of those that are not."""
+    await bench.produce(OPENS)
+    old = await bench.replica("b")
+    running = asyncio.create_task(old.run())
+    await until(lambda: old.journal.logged == 100)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await old.close()
+    owner = await bench.owner("a")
+    for _ in range(5):
+        await bench.produce(DEPOSITS)
+    await bench.settled(owner)
+    await bench.logs.trim(bench.of.intents, 300)  # behind two checkpoints; the TLog stays, for its window
+
+
 def test_a_mirror_older_than_trimmed_intents_starts_again(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
-            await bench.produce(OPENS)
-            old = await bench.replica("b")
-            running = asyncio.create_task(old.run())
-            await until(lambda: old.journal.logged == 100)
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await old.close()
-            owner = await bench.owner("a")
-            for _ in range(5):
-                await bench.produce(DEPOSITS)
-            await bench.settled(owner)
-            await bench.logs.trim(bench.of.intents, 300)  # behind two checkpoints; the TLog stays, for its window
+            await leave_behind(bench)
             again = await bench.replica("b")
             mirrored = again.partition.opened.intents
             assert (mirrored.first, mirrored.end) == (600, 600)  # what had not settled is still to come
             await again.close()
             assert (tmp_path / "b" / "0.intents-until-100" / "intents").is_dir()
+
+    asyncio.run(check())
+
+
+class Dead(Exception):
+    """What a process does no more."""
+
+
+class Dies(RealFiles):
+    """When it is to move something."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def replace(self, source: Path, target: Path) -> None:
+        if source.name == self._name:
+            raise Dead
+        super().replace(source, target)
+
+
+@pytest.mark.parametrize("at", [MARK, INTENTS])
+def test_who_dies_while_he_sets_intents_aside_starts_again(tmp_path: Path, at: str) -> None:
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            await leave_behind(bench)
+            bench.world.files = Dies(at)
+            with pytest.raises(Dead):
+                await bench.replica("b")
+            bench.world.files = RealFiles()
+            again = await bench.replica("b")
+            assert again.partition.opened.intents.first == 600
+            await again.close()
 
     asyncio.run(check())
 

@@ -118,7 +118,7 @@ class TopicJournal:
 
     async def fold_more(self) -> Read:
         """Wait for what others append, and fold it."""
-        if not self._unfolded:
+        while not self._unfolded:
             await self._mirror_more()
         return await complete(self._fold_next())
 
