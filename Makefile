@@ -51,8 +51,9 @@ format: setup ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-compile: setup ## make .pyc files, or hundreds of processes of the tests do, where PYTHONDONTWRITEBYTECODE is set
+compile: setup ## make .pyc files and machine code, or each of hundreds of processes of the tests does
 	@$(BIN)/python -m compileall -q src/mmsb src/mmsb/*/ examples tests
+	@$(BIN)/python -m tests.processors.machine_code
 
 test: setup check compile ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	@deploy/kafka/fetch --if-possible

@@ -1,8 +1,7 @@
 """What users see of compiled code: what it asks for, what it leaves to the interpreter, what it says, what it keeps."""
 
-import os
 import re
-import subprocess
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -19,9 +18,9 @@ from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.partition import PartitionState
 from mmsb.streams import building
 from tests.model.bundle import Bundle, Field, Intent, Page, Tree
+from tests.processors.machine_code import BUILD_AND_STEP, compiled_by_children, process
 from tests.proof.agreement import loaded
 
-ROOT = Path(__file__).resolve().parents[2]
 ONE: Tree = ("lit", 1, "1")
 PAGE = Page("P", ("i64",), (Field("n", "i64"),))
 ADD: Tree = ("aug", "+", ("get", "p", "n"), ONE)
@@ -116,73 +115,10 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(folder: Path, monkeypat
         building.build(bundle)
 
 
-BUILD_AND_STEP = """
-import asyncio
-import tempfile
-from examples.bank import app, Deposit
-from mmsb.processors.intake import read_batches
-from mmsb.processors.writer import Writer
-from mmsb.schemas.batches import Record, encode_batch
-from mmsb.schemas.classes import layout_of
-from mmsb.schemas.intents import pack_intent
-from mmsb.schemas.tlog.genesis import Genesis
-from mmsb.state.array_fold import ArrayFold
-from mmsb.streams.building import build, build_folding
-from numba.core.event import RecordingListener, register
-
-
-
-async def settle_and_start_again():
-    with tempfile.TemporaryDirectory() as data:
-        async with app.run(data=data) as bank:
-            await bank.submit_many(Deposit, {"account": range(10), "amount": 5}, ids=list(map(str, range(10))))
-        async with app.run(data=data) as bank:
-            await bank.submit(Deposit(1, 1))
-
-
-bundle, told, compiled = app.bundle(), [], RecordingListener()
-code = build(bundle, told.append)
-build_folding(told.append)
-register("numba:compile", compiled)
-folds = [ArrayFold(Genesis(bytes(range(16)), bundle.app).pack()) for _ in range(2)]
-writer = Writer(bundle, folds[0], bytes(range(16)), compiled=code)
-layout = layout_of(Deposit)
-value = pack_intent(layout.type_id, layout.store((7, 5)), id=bytes(16))
-asked = [value, b'{"@type":"Deposit","account":7,"amount":5}', b'{"@type":"Deposit","account":7,"amount":-1}']
-entries = [writer.claim()]
-writer.read(1, entries[0].key, entries[0].value)
-entry, outcome = writer.step(read_batches(encode_batch(0, [Record(None, value, 1) for value in asked])))
-writer.read(2, entry.key, entry.value)
-for offset, entry in enumerate([*entries, entry], 1):
-    assert folds[1].read(offset, entry.key, entry.value).accepted
-assert folds[1].state.digest == folds[0].state.digest
-assert [row.status.name for row in outcome.outcomes] == ["APPLIED", "APPLIED", "REJECTED"], outcome
-asyncio.run(settle_and_start_again())
-assert not compiled.buffer, {event.data["dispatcher"].py_func for _, event in compiled.buffer}
-print(len(told), "told", code.module.name)
-"""
-
-
-def process(program: str, **env: str) -> str:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NUMBA_"))}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={**kept, **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=590,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_children_compile_all_that_a_worker_needs_and_the_second_process_not_even_they(tmp_path: Path) -> None:
-    assert not process(BUILD_AND_STEP, MMSB_CACHE=str(tmp_path)).startswith("0 told")
-    assert process(BUILD_AND_STEP, MMSB_CACHE=str(tmp_path)).startswith("0 told")
+    shutil.copytree(compiled_by_children(), tmp_path / "cache")
+    assert process(BUILD_AND_STEP, MMSB_CACHE=str(tmp_path / "cache")).startswith("0 told")
 
 
 TWO_BUNDLES = """
