@@ -32,7 +32,7 @@ from tests.simulation.endings import go_back, lie
 from tests.simulation.kept import facts_in, judge_kept, listed
 from tests.simulation.loop import Crash
 from tests.simulation.releases import POSTS, Release
-from tests.simulation.running import begins_heard, lag_of, limit, segments_of, sockets_elsewhere, states
+from tests.simulation.running import begins_heard, entries_heard, lag_of, limit, segments_of, sockets_elsewhere, states
 from tests.simulation.stored import judge_homes, rows_in, standing_in
 from tests.simulation.upkeep import NONE, Upkeep, damage, draw_upkeep
 from tests.simulation.world import SimFiles, SimWorld, Trace
@@ -107,6 +107,7 @@ class Life:
         self.opened = False
         self.company = Company(self.town, FOLDER, self.random, seed, self.settings.upkeep)
         self.damaged: set[Path] = set()  # partitions and checkpoints
+        self.entries_left = -1  # to be appended at a start before the process crashes; -1: all
         self.expects: dict[Path, int] = {}  # where partitions with a damaged home go on
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
@@ -119,6 +120,7 @@ class Life:
             lag_of(self.company.lag()),
             small_home(settings.flush_seconds, settings.flush_log_bytes),
             begins_heard(self._begins),
+            entries_heard(self._appends),
             catch_warnings(),
         ):
             simplefilter("ignore", RuntimeWarning)  # of homes that were damaged, and checkpoints that failed
@@ -138,9 +140,10 @@ class Life:
         upgraded = not last and self._upgrade()
         world = self.world(self.files)
         self.opened = self.crash_when_open = False
+        self.entries_left = -1
         self.town.excused = world.loop.network.cuts = faults
         crash_after = self._inflict() if faults else None
-        if upgraded and faults and self.upgrading.random() < 0.5:
+        if upgraded and faults and self.upgrading.random() < 0.6:
             self._arm_migration()
         self.court.start(self.files, self.durability)
         engine = self.engine(world)
@@ -179,7 +182,7 @@ class Life:
     def _upgrade(self) -> bool:
         """Let the next process, and all that come, run a later release, if there is one."""
         later = len(self.releases) - 1 - self.release
-        if not later or self.upgrading.random() < 0.6:
+        if not later or self.upgrading.random() < 0.5:
             return False
         self.release += self.upgrading.randint(1, later)
         self.town.app = self.releases[self.release].app
@@ -187,9 +190,20 @@ class Life:
         return True
 
     def _arm_migration(self) -> None:
-        """Let the process crash while it starts, before, in or behind its migration."""
-        self.files.crash_on = self.upgrading.choice(("/tlog/", "/home/", "/mark", ""))
-        self.files.operations_left = self.upgrading.randrange(self.upgrading.choice((4, 10, 40)))
+        """Let the process crash while it claims and migrates its partitions, or a little later."""
+        if self.upgrading.random() < 0.6:
+            self.entries_left = self.upgrading.randint(1, 4 * self.settings.partitions)
+        else:
+            self.files.crash_on = self.upgrading.choice(("/home/", ""))
+            self.files.operations_left = self.upgrading.randrange(self.upgrading.choice((40, 200)))
+
+    def _appends(self) -> None:
+        """A claim or a migrate record is about to be appended, or was."""
+        self.entries_left -= self.entries_left >= 0
+        if self.entries_left == 0:
+            self.trace.add("CRASH while partitions are claimed")
+            self.files.dead = True
+            raise Crash
 
     def _damage(self) -> None:
         """Let a home have a wrong byte, and once in a life a checkpoint as well."""

@@ -10,7 +10,7 @@ from mmsb.streams.past.changes import Change
 from tests.model.events import encode_events
 from tests.model.machine import Machine, Outcome
 from tests.simulation.claims import require
-from tests.simulation.releases import Migration
+from tests.simulation.releases import Happened, Migration
 
 FROM_THE_START = Position(-1, 0)
 
@@ -23,7 +23,7 @@ class Look:
     upper: int
     page: PageId
     found: list[Change]
-    expected: Callable[[list[Event]], list[Event]]  # of all that happened to the page by then
+    expected: Callable[[list[Happened]], list[Happened]]  # of all that happened to the page by then
     begin: int = 0  # what happened before this offset was said to be trimmed
     refused: bool = False  # and that was all that was said
 
@@ -66,13 +66,13 @@ class Past:
     """Grows as the judge replays a log."""
 
     def __init__(self) -> None:
-        self._changes: list[Event] = []  # in the words of the newest release, like all that is told
+        self._changes: list[Happened] = []  # in the words of the newest release, like all that is told
         self._events: list[Event] = []  # those that consumers are told of
 
     def add(self, outcome: Outcome, machine: Machine) -> None:
         packed = encode_events(machine.compiled, outcome, machine.partition, machine.log_id)
         found = list(map(unpack_event, packed))
-        self._changes += found
+        self._changes += map(Happened.of, found)
         self._events += found
 
     def migrate(self, migration: Migration) -> None:
@@ -123,21 +123,21 @@ class Past:
         return (subscription.lower, 0) if after is None else (after.offset, after.ordinal)
 
 
-def newest(limit: int) -> Callable[[list[Event]], list[Event]]:
+def newest(limit: int) -> Callable[[list[Happened]], list[Happened]]:
     return lambda events: events[::-1][:limit]
 
 
-def culprit(index: int | None) -> Callable[[list[Event]], list[Event]]:
+def culprit(index: int | None) -> Callable[[list[Happened]], list[Happened]]:
     """Who gave a field its value, or the page its existence."""
 
-    def find(events: list[Event]) -> list[Event]:
+    def find(events: list[Happened]) -> list[Happened]:
         touching = [each for each in events if each.kind == EventKind.CREATED or index in each.fields]
         return touching[-1:]
 
     return find
 
 
-def _told(each: Event | Change) -> tuple[object, ...]:
+def _told(each: Happened | Change) -> tuple[object, ...]:
     """What both say."""
     return (
         each.kind,

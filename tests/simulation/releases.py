@@ -4,8 +4,8 @@ Nothing here looks at what a migrate record says: each new field is followed to 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple, TypeVar
 
 from mmsb.schemas.events import Event, EventKind
 from mmsb.schemas.tlog.records import TlogKind
@@ -19,7 +19,7 @@ from tests.model.tlog import decode_claim, decode_header
 from tests.simulation import post, post_2, post_3
 from tests.simulation.apps import ONE, Post, SimApp
 
-MASK_BITS = 64  # a mask is whole words
+MASK_BYTES = 8  # of up to 64 fields
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,37 @@ class Release:
         """Of its one type of pages."""
         (found,) = Compiled(self.app.description).pages.values()
         return found
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What history says of an event: also of one that changed only what is gone, which is no event any more."""
+
+    kind: EventKind
+    partition: int
+    offset: int
+    ordinal: int
+    page_type: int
+    key: bytes
+    epoch: int
+    before: int
+    time: int
+    intent_type: int
+    mask: bytes
+    body: bytes
+
+    @classmethod
+    def of(cls, event: Event) -> "Happened":
+        return cls(*(getattr(event, each.name) for each in fields(cls)))
+
+    @property
+    def fields(self) -> list[int]:
+        """Those that changed."""
+        bits = int.from_bytes(self.mask, "little")
+        return [index for index in range(bits.bit_length()) if bits >> index & 1]
+
+
+Told = TypeVar("Told", Event, Happened)
 
 
 class Migration:
@@ -57,19 +88,20 @@ class Migration:
             del state.pages[type_id, key]
             state.pages[self.new.type_id, key] = (epoch, self.body(body))
 
-    def change(self, event: Event) -> Event:
+    def change(self, told: Told) -> Told:
         """What happened to a page before, told now."""
-        altered = {index for index, at in enumerate(self._origins) if at in event.fields}
-        if event.kind == EventKind.CREATED:
-            altered = set(range(len(self._origins)))
-        mask = sum(1 << index for index in altered).to_bytes(8 * -(-len(self._origins) // MASK_BITS), "little")
-        body = self.body(event.body) if event.body else b""
-        return replace(event, page_type=self.new.type_id, mask=mask, body=body)
+        mask = sum(1 << index for index in self._altered(told)).to_bytes(MASK_BYTES, "little")
+        body = self.body(told.body) if told.body else b""
+        return replace(told, page_type=self.new.type_id, mask=mask, body=body)
 
     def events(self, events: Iterable[Event]) -> list[Event]:
         """As consumers are told of them: not of changes of what is gone."""
-        told = map(self.change, events)
-        return [each for each in told if each.kind != EventKind.CHANGED or each.fields]
+        return [self.change(each) for each in events if each.kind != EventKind.CHANGED or self._altered(each)]
+
+    def _altered(self, told: Event | Happened) -> list[int]:
+        """Of the new fields, those that have what changed; all of them, if the page came into being."""
+        created = told.kind == EventKind.CREATED
+        return [index for index, at in enumerate(self._origins) if created or at in told.fields]
 
 
 class Changed(NamedTuple):

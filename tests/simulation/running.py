@@ -56,6 +56,21 @@ def lag_of(records: int) -> Generator[None]:
 
 
 @contextmanager
+def entries_heard(hear: Callable[[], None]) -> Generator[None]:
+    """Within it, `hear` is called before and after each record that a start appends to a TLog."""
+    append_entry = opening.append_entry
+
+    def heard(*arguments: Any) -> int:
+        hear()
+        offset = append_entry(*arguments)
+        hear()
+        return offset
+
+    with patch.object(opening, "append_entry", heard):
+        yield
+
+
+@contextmanager
 def begins_heard(hear: Callable[[int, int], None]) -> Generator[None]:
     """Within it, `hear` is told of each partition that is opened, and of the TLog offset at which its fold begins."""
     fold_rest = opening.fold_rest
