@@ -243,7 +243,7 @@ class TopicJournal:
     async def give_up(self) -> None:
         """What was stepped is accepted: let others reign, and go on as one who follows; once nobody looks any more."""
         async with self._one:
-            assert self._superseded or self._opened.stepped == self._opened.fold.settled, "nothing is on its way"
+            assert self._opened.stepped == self._opened.fold.settled, "nothing is on its way"
             self._opened.claimed_by = None
 
     # Blocks
