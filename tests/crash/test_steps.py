@@ -140,7 +140,7 @@ def test_killed_on_a_new_folder(nursery: Nursery, tmp_path: Path, step: str) -> 
     ("step", "durability"),
     [
         *((step, "fsync") for step in (*RUNNING, *HOME, *LOGS, *PAGES)),
-        *((step, "process") for step in (*RUNNING, *HOME)),
+        *(pytest.param(step, "process", marks=pytest.mark.campaign) for step in (*RUNNING, *HOME)),
     ],
 )
 def test_killed_while_running(nursery: Nursery, tmp_path: Path, step: str, durability: str) -> None:

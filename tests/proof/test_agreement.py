@@ -9,6 +9,7 @@ from tests.proof.agreement import check_seed
 
 SEEDS = range(0, 150, 25)
 SEEDS_MORE = range(150, 300, 25)
+SEEDS_LONG = range(9000, 9006)
 SEEDS_KEPT = (
     5,  # an upsert may add any i64 to a narrower field
     12,  # an unknown type id is shown as one, however small
@@ -34,6 +35,8 @@ def test_machine_fold_and_model_agree_whatever_the_batch_size(start: int) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(9000, 9006))
+@pytest.mark.parametrize(
+    "seed", [*SEEDS_LONG[:3], *(pytest.param(seed, marks=pytest.mark.campaign) for seed in SEEDS_LONG[3:])]
+)
 def test_long_logs_agree(seed: int) -> None:
     check_seed(seed, count=1500, cuts=(7, 8192))
