@@ -142,9 +142,9 @@ def test_what_was_durable_is_there_after_any_crash(start):
             raise
 
 
-def found_by(make_files: MakeFiles = VirtualFiles) -> int:
-    """The first seed whose life notices something."""
-    for seed in PLANT_SEEDS:
+def found_by(make_files: MakeFiles = VirtualFiles, first: int = 0) -> int:
+    """The first seed whose life notices something; what is rare begins near one that does."""
+    for seed in PLANT_SEEDS[first:]:
         try:
             live(seed, make_files)
         except (AssertionError, CorruptState):
@@ -181,7 +181,7 @@ def test_a_skipped_rewrite_of_what_a_failed_sync_left_is_noticed(monkeypatch):
         return mending.mend(files, folder, segments, segments[-1].size if segments else 0, dropped, unindexed)
 
     monkeypatch.setattr(log, "mend", mend)
-    found_by()
+    found_by(first=135)
 
 
 def test_a_torn_tail_left_in_place_is_noticed(monkeypatch):
@@ -205,7 +205,7 @@ def test_removing_segments_from_behind_is_noticed(monkeypatch):
         trimming.trim(files, folder, dropped[::-1], begin)
 
     monkeypatch.setattr(log, "trim", trim)
-    found_by()
+    found_by(first=350)
 
 
 def test_calling_durable_what_was_never_synced_is_noticed(monkeypatch):
