@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.planted.bugs import Bug
 
 ROOT = Path(__file__).resolve().parents[2]
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 def copy_tree(destination: Path) -> Path:
