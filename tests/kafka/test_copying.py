@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +19,12 @@ from mmsb.streams.folder import INTENTS, TLOG
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.kafka.copying.copy import Copy, FolderSource, Source, TopicSource, copy
-from mmsb.streams.kafka.copying.destinations import Destination, FolderDestination, TopicDestination
+from mmsb.streams.kafka.copying.destinations import (
+    Destination,
+    FolderDestination,
+    MirrorDestination,
+    TopicDestination,
+)
 from mmsb.streams.kafka.copying.resending import Sendable, sendable
 from mmsb.streams.kafka.partitions.mirror import is_mirror
 from mmsb.streams.kafka.topics import ensure, ensure_for_copying
@@ -236,6 +242,23 @@ def test_a_copy_of_something_else_is_refused_where_it_differs(stage: Stage, bank
     stored[-1] = type(stored[-1])(stored[-1].base, stored[-1].count, changed)
     with pytest.raises(CorruptState, match=f"expected at offset {offset} the record of .*, found another"):
         stage.into_topics(bank)
+
+
+def test_a_mirror_for_commands_stays_one_and_is_held_against_the_last_record(stage: Stage, bank: Path, tmp_path: Path):
+    def mirror() -> Copy:
+        return stage.copy(TopicSource(stage.broker, "bank"), MirrorDestination(RealWorld(), data, stage.cluster.id))
+
+    data = tmp_path / "mirror"
+    stage.into_topics(bank)
+    first, again = mirror(), mirror()
+    assert again.partitions == [replace(each, found=each.intents + each.tlog) for each in first.partitions]
+    assert all(is_mirror(RealFiles(), data / str(number)) for number in range(3))
+    assert [in_folder(data, log) for log in LOGS] == [stage.records(log) for log in LOGS]
+    stored = stage.cluster.log(TopicPartition("bank.tlog", 0)).batches
+    another = encode_batch(stored[-1].base, [Record(None, b"another", 1)])
+    stored[-1] = type(stored[-1])(stored[-1].base, 1, another)
+    with pytest.raises(CorruptState, match=f"expected at offset {stored[-1].base} the record of .*, found another"):
+        mirror()
 
 
 def test_topics_that_have_gone_on_are_refused(stage: Stage, bank: Path):

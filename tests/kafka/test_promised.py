@@ -132,6 +132,13 @@ def test_what_is_logged_is_stored_and_not_run_until_there_is_a_worker(shop: Shop
     assert (by_hand["epoch"], by_hand["fields"]) == (offset + 1, {"owner": "", "balance": 105, "moves": 2})
 
 
+def test_a_worker_that_has_no_partition_says_so(shop: Shop) -> None:
+    with shop.worker(1):
+        shop.data = shop.data.with_name("second")
+        with shop.worker(1):
+            assert said("stats", shop.data)[0]["partitions"] == []
+
+
 def test_kafkas_tool_reads_the_brokers_tlog_and_the_mirror_alike(own_kafka: Cluster, tmp_path: Path) -> None:
     shop = Shop(own_kafka.url, tmp_path)
     with shop.worker(1):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mmsb.cli.copying import COPY
 from mmsb.cli.screen import Screen
-from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.errors import CorruptState, InvalidValue
 from mmsb.streams.kafka.cluster.url import app_of, is_url
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ async def _copied(place: str, tell: "Progress") -> Path:
         destination = MirrorDestination(RealWorld(), folder, broker.cluster)
         try:
             await copy(TopicSource(broker, app), destination, None, tell)
+        except (CorruptState, InvalidValue) as error:
+            anew = f"if the topics were made anew, remove {folder}, which only commands use"
+            raise type(error)(f"{error}; {anew}") from error
         finally:
             destination.close()
     return folder

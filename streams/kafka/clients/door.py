@@ -264,7 +264,7 @@ class KafkaDoor:
             bundle=about.bundle.hex(),
             durability=about.durability.name.lower(),
             seconds=self._world.seconds() - self._started,
-            settled_per_second=sum(part.rate.per_second for part in parts),
+            settled_per_second=sum((part.rate.per_second for part in parts), 0.0),
             memory_bytes=resident_bytes(),
             partitions=tuple([await part.stats(self._handed(part.number)) for part in parts]),
         )

@@ -15,9 +15,11 @@ _APPEND_TIME: Final = 0x08
 _FLAGS: Final = 0x30  # transactional, control
 
 
-async def first_difference(ours: AsyncIterator[RawBatch], theirs: AsyncIterator[RawBatch]) -> int | None:
-    """The offset of the first record that is another, as far as both go; they begin with the same offset."""
-    left, right = _Reading(ours), _Reading(theirs)
+async def first_difference(
+    ours: AsyncIterator[RawBatch], theirs: AsyncIterator[RawBatch], start: int = 0
+) -> int | None:
+    """The offset of the first record from `start` on that is another, as far as both go; both have that one first."""
+    left, right = _Reading(ours, start), _Reading(theirs, start)
     while await left.fill() and await right.fill():
         assert left.at == right.at, "they are read side by side"
         if left.is_like(right):
@@ -35,11 +37,11 @@ async def first_difference(ours: AsyncIterator[RawBatch], theirs: AsyncIterator[
 class _Reading:
     """One copy, batch by batch."""
 
-    def __init__(self, batches: AsyncIterator[RawBatch]) -> None:
+    def __init__(self, batches: AsyncIterator[RawBatch], start: int) -> None:
         self._batches = batches
         self._batch: RawBatch | None = None
         self._decoded: Records | None = None
-        self.at = 0
+        self.at = start
 
     @property
     def left(self) -> int:
@@ -51,7 +53,7 @@ class _Reading:
         if self.left == 0:
             self._batch, self._decoded = await anext(self._batches, None), None
             if self._batch is not None:
-                self.at = self._batch.first
+                self.at = max(self.at, self._batch.first)
         return self._batch is not None
 
     def is_like(self, other: "_Reading") -> bool:

@@ -83,7 +83,7 @@ async def copy(source: Source, to: Destination, partition: int | None, tell: Pro
     logs = [log for number in numbers for log in await _measure(source, to, number)]
     telling = _Telling(sum(log.end for log in logs), tell)
     for log in logs:
-        await _compare(log, to.tape(log.partition, log.log), telling)
+        await _compare(log, to.tape(log.partition, log.log), to.compared_from(log.found), telling)
     if any(log.found < log.end for log in logs):
         await to.begin()
         for log in logs:
@@ -131,9 +131,9 @@ async def _measure(source: Source, to: Destination, number: int) -> list[_Log]:
     return measured[::-1]
 
 
-async def _compare(log: _Log, there: Tape, telling: "_Telling") -> None:
-    async with aclosing(log.source.read(0, log.found)) as ours, aclosing(there.read(0, log.found)) as theirs:
-        difference = await first_difference(ours, theirs)
+async def _compare(log: _Log, there: Tape, start: int, telling: "_Telling") -> None:
+    async with aclosing(log.source.read(start, log.found)) as ours, aclosing(there.read(start, log.found)) as theirs:
+        difference = await first_difference(ours, theirs, start)
     if difference is not None:
         raise CorruptState(
             f"{there.name}: expected at offset {difference} the record of {log.source.name}, found another: it is not "

@@ -40,6 +40,10 @@ class Destination(Protocol):
         """What is there of a log."""
         ...
 
+    def compared_from(self, found: int) -> int:
+        """From which of the records that are there on they are held against the source."""
+        ...
+
     async def begin(self) -> None:
         """From now on it is not whole."""
         ...
@@ -98,6 +102,9 @@ class FolderDestination:
             return OpenTape(str(self._data / str(partition) / log), self._logs[partition][log])
         return FolderTape(self._files, self._data / str(partition), log)
 
+    def compared_from(self, found: int) -> int:
+        return 0
+
     async def begin(self) -> None:
         for number, mirrored in self._mirrored.items():
             folder = self._data / str(number)
@@ -134,6 +141,10 @@ class FolderDestination:
 class MirrorDestination(FolderDestination):
     """Stays a mirror, which nobody runs: it is to be read, and to be brought up to date again."""
 
+    def compared_from(self, found: int) -> int:
+        """The last one, as a worker does: topics only grow, and blocks are a chain."""
+        return max(found - 1, 0)
+
     def _let_run(self, topic: Path) -> None:
         pass
 
@@ -163,6 +174,9 @@ class TopicDestination:
 
     def tape(self, partition: int, log: str) -> Tape:
         return TopicTape(self._broker, self._at(partition, log))
+
+    def compared_from(self, found: int) -> int:
+        return 0
 
     async def begin(self) -> None:
         await self._broker.alter(Topic.INTENTS.of(self._app), COPYING[Topic.INTENTS])
