@@ -56,7 +56,8 @@ async def _copied(place: str, tell: "Progress") -> Path:
             await copy(TopicSource(broker, app), destination, None, tell)
         except (CorruptState, InvalidValue) as error:
             anew = f"if the topics were made anew, remove {folder}, which only commands use"
-            raise type(error)(f"{error}; {anew}") from error
+            kind = InvalidValue if isinstance(error, InvalidValue) else CorruptState
+            raise kind(f"{error}; {anew}") from error
         finally:
             destination.close()
     return folder
