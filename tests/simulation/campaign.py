@@ -6,9 +6,11 @@
 import gc
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from unittest.mock import patch
 
 from tests.simulation.cells import CELLS, COUNTS
 from tests.simulation.kafka.cells import CELLS as KAFKA_CELLS
@@ -30,19 +32,33 @@ def kept(kind: str = "") -> list[int]:
 def run_seeds(seeds: Iterable[int], kind: str = "") -> Counter[str]:
     """How often each cell of the crash matrix was reached; a failure carries its seed and the end of its trace."""
     cells: Counter[str] = Counter()
-    for seed in seeds:
-        life = LIVES[kind](seed)
-        try:
-            life.run()
-        except BaseException as error:
-            error.add_note(f"seed {kind}{seed}: `make sim SEED={kind}{seed}` repeats it and prints what ends so:")
-            error.add_note("\n".join(life.trace.lines[-LINES:]))
-            raise
-        finally:
-            gc.unfreeze()  # engines freeze what is alive when they start; those that crash never thaw it
-            gc.collect()
-        cells.update(life.cells)
+    with frozen():
+        for seed in seeds:
+            life = LIVES[kind](seed)
+            try:
+                life.run()
+            except BaseException as error:
+                error.add_note(f"seed {kind}{seed}: `make sim SEED={kind}{seed}` repeats it and prints what ends so:")
+                error.add_note("\n".join(life.trace.lines[-LINES:]))
+                raise
+            finally:
+                gc.collect()
+            cells.update(life.cells)
     return cells
+
+
+@contextmanager
+def frozen() -> Generator[None]:
+    """What is alive now is frozen until the end, so that what each life leaves is collected at little cost.
+
+    Engines that start would freeze what others left, and those that crash never thaw it.
+    """
+    gc.freeze()
+    try:
+        with patch.object(gc, "freeze"), patch.object(gc, "unfreeze"):
+            yield
+    finally:
+        gc.unfreeze()
 
 
 def repeat(name: str) -> int:
