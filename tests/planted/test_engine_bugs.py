@@ -9,13 +9,15 @@ from tests.planted.catcher import CAUGHT, MISSED
 from tests.planted.choosing import chosen
 from tests.planted.copies import catch, copy_tree, plant
 from tests.planted.engine_bugs import ENGINE_BUGS
+from tests.planted.upkeep_bugs import UPKEEP_BUGS
 
 pytestmark = pytest.mark.slow
 
 ANY_CLAIM = "["
+BUGS = (*ENGINE_BUGS, *UPKEEP_BUGS)
 
 
-@pytest.mark.parametrize("bug", chosen(ENGINE_BUGS))
+@pytest.mark.parametrize("bug", chosen(BUGS))
 def test_a_planted_bug_breaks_its_claim(bug: Bug, tmp_path: Path) -> None:
     tree = copy_tree(tmp_path)
     plant(bug, tree)
@@ -30,5 +32,5 @@ def test_the_undamaged_engine_breaks_none(tmp_path: Path) -> None:
 
 
 def test_there_are_enough_bugs_and_no_two_are_called_the_same() -> None:
-    names = [bug.name for bug in ENGINE_BUGS]
+    names = [bug.name for bug in BUGS]
     assert len(names) == len(set(names)) >= 10

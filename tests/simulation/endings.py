@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 def go_back(life: "Life") -> None:
     """Start the release before: it knows neither these pages nor what else has changed."""
-    if life.release:
+    number, releases = life.upgrades.number, life.upgrades.releases
+    if number:
         watches = [Watch(life.files, life.folder / str(judge.number), durable=False) for judge in life.court.partitions]
         before = [watch.ends for watch in watches]
         life.files = life.files.killed()
         world = life.world(life.files)
         try:
-            world.loop.run_until_complete(_open_only(life, world, life.releases[life.release - 1].app))
+            world.loop.run_until_complete(_open_only(life, world, releases[number - 1].app))
         except GenerationConflict as error:
             life.trace.add(f"it stops: {error}")
         else:
-            require("an older release is refused", False, f"release {life.release} started")
+            require("an older release is refused", False, f"release {number} started")
         finally:
             world.end()
         require("an older release is refused", before == [watch.ends for watch in watches], "it wrote")

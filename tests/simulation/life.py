@@ -31,9 +31,9 @@ from tests.simulation.court import Court
 from tests.simulation.endings import go_back, lie
 from tests.simulation.kept import facts_in, judge_kept, listed
 from tests.simulation.loop import Crash
-from tests.simulation.releases import POSTS, Release
 from tests.simulation.running import begins_heard, entries_heard, lag_of, limit, segments_of, sockets_elsewhere, states
 from tests.simulation.stored import judge_homes, rows_in, standing_in
+from tests.simulation.upgrading import Upgrades
 from tests.simulation.upkeep import NONE, Upkeep, damage, draw_upkeep
 from tests.simulation.world import SimFiles, SimWorld, Trace
 
@@ -50,7 +50,7 @@ PLACES = (
     ("/home/", 50),
     ("/home/", 10),
 )  # where, and how often it goes well
-KEEPING = (("/checkpoints/", 60), ("/checkpoints/", 10), ("/begin", 4), (".log", 30))  # with checkpoints
+KEEPING = (("/checkpoints/", 60), ("/checkpoints/", 10), ("/begin", 4), ("remove /", 4), ("remove /", 20))
 DURABILITIES = ((Durability.FSYNC,), (Durability.PROCESS,), (Durability.FSYNC, Durability.PROCESS))
 
 
@@ -94,10 +94,8 @@ class Life:
             upkeep=draw_upkeep(self.later),
         )
         self.trace = Trace()
-        self.upgrading = Random(f"releases {seed}")
-        self.releases = POSTS if isinstance(app, Post) and self.upgrading.random() < 0.5 else [Release(app)]
-        self.release = 0
-        self.court = Court(self.releases, self.settings.partitions, self.settings.window, FOLDER)
+        self.upgrades = Upgrades(app, seed)
+        self.court = Court(self.upgrades.releases, self.settings.partitions, self.settings.window, FOLDER)
         self.town = Town(app, self.court, self.trace, Random(self.random.getrandbits(64)))
         self.files = SimFiles(seed)
         self.files.trace = self.trace
@@ -107,7 +105,6 @@ class Life:
         self.opened = False
         self.company = Company(self.town, FOLDER, self.random, seed, self.settings.upkeep)
         self.damaged: set[Path] = set()  # partitions and checkpoints
-        self.entries_left = -1  # to be appended at a start before the process crashes; -1: all
         self.expects: dict[Path, int] = {}  # where partitions with a damaged home go on
         self.cells: Counter[str] = Counter()  # of the crash matrix
 
@@ -120,7 +117,7 @@ class Life:
             lag_of(self.company.lag()),
             small_home(settings.flush_seconds, settings.flush_log_bytes),
             begins_heard(self._begins),
-            entries_heard(self._appends),
+            entries_heard(lambda: self.upgrades.appends(self.files)),
             catch_warnings(),
         ):
             simplefilter("ignore", RuntimeWarning)  # of homes that were damaged, and checkpoints that failed
@@ -137,14 +134,16 @@ class Life:
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
         self._damage()
-        upgraded = not last and self._upgrade()
+        upgraded = not last and self.upgrades.come()
+        if upgraded:
+            self.town.app = self.upgrades.app
+            self.trace.add(f"release {self.upgrades.number + 1} comes")
         world = self.world(self.files)
         self.opened = self.crash_when_open = False
-        self.entries_left = -1
         self.town.excused = world.loop.network.cuts = faults
         crash_after = self._inflict() if faults else None
-        if upgraded and faults and self.upgrading.random() < 0.6:
-            self._arm_migration()
+        if upgraded and faults:
+            self.upgrades.arm(self.files, self.settings.partitions)
         self.court.start(self.files, self.durability)
         engine = self.engine(world)
         crashed = power = False
@@ -178,32 +177,6 @@ class Life:
     def places(self) -> list[Path]:
         """The folders of all partitions."""
         return [FOLDER / str(number) for number in range(self.settings.partitions)]
-
-    def _upgrade(self) -> bool:
-        """Let the next process, and all that come, run a later release, if there is one."""
-        later = len(self.releases) - 1 - self.release
-        if not later or self.upgrading.random() < 0.5:
-            return False
-        self.release += self.upgrading.randint(1, later)
-        self.town.app = self.releases[self.release].app
-        self.trace.add(f"release {self.release + 1} comes")
-        return True
-
-    def _arm_migration(self) -> None:
-        """Let the process crash while it claims and migrates its partitions, or a little later."""
-        if self.upgrading.random() < 0.6:
-            self.entries_left = self.upgrading.randint(1, 4 * self.settings.partitions)
-        else:
-            self.files.crash_on = self.upgrading.choice(("/home/", ""))
-            self.files.operations_left = self.upgrading.randrange(self.upgrading.choice((40, 200)))
-
-    def _appends(self) -> None:
-        """A claim or a migrate record is about to be appended, or was."""
-        self.entries_left -= self.entries_left >= 0
-        if self.entries_left == 0:
-            self.trace.add("CRASH while partitions are claimed")
-            self.files.dead = True
-            raise Crash
 
     def _damage(self) -> None:
         """Let a home have a wrong byte, and once in a life a checkpoint as well."""
