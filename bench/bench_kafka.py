@@ -19,7 +19,7 @@ import mmsb
 from bench.bank import Transfer
 from bench.bank import app as bank
 from bench.engine_bank import Transfers, check_money, draw, open_accounts
-from bench.engine_folder import data_folder
+from bench.engine_folder import data_folder, touch_memory
 from bench.engine_loads import many, open_loop
 from bench.figures import Figure, figure, times
 from bench.harness import progress, report, show
@@ -44,6 +44,7 @@ PAGES: Final = 1_000_000
 FILLED_AT_ONCE: Final = 100_000
 TAKEOVERS: Final = 3
 SESSION_SECONDS: Final = 10.0  # after which the broker takes a worker for dead
+TOUCHED: Final = 1 << 30  # bytes of memory for the files that a turn writes
 LOOK_SECONDS: Final = 0.01
 APPEND_SECONDS: Final = 30.0
 OFFSET_BYTES: Final = 8
@@ -80,6 +81,7 @@ async def sums(
             progress(f"{turn}/{TURNS} keyed sums, {shape}: topics")
         last = await fill(url, app.name, batches(intent))
         progress(f"{turn}/{TURNS} keyed sums, {shape}: ours")
+        touch_memory(folder, TOUCHED)
         async with app.run(data=data, log=url, events="none") as bus:
             ours.append(await settled_rate(bus, last))
             assert sum([found.count async for _, found in bus.scan(page)]) == RECORDS, "each record counts once"
@@ -131,11 +133,13 @@ async def transfers(url: str, folder: Path) -> list[Figure]:
         together = list[float]()
         for call in range(1 + TRANSFER_CALLS):
             progress(f"{call}/{TRANSFER_CALLS} transfers, produced and settled")
+            touch_memory(folder, TOUCHED)
             together.append((await many(bus, draw(rng, TRANSFERS)))[0])
     rates = list[float]()
     for turn in range(1 + TURNS):
         progress(f"{turn}/{TURNS} transfers")
         last = await fill(url, bank.name, packed_transfers(draw(rng, RECORDS)))
+        touch_memory(folder, TOUCHED)
         async with bank.run(data=data, log=url, events="none") as bus:
             rates.append(await settled_rate(bus, last))
             await check_money(bus)
@@ -195,6 +199,7 @@ async def rebuilding(url: str, folder: Path) -> list[Figure]:
     rates = list[float]()
     for turn in range(1 + TURNS):
         progress(f"{turn}/{TURNS} rebuild")
+        touch_memory(folder, TOUCHED)
         async with mmsb.connect(url, pages, data=folder / f"rebuilt-{turn}") as client:
             begun = time.perf_counter()
             assert (await client.get(Small, PAGES - 1)).second == 1, "it was made once"
