@@ -22,6 +22,7 @@ from tests.simulation.kafka.client import ModelBroker
 from tests.simulation.kafka.endings import STOPS, LastAct, draw_ending
 from tests.simulation.kafka.judge import DoorCourt, KafkaCourt
 from tests.simulation.kafka.machines import Machine, NamedTown, NamedTrace
+from tests.simulation.kafka.misfortunes import befall, kill, thaw
 from tests.simulation.kafka.model import Cluster
 from tests.simulation.kafka.services import Service
 from tests.simulation.kafka.settings import draw_settings
@@ -37,8 +38,6 @@ PEACE_SECONDS = 600.0
 TRUCE_SECONDS = 45.0
 """So long after that begins somebody may fail who had waited for an answer since before it: it, or the append whose
 outcome it was to tell, is missed only after a while."""
-
-WORKER_PLACES = (("", 300), ("/tlog/", 60), ("/intents/", 60), ("/home/", 40), ("/mark", 20))
 
 
 class KafkaLife:
@@ -97,7 +96,7 @@ class KafkaLife:
         for machine in self.machines:
             self.theatre.interrupt(random.expovariate(1.0), partial(self._start, machine))
         for at in sorted(random.random() * 90 for _ in range(random.choice((0, 2, 6, 12)))):
-            self.theatre.interrupt(at, self._befall)
+            self.theatre.interrupt(at, partial(befall, self))
         for _ in range(random.choice((0, 0, 1, 2))):
             self.theatre.later(random.random() * 90, self._release)
         for _ in range(random.choice((0, 1, 4))):
@@ -201,45 +200,6 @@ class KafkaLife:
             if machine.place is not None and machine.place.process is process:
                 self.gone(machine, power=self.random.random() < 0.4)
 
-    def _befall(self) -> None:
-        """Something happens to some process."""
-        random = self.random
-        running = [machine for machine in self.machines if machine.place is not None]
-        if self.peaceful or not running:
-            return
-        machine = random.choice(running)
-        place = machine.place
-        assert place is not None, "it runs"
-        kind = random.random()
-        if kind < 0.2:
-            self._kill(machine)
-        elif kind < 0.35:
-            self.dies_appending = machine
-        elif kind < 0.5:
-            place.process.files.crash_on, most = random.choice(WORKER_PLACES)
-            place.process.files.operations_left = random.randrange(most)
-        elif kind < 0.85 and not place.process.frozen:
-            self._freeze(machine, place)
-        elif not place.process.frozen and machine.running is not None:
-            self.trace.add(f"=== {machine.name} is told to stop")
-            machine.running.cancel()
-
-    def _kill(self, machine: Machine) -> None:
-        self.trace.add(f"=== {machine.name} is killed")
-        self.gone(machine, power=self.random.random() < 0.4)
-
-    def _freeze(self, machine: Machine, place: Place) -> None:
-        seconds = self.random.choice((1.0, 15.0, 40.0)) * (0.5 + self.random.random())
-        self.trace.add(f"=== {machine.name} is frozen for {seconds:.1f} s")
-        self.theatre.freeze(place.process)
-        self.theatre.interrupt(seconds, lambda: self._thaw(machine, place))
-
-    def _thaw(self, machine: Machine, place: Place) -> None:
-        if place.process.frozen:
-            self.trace.add(f"=== {machine.name} goes on")
-            place.woke = True
-            self.theatre.thaw(place.process)
-
     # What processes say
 
     def _told(self, place: Place, partition: int, first: int, last: int, receipts: Receipts) -> None:
@@ -267,7 +227,7 @@ class KafkaLife:
         machine = self.dies_appending
         if machine is not None and machine.place is place and not self.peaceful:
             self.dies_appending = None
-            self.theatre.interrupt(0.0, partial(self._kill, machine))
+            self.theatre.interrupt(0.0, partial(kill, self, machine))
 
     def _says(self, replica: Replica) -> None:
         fold = replica._opened.fold
@@ -295,7 +255,7 @@ class KafkaLife:
         for machine in self.machines:
             machine.files.operations_left = -1
             if machine.place is not None:
-                self._thaw(machine, machine.place)
+                thaw(self, machine, machine.place)
 
     def _rests(self) -> bool:
         """Whether all is settled, and everybody who folds has folded that."""
