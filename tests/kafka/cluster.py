@@ -18,14 +18,13 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
-from tests.kafka.programs import LIBS
+from tests.kafka.programs import java
 
 START_S: Final = 60
 STOP_S: Final = 20
 PORTS: Final = range(20_000, 32_000)
 """Below those that outgoing connections take, so that a broker that was down finds its own free again."""
 
-JVM: Final = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 SETTINGS: Final = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
@@ -83,7 +82,7 @@ class Node:
         assert self._process is None, f"node {self.id} runs"
         command = [
             sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT,
-            "java", *JVM, "-cp", f"{LIBS}/*", "kafka.Kafka", str(self.folder / "properties"),
+            *java("kafka.Kafka"), str(self.folder / "properties"),
         ]  # fmt: skip
         with (self.folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
@@ -232,7 +231,7 @@ def _format(
             for word in ("--add-scram", f"SCRAM-SHA-{bits}=[name={name},password={password}]")
         ]  # fmt: skip
         command = [
-            "java", *JVM, "-cp", f"{LIBS}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id,
+            *java("kafka.tools.StorageTool"), "format", "-t", cluster_id,
             "-c", str(node.folder / "properties"), *scram,
         ]  # fmt: skip
         with (node.folder / "output").open("ab") as output:

@@ -12,6 +12,13 @@ from typing import Any, Final
 from tests.project.tree import ROOT
 
 LIBS: Final = ROOT / ".cache" / "kafka" / "libs"
+CLASSES: Final = LIBS.with_name("classes.jsa")
+"""What Java makes of Kafka's classes, where it was kept (tests/kafka/classes.py)."""
+
+JVM: Final = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+QUIET: Final = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off")
+"""What is kept and does not fit is not taken, and nothing is said of it."""
+
 REQUIRED: Final = "MMSB_REQUIRE_KAFKA"
 """Set to 1, the suites that need these programs fail where they are missing. CI does."""
 
@@ -70,6 +77,12 @@ def missing() -> str | None:
     return None
 
 
+def java(program: str) -> list[str]:
+    """How one of Kafka's programs is started; its arguments follow."""
+    kept = (f"-XX:SharedArchiveFile={CLASSES}", *QUIET) if CLASSES.exists() else ()
+    return ["java", *JVM, *kept, "-cp", f"{LIBS}/*", program]
+
+
 def is_required() -> bool:
     return os.environ.get(REQUIRED) == "1"
 
@@ -77,7 +90,7 @@ def is_required() -> bool:
 def dump(paths: Sequence[Path]) -> Dump:
     """Have Kafka read segments. Its exit code says little: what it complains of stands in its words."""
     files = ",".join(str(path) for path in paths)
-    command = ["java", "-cp", f"{LIBS}/*", "kafka.tools.DumpLogSegments", "--deep-iteration", "--files", files]
+    command = [*java("kafka.tools.DumpLogSegments"), "--deep-iteration", "--files", files]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=TIMEOUT_S
     )
@@ -93,7 +106,7 @@ def dump(paths: Sequence[Path]) -> Dump:
 def describe_group(port: int, group: str, *more: str) -> str:
     """What Kafka's tool for groups says of one."""
     command = [
-        "java", "-cp", f"{LIBS}/*", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+        *java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
         "--bootstrap-server", f"127.0.0.1:{port}", "--describe", "--group", group, *more,
     ]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT_S).stdout

@@ -20,10 +20,9 @@ from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
 from mmsb.streams.kafka.cluster.client import open_broker
 from mmsb.streams.kafka.topics import LOGS, SETTINGS, Topic, ensure
 from tests.kafka.compressing import FRAMINGS, compressed, with_content
-from tests.kafka.programs import LIBS
+from tests.kafka.programs import java
 from tests.kafka.test_local_form import LOOSE, record, with_records
 
-JAVA = ("java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{LIBS}/*")
 APPEND_SECONDS = 10.0
 TRANSACTIONAL, CONTROL = 0x10, 0x20  # of a batch's attributes
 
@@ -140,7 +139,7 @@ def test_kafkas_own_producer_is_read(kafka_url: str):
         async with open_broker(kafka_url) as broker:
             at = await new_topic(broker)
             command = [
-                *JAVA, "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", hosts(kafka_url),
+                *java("org.apache.kafka.tools.ConsoleProducer"), "--bootstrap-server", hosts(kafka_url),
                 "--topic", at.topic, "--compression-codec", "snappy",
                 "--property", "parse.key=true", "--property", "key.separator==",
             ]  # fmt: skip
@@ -185,7 +184,7 @@ def _line(record: Record) -> str:
 
 def _consume(url: str, topic: str, last: RawBatch) -> list[str]:
     command = [
-        *JAVA, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", hosts(url), "--topic", topic,
+        *java("org.apache.kafka.tools.consumer.ConsoleConsumer"), "--bootstrap-server", hosts(url), "--topic", topic,
         "--from-beginning", "--max-messages", str(last.first + last.count),
         *(word for name in ("timestamp", "headers", "key") for word in ("--property", f"print.{name}=true")),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from mmsb.schemas.partitions import partition_of
 from tests.crash.applications import APPLICATIONS
 from tests.crash.told import Told
 from tests.kafka.judging import judge_topics, said
-from tests.kafka.programs import LIBS
+from tests.kafka.programs import java
 from tests.kafka.working import WAIT_S, Order, Worker, ask, restored_names
 from tests.project.tree import ROOT
 
@@ -44,7 +44,7 @@ def by_console(order: Order) -> None:
     assert place == "--bootstrap-server localhost:9092 --topic bank.intents"
     server, topic = order.url.removeprefix("kafka://"), f"{order.name}.intents"
     command = [
-        "java", "-cp", f"{LIBS}/*", "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", server,
+        *java("org.apache.kafka.tools.ConsoleProducer"), "--bootstrap-server", server,
         "--topic", topic, *options.replace("'", "").split(),
     ]  # fmt: skip
     done = subprocess.run(command, input=f"{line}\n", capture_output=True, text=True, check=True, timeout=WAIT_S)
