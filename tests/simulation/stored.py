@@ -56,7 +56,7 @@ def judge_homes(files: VirtualFiles, folder: Path, partitions: int, damaged: Set
         if meta is not None:
             _judge_standing(meta.standing, durable)
             _judge_follow_ups(meta.standing, durable, number, logged)
-            _judge_rows(rows, meta, durable.tlog)
+            _judge_rows(rows, meta, durable.tlog, "the home")
         for checkpoint in listed(files, place):
             if checkpoint not in damaged:
                 _judge_checkpoint(files, checkpoint, durable)
@@ -77,23 +77,23 @@ def _judge_checkpoint(files: VirtualFiles, checkpoint: Path, durable: Watch) -> 
     require("a checkpoint is what its name says", settled == settled_in(checkpoint), found)
     assert meta is not None, "something has settled there"
     _judge_standing(meta.standing, durable)
-    _judge_rows(rows, meta, durable.tlog)
+    _judge_rows(rows, meta, durable.tlog, "a checkpoint")
 
 
-def _judge_rows(rows: MemorySnapshot, meta: Meta, tlog: list[Record]) -> None:
+def _judge_rows(rows: MemorySnapshot, meta: Meta, tlog: list[Record], whose: str) -> None:
     fold, home = restore(rows, meta, EVERYTHING)
     for stored in meta.contents.types:
         home.bring_type(stored.type_id)
     digest = fold.state.recompute_digest()
-    require("the home has all of the state", digest == meta.contents.digest, f"at {meta.standing.settled}: {fold}")
+    require(f"{whose} has all of the state", digest == meta.contents.digest, f"at {meta.standing.settled}: {fold}")
     kept, known = sum(1 for _ in rows.rows(PAGES, b"\xff")), sum(sum(one.rows.values()) for one in meta.contents.types)
     require("there are no rows but those that are counted", kept == known, f"{kept}, expected {known}")
     counts = {stored.type_id: stored.pages for stored in meta.contents.types}
     found = {type_id: pages.resident for type_id, pages in fold.state.array_pages.types.items()}
-    require("the home has all of the state", counts == found, f"{found} pages, expected {counts}")
+    require(f"{whose} has all of the state", counts == found, f"{found} pages, expected {counts}")
     expected = _digest_at(tlog[: meta.standing.next], meta.standing.settled)
     same = expected is None or expected == (digest.a, digest.b)
-    require("the home is of one boundary", same, f"it says that it stands at {meta.standing.settled}: {fold}")
+    require(f"{whose} is of one boundary", same, f"it says that it stands at {meta.standing.settled}: {fold}")
 
 
 def _digest_at(tlog: list[Record], settled: int) -> tuple[int, int] | None:
