@@ -158,7 +158,12 @@ def test_a_broker_that_wants_a_certificate_gets_one_or_says_so(secured: Secured)
 
 @pytest.mark.parametrize("listener", ["TLS", "OPENSASL", "CLOSEDSASL"])
 def test_who_says_nothing_of_himself_is_not_let_in(secured: Secured, listener: str) -> None:
-    refused(secured.cluster.url_of(listener), OPEN)
+    assert "speak PLAINTEXT" in refused(secured.cluster.url_of(listener), OPEN)
+
+
+def test_who_expects_tls_where_there_is_none_is_told_what_was_spoken(secured: Secured) -> None:
+    words = refused(secured.cluster.url, Security(**ANN, authorities=secured.authority))
+    assert "look whether they listen there, and speak SASL_SSL" in words
 
 
 def test_a_password_is_in_no_log(secured: Secured, caplog: pytest.LogCaptureFixture) -> None:

@@ -89,6 +89,10 @@ class Connections:
             self._drop(address, lane, connection)  # what is asked next would wait for the answer that nobody wants
             raise
 
+    @property
+    def protocol(self) -> str:
+        return protocol_of(self._security)
+
     def drop(self, address: Address, lane: Hashable) -> None:
         """Close a lane's connection; who waits for an answer on it gets none."""
         connection = self._open.pop((address, lane), None)
@@ -137,7 +141,7 @@ class Connections:
             client_id=CLIENT_ID,
             request_timeout_ms=round(ANSWER_SECONDS * 1000),
             max_idle_ms=round(IDLE_SECONDS * 1000),
-            security_protocol=protocol_of(self._security),
+            security_protocol=self.protocol,
             ssl_context=self._context,
             sasl_mechanism=self._security.mechanism,
             sasl_plain_username=self._security.user,

@@ -44,7 +44,8 @@ class Routes:
         except Unsent as error:
             named = ", ".join(str(address) for address in self._first)
             raise EnvironmentFailed(
-                f"expected one of {named} to answer as a broker of Kafka, found that none does: {error}"
+                f"expected one of {named} to answer as a broker of Kafka, found that none does: {error}; look "
+                f"whether they listen there, and speak {self._connections.protocol}"
             ) from error
 
     def leader(self, at: TopicPartition) -> Address | None:
