@@ -3,12 +3,14 @@ run, and the logs that Kafka's own tool reads."""
 
 import asyncio
 import json
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from blake3 import blake3
 from confluent_kafka import Producer  # pyright: ignore[reportMissingTypeStubs]
 
 import mmsb
@@ -58,8 +60,18 @@ def by_producer(shop: Shop, id: str) -> None:
     assert producer.flush(WAIT_S) == 0
 
 
+def by_packing_producer(shop: Shop, id: str) -> None:
+    """Its bytes are those of docs/formats.md, section 4; a type's id is the begin of a hash of its text (section 1)."""
+    type_id = int.from_bytes(blake3(b"intent Deposit{account:u64,amount:i64}").digest()[:8], "little")
+    value = struct.pack("<4sBBHQ16sQq", b"MMI\x01", 1, 0, 2, type_id, make_id(id), 5, 5)
+    producer = Producer({"bootstrap.servers": shop.servers, "partitioner": "murmur2_random"})
+    producer.produce(f"{shop.name}.intents", key="5", value=value)
+    assert producer.flush(WAIT_S) == 0
+
+
 WAYS: Final[dict[str, Callable[[Shop, str], None]]] = {
-    "a client": by_client, "the command line": by_command, "lines": by_lines, "a producer": by_producer
+    "a client": by_client, "the command line": by_command, "lines": by_lines, "a producer": by_producer,
+    "a producer that packs": by_packing_producer,
 }  # fmt: skip
 
 
