@@ -24,7 +24,7 @@ from mmsb.streams.inbox import GROUP_BYTES
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.clients.standing import Noted, standing_of
 from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Following
-from mmsb.streams.kafka.partitions.mirror import Mirrored, check_reached, extend
+from mmsb.streams.kafka.partitions.mirror import Mirrored, extend, reached_span
 from mmsb.streams.log import Log
 from mmsb.streams.opening import Code, Opened, bundle_for, encode_entry
 from mmsb.streams.world import World, finish
@@ -180,9 +180,7 @@ class TopicJournal:
             self._tlog = None
 
     async def fold_to_end(self) -> Read:
-        span = await self._broker.span(self._of.tlog)
-        check_reached(self._of.tlog, span, self._opened.tlog)
-        return await self.fold_to(span.end)
+        return await self.fold_to((await reached_span(self._broker, self._of.tlog, self._opened.tlog)).end)
 
     async def look(self) -> None:
         """Before a writer answers a question: whether it still reigns, if it has not been told for a while."""

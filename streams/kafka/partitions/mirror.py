@@ -4,6 +4,7 @@ The topics are the truth. What is in the folder is there to be folded, searched 
 more. Nothing waits until it is on the disk, but for flushes: a home never knows what its logs have lost.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,7 +27,8 @@ from mmsb.streams.world import World
 
 """This file of a partition's folder says what it mirrors."""
 
-
+LOOKS: Final = 10
+LOOK_SECONDS: Final = 0.5  # between two of them
 _TOPIC_BYTES_MAX: Final = 4_096
 
 
@@ -120,20 +122,27 @@ def extend(log: Log, batches: Sequence[RawBatch]) -> None:
             log.append(batch.data, batch.first, batch.count)
 
 
-def check_reached(at: TopicPartition, span: Span, log: Log) -> None:
-    """What a mirror has was below the high watermark, which never falls: any span heard later has all of that."""
-    if span.end < log.end:
-        raise CorruptState(
-            f"{at}: expected records up to offset {log.end}, which were read from it before, found {span.end}: the "
-            "brokers have lost them (an unclean election?), or the topic was made anew; an operator has to "
-            "decide which copy counts"
-        )
+async def reached_span(broker: Broker, at: TopicPartition, log: Log) -> Span:
+    """What a mirror has was below the high watermark, which never falls: whoever leads the partition has all of that.
+
+    Who has been frozen may take itself for the leader for a moment yet, and answer with what it had then.
+    """
+    looks, span = 1, await broker.span(at)
+    while span.end < log.end and looks < LOOKS:
+        await asyncio.sleep(LOOK_SECONDS)
+        looks, span = looks + 1, await broker.span(at)
+    if span.end >= log.end:
+        return span
+    raise CorruptState(
+        f"{at}: expected records up to offset {log.end}, which were read from it before, found {span.end}: the "
+        "brokers have lost them (an unclean election?), or the topic was made anew; an operator has to "
+        "decide which copy counts"
+    )
 
 
 async def check_same(broker: Broker, at: TopicPartition, log: Log) -> None:
     """That the topic goes on from where the mirror ends: its last record is the topic's."""
-    span = await broker.span(at)
-    check_reached(at, span, log)
+    span = await reached_span(broker, at, log)
     if log.end < span.first:
         raise Gone(at, log.end, span)
     if log.end == log.first or log.end - 1 < span.first:
