@@ -6,7 +6,7 @@
 import gc
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -18,6 +18,7 @@ from tests.simulation.kafka.life import KafkaLife
 from tests.simulation.life import Life
 
 KEPT = Path(__file__).with_name("seeds.txt")
+SEEDS_MAX = 200  # in which every cell has to be reached
 LINES = 60  # of a trace that a failure shows
 BEHIND_KAFKA = "k"  # before a seed's number
 LIVES: dict[str, type[Life] | type[KafkaLife]] = {"": Life, BEHIND_KAFKA: KafkaLife}
@@ -45,6 +46,17 @@ def run_seeds(seeds: Iterable[int], kind: str = "") -> Counter[str]:
                 gc.collect()
             cells.update(life.cells)
     return cells
+
+
+def reach(cells: Sequence[str], first: int, fewest: int, kind: str = "") -> Counter[str]:
+    """So many seeds, and more until each of these cells was reached: a change of the engine moves what a seed meets."""
+    reached = run_seeds(range(first, first + fewest), kind)
+    more = iter(range(first + fewest, first + SEEDS_MAX))
+    while missing := [cell for cell in cells if not reached[cell]]:
+        seed = next(more, None)
+        assert seed is not None, f"{SEEDS_MAX} seeds from {first} on do not reach {missing}"
+        reached += run_seeds([seed], kind)
+    return reached
 
 
 @contextmanager
