@@ -31,7 +31,7 @@ from tests.simulation.court import Court
 from tests.simulation.endings import go_back, lie
 from tests.simulation.kept import facts_in, judge_kept, listed
 from tests.simulation.loop import Crash
-from tests.simulation.running import begins_heard, entries_heard, lag_of, limit, segments_of, sockets_elsewhere, states
+from tests.simulation.running import heard, lag_of, limit, segments_of, sockets_elsewhere, states
 from tests.simulation.stored import judge_homes, rows_in, standing_in
 from tests.simulation.upgrading import Upgrades
 from tests.simulation.upkeep import NONE, Upkeep, damage, draw_upkeep
@@ -50,7 +50,7 @@ PLACES = (
     ("/home/", 50),
     ("/home/", 10),
 )  # where, and how often it goes well
-KEEPING = (("/checkpoints/", 60), ("/checkpoints/", 10), ("/begin", 4), ("remove /", 4), ("remove /", 20))
+KEEPING = (("/checkpoints/", 60), ("/checkpoints/", 10))  # with checkpoints
 DURABILITIES = ((Durability.FSYNC,), (Durability.PROCESS,), (Durability.FSYNC, Durability.PROCESS))
 
 
@@ -101,7 +101,7 @@ class Life:
         self.files.trace = self.trace
         self.durabilities = self.random.choice(DURABILITIES)
         self.durability = Durability.FSYNC
-        self.crash_when_open = False
+        self.crash_when_open = self.faulty = False
         self.opened = False
         self.company = Company(self.town, FOLDER, self.random, seed, self.settings.upkeep)
         self.damaged: set[Path] = set()  # partitions and checkpoints
@@ -116,20 +116,22 @@ class Life:
             sockets_elsewhere(),
             lag_of(self.company.lag()),
             small_home(settings.flush_seconds, settings.flush_log_bytes),
-            begins_heard(self._begins),
-            entries_heard(lambda: self.upgrades.appends(self.files)),
+            heard(self._begins, lambda: self.upgrades.appends(self.files), self._trims),
             catch_warnings(),
         ):
             simplefilter("ignore", RuntimeWarning)  # of homes that were damaged, and checkpoints that failed
             for number in range(self.random.randint(1, 5)):
                 self._process(f"process {number}", faults=True)
+            if self.settings.upkeep.keeping.trim:
+                self._process("until logs are trimmed", faults=True, calm=True)
             self._process("in peace", faults=False)
             self._process("once more", faults=False, last=True)
             self.court.finish(self.files)
             go_back(self)
             lie(self)
 
-    def _process(self, name: str, *, faults: bool, last: bool = False) -> None:
+    def _process(self, name: str, *, faults: bool, calm: bool = False, last: bool = False) -> None:
+        """`calm`: nothing goes wrong but at certain moments."""
         random = self.random
         self.durability = random.choice(self.durabilities)
         self.trace.add(f"=== {name}, durability {self.durability.name.lower()}, {self.settings!r}")
@@ -140,8 +142,9 @@ class Life:
             self.trace.add(f"release {self.upgrades.number + 1} comes")
         world = self.world(self.files)
         self.opened = self.crash_when_open = False
+        self.faulty = faults
         self.town.excused = world.loop.network.cuts = faults
-        crash_after = self._inflict() if faults else None
+        crash_after = self._inflict() if faults and not calm else None
         if upgraded and faults:
             self.upgrades.arm(self.files, self.settings.partitions)
         self.court.start(self.files, self.durability)
@@ -177,6 +180,11 @@ class Life:
     def places(self) -> list[Path]:
         """The folders of all partitions."""
         return [FOLDER / str(number) for number in range(self.settings.partitions)]
+
+    def _trims(self) -> None:
+        """A log is about to lose its front: perhaps let the process crash on the way."""
+        if self.faulty and self.files.operations_left < 0 and self.later.random() < 0.5:
+            self.files.crash_on, self.files.operations_left = "", self.later.randrange(3, 12)
 
     def _damage(self) -> None:
         """Let a home have a wrong byte, and once in a life a checkpoint as well."""

@@ -9,7 +9,7 @@ from mmsb.streams import opening
 from mmsb.streams.beginning import Begun
 from mmsb.streams.engine import Engine
 from mmsb.streams.events import events
-from mmsb.streams.log import Log
+from mmsb.streams.log import Log, log
 from mmsb.streams.partition import Partition
 from mmsb.streams.serving import address
 from tests.simulation.heard import State
@@ -71,6 +71,20 @@ def entries_heard(hear: Callable[[], None]) -> Generator[None]:
 
 
 @contextmanager
+def trims_heard(hear: Callable[[], None]) -> Generator[None]:
+    """Within it, `hear` is called before segments in front of a log are removed."""
+    untyped: Any = log
+    trim = untyped.trim
+
+    def heard(*arguments: Any) -> None:
+        hear()
+        trim(*arguments)
+
+    with patch.object(log, "trim", heard):
+        yield
+
+
+@contextmanager
 def begins_heard(hear: Callable[[int, int], None]) -> Generator[None]:
     """Within it, `hear` is told of each partition that is opened, and of the TLog offset at which its fold begins."""
     fold_rest = opening.fold_rest
@@ -80,4 +94,13 @@ def begins_heard(hear: Callable[[int, int], None]) -> Generator[None]:
         fold_rest(begun, *arguments)
 
     with patch.object(opening, "fold_rest", heard):
+        yield
+
+
+@contextmanager
+def heard(
+    begins: Callable[[int, int], None], appends: Callable[[], None], trims: Callable[[], None]
+) -> Generator[None]:
+    """All three."""
+    with begins_heard(begins), entries_heard(appends), trims_heard(trims):
         yield

@@ -43,13 +43,13 @@ class SimFiles(VirtualFiles):
         super().__init__(seed, capacity)
         self.trace = Trace()
         self.operations_left = -1  # that go well, of those on such a path, before the process crashes; -1: all
-        self.crash_on = ""  # a part of the operation and its path
+        self.crash_on = ""  # a part of the path
         self.dead = False
 
     def operate(self, path: Path, operation: str, on_failure: Callable[[], None] = lambda: None) -> None:
         if self.dead:
             raise Crash
-        counts = self.operations_left >= 0 and self.crash_on in f"{operation} {path}"
+        counts = self.operations_left >= 0 and self.crash_on in str(path)
         self.operations_left -= counts
         if counts and self.operations_left < 0:
             torn = operation == "write" and self.random.random() < 0.5
