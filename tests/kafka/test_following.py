@@ -8,15 +8,21 @@ import pytest
 from mmsb.schemas.batches import Record, encode_batch
 from mmsb.schemas.errors import CorruptState
 from mmsb.streams.inbox import Inbox
+from mmsb.streams.kafka.clients import following as module
 from mmsb.streams.kafka.clients.following import Following
 from mmsb.streams.kafka.clients.settling import Settling
 from mmsb.streams.kafka.clients.standing import standing_of
-from mmsb.streams.kafka.cluster.broker import TopicPartition
+from mmsb.streams.kafka.cluster.broker import Span, TopicPartition
 from mmsb.streams.world import RealWorld
 from tests.kafka.small import Logs
 from tests.processors.tlogs import FIRST, Node, Tlog, pay
 
 AT = TopicPartition("till.tlog", 0)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REACH_SECONDS", 0.2)
 
 
 class Noting(Logs):
@@ -87,3 +93,16 @@ def test_a_start_says_that_the_topic_is_another(records: list[int]) -> None:
 def test_who_waits_for_an_outcome_hears_that_the_topic_is_another() -> None:
     with pytest.raises(CorruptState, match=r"expected records up to offset 3, .* found 1: the topic was made anew"):
         check([0], wait_for_an_outcome)
+
+
+def test_a_leader_that_does_not_have_all_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    span, looks = Noting.span, list[int]()
+
+    async def late(self: Noting, at: TopicPartition) -> Span:
+        found = await span(self, at)
+        looks.append(found.end - (not looks))
+        return Span(found.first, looks[-1])
+
+    monkeypatch.setattr(Noting, "span", late)
+    check([0, 1, 2], begin)
+    assert looks[:2] == [2, 3]

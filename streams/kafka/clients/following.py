@@ -20,14 +20,15 @@ from mmsb.streams.completing import complete
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.clients.settling import Settling
 from mmsb.streams.kafka.clients.standing import HeaderFold, group_of, read_words, standing_of
-from mmsb.streams.kafka.cluster.broker import Broker, Gone, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Gone, TopicPartition
 from mmsb.streams.world import World, finish
 
 IDLE_SECONDS: Final = 30.0
 """So long after the last who waited the TLog is followed still: whoever submits now and then waits for no beginning."""
 
 BEGIN_SECONDS: Final = 10.0  # for record 0, or what an owner notes, to appear
-LOOK_SECONDS: Final = 0.1  # between two looks for it
+REACH_SECONDS: Final = 5.0  # for a leader that has all that was there before
+LOOK_SECONDS: Final = 0.1  # between two looks
 SMALL_BYTES: Final = 64 << 10  # what is folded on the event loop: less than handing it to a thread would take
 
 LOST: Final = "the topic was made anew, or the brokers have lost records; an operator has to decide which copy counts"
@@ -111,7 +112,7 @@ class Following:
 
     async def _read_claim(self, offset: int) -> Claim | None:
         assert self._fold is not None, "placed"
-        self._check_reaches(await self._broker.span(self._at))  # else the record may never come
+        await self._check_reached()  # else the record may never come
         try:
             batch = await self._batch_at(offset)
         except Gone:
@@ -125,14 +126,20 @@ class Following:
             )
         return claim
 
-    def _check_reaches(self, span: Span) -> None:
-        """That the topic has what the fold has read, or somebody has noted."""
+    async def _check_reached(self) -> None:
+        """That the topic has what the fold has read, or somebody has noted.
+
+        Who has been frozen may take itself for the leader for a moment yet, and answer with what it had then.
+        """
         assert self._fold is not None, "placed"
-        if span.end < self._fold.next:
-            raise CorruptState(
-                f"{self._at}: expected records up to offset {self._fold.next}, which were there before, found "
-                f"{span.end}: {LOST}"
-            )
+        begun = self._world.seconds()
+        while (end := (await self._broker.span(self._at)).end) < self._fold.next:
+            if self._world.seconds() - begun > REACH_SECONDS:
+                raise CorruptState(
+                    f"{self._at}: expected records up to offset {self._fold.next}, which were there before, found "
+                    f"{end}: {LOST}"
+                )
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _read_to(self, end: int) -> None:
         assert self._fold is not None, "placed"
@@ -184,7 +191,7 @@ class Following:
 
     async def _skip(self, gone: Gone) -> None:
         """What it was about to read was removed: go on where an owner noted, and give up what lies between."""
-        self._check_reaches(gone.span)
+        await self._check_reached()
         begun = self._world.seconds()
         while (noted := await self._noted()) is None or noted.accepted_at < gone.span.first:
             if self._world.seconds() - begun > BEGIN_SECONDS:
