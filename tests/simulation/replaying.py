@@ -43,7 +43,8 @@ class Replay:
         if watch.tlog:
             self._log_id = decode_genesis(watch.tlog[0].value or b"").log_id
         changed = releases_in(watch.tlog, self._releases)
-        same = changed[: len(self._changed)] == self._changed
+        beyond = any(each.settled + 1 < len(self.outcomes) for each in changed[len(self._changed) :])
+        same = changed[: len(self._changed)] == self._changed and not beyond  # what was lost settled under another one
         if not same or watch.intents[: len(self.outcomes)] != self.log[: len(self.outcomes)]:
             self._begin()
         self.log = watch.intents
