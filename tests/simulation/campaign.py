@@ -65,6 +65,7 @@ def frozen() -> Generator[None]:
 
     Engines that start would freeze what others left, and those that crash never thaw it.
     """
+    gc.collect()  # what a life left that failed, and whose failure was still held
     gc.freeze()
     try:
         with patch.object(gc, "freeze"), patch.object(gc, "unfreeze"):
