@@ -79,7 +79,7 @@ def test_a_spare_that_waits_touches_nothing(bank: Path) -> None:
 def test_of_two_spares_one_takes_over_and_the_other_goes_on_waiting(bank: Path) -> None:
     with Owner(bank) as owner, spare_of(bank) as one, spare_of(bank) as other:
         owner.end(signal.SIGKILL)
-        holder = int((bank / "lock").read_text())
+        holder = int((bank / "lock").read_text() or owner.process.pid)
         while holder == owner.process.pid:
             time.sleep(0.01)
             holder = int((bank / "lock").read_text() or owner.process.pid)

@@ -92,9 +92,9 @@ class Owner:
 
     def _take(self, entry: Entry) -> None:
         offset = len(self.batches)
+        self.batches.append(encode_batch(offset, [Record(entry.key, entry.value)]))  # before a thread may look for it
         verdict, _ = self.writer.read(offset, entry.key, entry.value)
         assert verdict.accepted
-        self.batches.append(encode_batch(offset, [Record(entry.key, entry.value)]))
 
     # What a Source does
 
