@@ -15,10 +15,14 @@ from mmsb.streams.log.segments import Segment
 def trim(files: Files, folder: Path, dropped: Sequence[Segment], begin: int) -> None:
     """Remove segments, which are the first ones, with what lies beside them; the log begins at `begin` then."""
     write_begin(files, folder, begin)
-    names = files.names(folder)
     for segment in dropped:
-        for name in names:
-            if name.startswith(f"{segment.base:020}.") and name != segment.path.name:
-                files.remove(folder / name)
+        _remove_beside(files, segment)
         files.remove(segment.path)
+        _remove_beside(files, segment)  # an index that was finished meanwhile
         files.sync_folder(folder)
+
+
+def _remove_beside(files: Files, segment: Segment) -> None:
+    for name in files.names(segment.folder):
+        if name.startswith(f"{segment.base:020}.") and name != segment.path.name:
+            files.remove(segment.folder / name)

@@ -18,6 +18,7 @@ from mmsb.schemas.errors import MalformedBytes, NewerFormat
 from mmsb.schemas.records import Buffer
 from mmsb.streams.files import File, Files
 from mmsb.streams.folder import Progress
+from mmsb.streams.log.segments import log_path
 from mmsb.streams.past.growing import BlockPlace, Entries, GrowingIndex, Place, Standing, word_of
 
 SHEET_BYTES: Final = 4096
@@ -114,6 +115,8 @@ def write_pages(files: Files, folder: Path, index: GrowingIndex, tell: Progress 
     finally:
         file.close()
     files.replace(new, path)
+    if not files.exists(log_path(folder, index.base)):
+        files.remove(path)  # the segment was trimmed meanwhile, and nobody would look for this again
     files.sync_folder(folder)
 
 

@@ -72,7 +72,7 @@ def check_verdict(file: Path, said: list[str], started: Started, expected: Answe
     named = any(file.name in each for each in said)
     assert named or (not said and str(file).removeprefix("0/").startswith(HARMLESS)), (file, said)
     if started.error is not None:
-        assert type(started.error) is mmsb.CorruptState, (file, started.error)
+        assert isinstance(started.error, mmsb.CorruptState), (file, started.error)
         text = str(started.error)
         assert file.name in text or "mmsb verify" in text or "start it again" in text, (file, text)
         assert named, (file, said)

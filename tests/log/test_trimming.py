@@ -145,3 +145,18 @@ def test_a_damaged_beginning_is_named(files):
     files.damage(FOLDER / BEGIN, b"?")
     with pytest.raises(CorruptState, match=f"{Path(FOLDER / BEGIN)}: .*restore the folder"):
         Log.open(files, FOLDER, 0)
+
+
+def test_what_is_put_beside_a_segment_meanwhile_goes_too(files, log, monkeypatch):
+    bases, remove = list_bases(files, FOLDER), files.remove
+    late = FOLDER / f"{bases[0]:020}.pages"
+
+    def removing(path):
+        remove(path)
+        if path == log_path(FOLDER, bases[0]):
+            files.damage(late, b"an index that was being written")
+
+    monkeypatch.setattr(files, "remove", removing)
+    log.trim(bases[1])
+    assert list_bases(files, FOLDER) == bases[1:]
+    assert not files.exists(late)
