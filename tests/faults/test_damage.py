@@ -70,7 +70,9 @@ def agrees(found: Answers, expected: Answers) -> bool:
 def check_verdict(file: Path, said: list[str], started: Started, expected: Answers) -> None:
     """Of the first start after a file was damaged."""
     named = any(file.name in each for each in said)
-    assert named or (not said and str(file).removeprefix("0/").startswith(HARMLESS)), (file, said)
+    unfinished = file.suffix == ".pages-new"  # the image was taken while an index was written: nobody reads it
+    harmless = unfinished or str(file).removeprefix("0/").startswith(HARMLESS)
+    assert named or (not said and harmless), (file, said)
     if started.error is not None:
         assert isinstance(started.error, mmsb.CorruptState), (file, started.error)
         text = str(started.error)
