@@ -1,4 +1,4 @@
-"""What a hostile reader found behind Kafka: each test shows a promise that is broken."""
+"""What a hostile reader found behind Kafka: each test holds a promise that was broken."""
 
 import asyncio
 from pathlib import Path
