@@ -173,12 +173,17 @@ class Lone:
         self._tasks.append(asyncio.create_task(worker.run(member)))
         return self._tasks[-1]
 
-    async def owner(self, name: str) -> Replica:
-        """A worker of its own, which owns the partition."""
+    async def owning(self, name: str) -> tuple[Worker, Hand, asyncio.Task[None]]:
+        """A worker, once it owns the partition; what gives and takes it; and its running."""
         worker, member = self.worker(name), Hand()
         task = self.run(worker, member)
         member.give(0)
         await until(lambda: worker.seats[0].owned or task.done())
+        return worker, member, task
+
+    async def owner(self, name: str) -> Replica:
+        """A worker of its own, which owns the partition."""
+        worker, _, _ = await self.owning(name)
         replica = worker.seats[0].replica
         assert replica is not None
         return replica

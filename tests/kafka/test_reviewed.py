@@ -25,10 +25,7 @@ DEPOSITS = [pack(Deposit(number, 5)) for number in range(100)]
 def test_a_partition_that_went_to_another_steps_no_more(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
-            worker, member = bench.worker("a"), Hand()
-            task = bench.run(worker, member)
-            member.give(0)
-            await until(lambda: worker.seats[0].owned)
+            worker, member, task = await bench.owning("a")
             await member.take_back()
             await bench.produce(OPENS)
             await asyncio.sleep(0.1)
@@ -49,10 +46,7 @@ def test_who_is_at_rest_does_not_look_who_claimed_what_it_may_have_lost(
 
     async def check() -> None:
         async with lone(tmp_path) as bench:
-            worker, member = bench.worker("a"), Hand()
-            task = bench.run(worker, member)
-            member.give(0)
-            await until(lambda: worker.seats[0].owned)
+            worker, member, task = await bench.owning("a")
             await member.take_back()
             await bench.owner("b")  # it heard of its assignment first
             await asyncio.sleep(0.2)
@@ -113,10 +107,7 @@ def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
 
     async def check() -> None:
         async with lone(tmp_path) as bench:
-            worker, member = bench.worker("a"), Hand()
-            task = bench.run(worker, member)
-            member.give(0)
-            await until(lambda: worker.seats[0].owned)
+            worker, _member, task = await bench.owning("a")
             await worker.seats[0].rest()  # frozen
             other = await bench.owner("b")
             for _ in range(40):
@@ -133,10 +124,7 @@ def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
 def test_a_replica_that_failed_is_closed(tmp_path: Path) -> None:
     async def check() -> None:
         async with lone(tmp_path) as bench:
-            worker, member = bench.worker("a"), Hand()
-            task = bench.run(worker, member)
-            member.give(0)
-            await until(lambda: worker.seats[0].owned)
+            _worker, _member, task = await bench.owning("a")
             await bench.owner("b")
             await asyncio.wait([task], timeout=10)
             replica = await bench.replica("a")  # as a start in the same process does
@@ -225,10 +213,7 @@ def test_a_partition_that_cannot_come_to_rest_stops_its_worker(tmp_path: Path, m
 
     async def check() -> None:
         async with lone(tmp_path) as bench:
-            worker, member = bench.worker("a"), Hand()
-            task = bench.run(worker, member)
-            member.give(0)
-            await until(lambda: worker.seats[0].owned)
+            _worker, member, task = await bench.owning("a")
 
             async def unknown(at: TopicPartition, batch: bytes) -> None:
                 del at, batch
