@@ -9,7 +9,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from bench.bank import Transfer
 from bench.bank import app as bank
 from bench.engine_bank import Transfers, check_money, draw, open_accounts
 from bench.engine_folder import data_folder, touch_memory
-from bench.engine_loads import many, open_loop
+from bench.engine_loads import Latencies, many, open_loop, repeated
 from bench.figures import Figure, figure, times
 from bench.harness import progress, report, show
 from bench.home_pages import Small, change
@@ -38,8 +39,9 @@ TURNS: Final = 3
 TRANSFERS: Final = 1_000_000
 TRANSFER_CALLS: Final = 4  # after one that warms up
 OPEN_RATE: Final = 5_000
-OPEN_SECONDS: Final = 10
-IDLE_SUBMITS: Final = 200
+OPEN_SECONDS: Final = 5
+OPEN_SUBMITS: Final = OPEN_RATE * OPEN_SECONDS
+ALONE: Final = 200  # submits
 PAGES: Final = 1_000_000
 FILLED_AT_ONCE: Final = 100_000
 TAKEOVERS: Final = 3
@@ -60,8 +62,8 @@ def main() -> None:
 async def measured(url: str, folder: Path) -> list[Figure]:
     found = await sums(url, folder, "JSON", lambda _: as_json(), at_least=1e6)
     found += await sums(url, folder, "packed", packed, at_least=1.5e6)
-    found += await transfers(url, folder)
     found += await submitting(url, folder)
+    found += await transfers(url, folder)
     found += await rebuilding(url, folder)
     found += await taking_over(url, folder)
     return found
@@ -157,34 +159,33 @@ def packed_transfers(drawn: Transfers) -> Iterator[bytes]:
 
 
 async def submitting(url: str, folder: Path) -> list[Figure]:
-    """From a process that owns nothing, to a worker that is another."""
+    """From a process that owns nothing, to a worker that is another and publishes events."""
     owner = await worker(url, folder / "bank")
+    rng, turns = np.random.default_rng(3), list[tuple[Latencies, Latencies]]()
     try:
         async with mmsb.connect(url, bank) as client:
-            return await singles(client, np.random.default_rng(3))
+            await open_accounts(client)
+            for turn in range(1 + TURNS):
+                progress(f"{turn}/{TURNS} submits")
+                alone = await repeated([partial(client.submit, each, id=id) for each, id in draw(rng, ALONE).intents()])
+                turns.append((alone, await open_loop(client, draw(rng, OPEN_SUBMITS).intents(), OPEN_RATE)))
     finally:
         owner.terminate()
         await owner.wait()
-
-
-async def singles(bus: Bus, rng: np.random.Generator) -> list[Figure]:
-    idle = list[float]()
-    for intent, id in draw(rng, 20 + IDLE_SUBMITS).intents():
-        begun = time.perf_counter()
-        await bus.submit(intent, id=id)
-        idle.append(1e3 * (time.perf_counter() - begun))
-    idle = idle[20:]
-    loads = await open_loop(bus, draw(rng, OPEN_RATE * OPEN_SECONDS).intents(), OPEN_RATE)
-    condition = f"{OPEN_RATE:,} a second for {OPEN_SECONDS} s, from when each was to be sent, on a client, to settled"
+    idle, loads = zip(*turns[1:], strict=True)
+    lone = f"{ALONE}, one after another, from a client's process to a worker's, to settled"
+    open_ = f"{OPEN_RATE:,} a second for {OPEN_SECONDS} s, from when each was to be sent, on a client, to settled"
     return show(
-        figure("a submit on a client, idle, p50", "ms", [float(np.percentile(idle, 50))],
-               condition=f"{IDLE_SUBMITS}, one after another", at_most=10),
-        figure("a submit on a client, idle, p99", "ms", [float(np.percentile(idle, 99))],
-               condition=f"{IDLE_SUBMITS}, one after another"),
-        figure("open loop of submits on a client, p50", "ms", [1e3 * loads.percentile(50)], condition=condition),
-        figure("open loop of submits on a client, p99", "ms", [1e3 * loads.percentile(99)], condition=condition,
-               at_most=50),
-    )  # fmt: skip
+        figure("a submit on a client, idle, p50", "ms", percentiles(idle, 50), condition=lone, at_most=10),
+        figure("a submit on a client, idle, p99", "ms", percentiles(idle, 99), condition=lone),
+        figure("open loop of submits on a client, p50", "ms", percentiles(loads, 50), condition=open_),
+        figure("open loop of submits on a client, p99", "ms", percentiles(loads, 99), condition=open_, at_most=50),
+    )
+
+
+def percentiles(turns: Sequence[Latencies], percent: float) -> list[float]:
+    """In milliseconds, of each turn."""
+    return [1e3 * turn.percentile(percent) for turn in turns]
 
 
 # Rebuilding

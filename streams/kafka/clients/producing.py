@@ -2,9 +2,11 @@
 
 inbox ─▶ one batch ─▶ appended ─▶ its base offset says where each intent is ─▶ settling
 
-No linger: a batch forms while the one before it is on its way. A ticket lies in one batch, so its offsets follow each
-other whoever else produces. An append whose outcome is unknown is repeated only for intents that have ids: the machine
-drops what it has seen, so its receipt may say `duplicate` of the first copy.
+A batch forms while the one before it is on its way. Nobody who is alone lingers; but where several shared a batch, the
+next one begins no sooner than PACE_SECONDS after it: each batch costs something in the three processes that handle it.
+A ticket lies in one batch, so its offsets follow each other whoever else produces. An append whose outcome is unknown
+is repeated only for intents that have ids: the machine drops what it has seen, so its receipt may say `duplicate` of
+the first copy.
 """
 
 import asyncio
@@ -24,6 +26,8 @@ from mmsb.streams.tickets import Ticket
 from mmsb.streams.world import World, finish
 
 SMALL_BYTES: Final = 64 << 10  # what is encoded on the event loop: less than handing it to a thread would take
+
+PACE_SECONDS: Final = 0.005
 
 _AGAIN: Final = "submit it again with the same id to learn it"
 
@@ -58,6 +62,7 @@ class Producer:
         self._end = (await self._broker.span(self._at)).end
         while True:
             tickets = await self._inbox.take()
+            begun, busy = self._world.seconds(), len(tickets) > 1
             try:
                 if any(ticket.settled is not None for ticket in tickets):
                     await self._attend()
@@ -67,6 +72,8 @@ class Producer:
             except BaseException as error:
                 self._leave(tickets, error)
                 raise
+            if busy:
+                await asyncio.sleep(begun + PACE_SECONDS - self._world.seconds())
 
     def _leave(self, tickets: list[Ticket], error: BaseException) -> None:
         """Those that are being sent are told by whoever hears of outcomes; the others were not sent."""
