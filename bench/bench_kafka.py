@@ -35,7 +35,7 @@ from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.kafka.cluster.client import open_broker
 from tests.kafka.cluster import running_cluster
 
-TURNS: Final = 3
+TURNS: Final = 5
 TRANSFERS: Final = 1_000_000
 TRANSFER_CALLS: Final = 4  # after one that warms up
 OPEN_RATE: Final = 5_000
@@ -46,7 +46,7 @@ PAGES: Final = 1_000_000
 FILLED_AT_ONCE: Final = 100_000
 TAKEOVERS: Final = 3
 SESSION_SECONDS: Final = 10.0  # after which the broker takes a worker for dead
-TOUCHED: Final = 1 << 30  # bytes of memory for the files that a turn writes
+TOUCHED: Final = 2 << 30  # bytes of memory for the files that a turn writes, here and at the broker
 LOOK_SECONDS: Final = 0.01
 APPEND_SECONDS: Final = 30.0
 OFFSET_BYTES: Final = 8

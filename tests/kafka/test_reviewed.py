@@ -12,6 +12,7 @@ from mmsb.schemas.errors import CorruptState, Superseded
 from mmsb.streams.kafka.cluster.broker import Span, TopicPartition
 from mmsb.streams.kafka.partitions import announcing
 from mmsb.streams.kafka.partitions import journal as journals
+from mmsb.streams.kafka.partitions import mirror as mirrors
 from mmsb.streams.kafka.partitions import replica as replicas
 from mmsb.streams.kafka.partitions import seat as seats
 from mmsb.streams.kafka.partitions.replica import Replica
@@ -103,7 +104,7 @@ def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replicas, "LOOK_SECONDS", 60)  # frozen
-    monkeypatch.setattr(journals, "GROUP_BYTES", 16_000)  # pieces of 4 MiB are as wrong, and take longer
+    monkeypatch.setattr(mirrors, "GROUP_BYTES", 16_000)  # pieces of 4 MiB are as wrong, and take longer
 
     async def check() -> None:
         async with lone(tmp_path) as bench:

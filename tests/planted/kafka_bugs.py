@@ -21,9 +21,9 @@ KAFKA_BUGS: Final = (
         "acknowledgements are trusted",
         "streams/kafka/partitions/journal.py",
         "            if got is not None and got == fold.next:\n"
-        "                read.append(await self._acknowledged(entry, got, batch.time_ms))\n",
+        "                read.append(await self._acknowledged(entry, got, attempt.time_ms))\n",
         "            if got is not None:\n"
-        "                read.append(await self._acknowledged(entry, fold.next, batch.time_ms))\n",
+        "                read.append(await self._acknowledged(entry, fold.next, attempt.time_ms))\n",
         SEEDS,
         "[what is told was accepted]",
         "an acknowledged block may lie behind another's claim: only the fold knows whether it counts",
@@ -40,8 +40,8 @@ KAFKA_BUGS: Final = (
     Bug(
         "a writer goes on although a newer claim followed its block",
         "streams/kafka/partitions/journal.py",
-        "                    yield each\n                self._check_reigns()\n",
-        "                    yield each\n",
+        "                        yield each\n                    self._check_reigns()\n",
+        "                        yield each\n",
         SEEDS,
         "[nobody appends under another's reign]",
         "after every fold it is looked at who reigns",
@@ -49,11 +49,9 @@ KAFKA_BUGS: Final = (
     Bug(
         "a block is sent again with another time",
         "streams/kafka/partitions/journal.py",
-        "        begun, batch = fold.next, await self._encode(entry)\n        while True:\n            got =",
-        "        begun = fold.next\n"
-        "        while True:\n"
-        "            batch = await self._encode(entry)\n"
-        "            got =",
+        "            got = await self._send_once(attempt.batch, attempt.begun)\n\n",
+        "            again = await self._attempt(entry, attempt.begun)\n"
+        "            attempt, got = again, again.got\n\n",
         SEEDS,
         "[what is sent again is what was sent]",
         "a block is resent byte for byte",
@@ -82,8 +80,8 @@ KAFKA_BUGS: Final = (
         "            await (self.fold_to_end() if got is None else self.fold_to(got + 1))\n"
         "            if got is not None:\n",
         "            if got is not None:\n"
-        "                await self._appender.run(\n"
-        "                    self._opened.tlog.append, encode_entry(entry, fold.next, batch.time_ms), fold.next, 1\n"
+        "                await self._mirrorer.run(\n"
+        "                    self._mirror_entry, entry, fold.next, self._world.time_ms()\n"
         "                )\n"
         "                self._opened.writer.read(fold.next, entry.key, entry.value)\n",
         SEEDS,
@@ -92,9 +90,9 @@ KAFKA_BUGS: Final = (
     ),
     Bug(
         "a gap in fetched offsets is stepped over",
-        "streams/kafka/partitions/journal.py",
-        "        if batches and batches[0].first > end:\n",
-        "        if batches and batches[0].first > end + 2**40:\n",
+        "streams/kafka/partitions/mirror.py",
+        "    if batches and batches[0].first > end:\n",
+        "    if batches and batches[0].first > end + 2**40:\n",
         SEEDS,
         "[it stops where brokers have lost what they had]",
         "offsets of a topic are dense, or it has been compacted",

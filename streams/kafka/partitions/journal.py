@@ -20,12 +20,10 @@ from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.fold import Verdict
 from mmsb.streams.completing import complete
 from mmsb.streams.folding import Folding, Read
-from mmsb.streams.inbox import GROUP_BYTES
 from mmsb.streams.kafka.batches.local_form import local_form
 from mmsb.streams.kafka.clients.standing import Noted, standing_of
 from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Following
-from mmsb.streams.kafka.partitions.mirror import Mirrored, extend, reached_span
-from mmsb.streams.log import Log
+from mmsb.streams.kafka.partitions.mirror import Mirrored, mirror, reached_span
 from mmsb.streams.opening import Code, Opened, bundle_for, encode_entry
 from mmsb.streams.world import World, finish
 
@@ -38,9 +36,15 @@ IDLE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
-class _Encoded:
-    data: bytes
+class _Attempt:
+    """A block that was sent: the batch that is sent however often, whose base offset is for the broker to set."""
+
+    batch: bytes
     time_ms: int
+    begun: int
+    """No record of ours may be appended below this."""
+    got: int | None
+    """Where the broker says it is, if it has answered."""
 
 
 class TopicJournal:
@@ -71,8 +75,9 @@ class TopicJournal:
         self.claimed_at = -1
         """The TLog offset of the claim of this process, once it was accepted."""
         self._looked = world.seconds()  # when all of the TLog was last known to be folded
-        names = ("intents", "tlog", "sync")
-        self._taker, self._appender, self._syncer = (world.worker(f"{name}-{of.partition}") for name in names)
+        names = ("intents", "encode", "tlog", "sync")
+        self._workers = [world.worker(f"{name}-{of.partition}") for name in names]
+        self._taker, self._encoder, self._mirrorer, self._syncer = self._workers
 
     def attach(self, folding: Folding, followed: Callable[[Read], None], room: Callable[[], Awaitable[None]]) -> None:
         """Before anything else: what folds into the partition's pages, what hears of blocks of others, and what waits
@@ -98,21 +103,9 @@ class TopicJournal:
         try:
             while True:
                 fetched = await following.take()
-                await put(await self._taker.run(self._mirror, self._opened.intents, fetched))
+                await put(await self._taker.run(mirror, self._opened.intents, self._of, fetched))
         finally:
             following.close()
-
-    def _mirror(self, log: Log, fetched: Fetched) -> list[RawBatch]:
-        """Write what is new of it into the mirror; gives that, in pieces of a size that is stepped at once."""
-        end = log.end
-        batches = local_form(fetched.data)
-        if batches and batches[0].first > end:
-            raise CorruptState(
-                f"{self._of.tlog.topic.rsplit('.', 1)[0]}, partition {self._of.partition}: expected offset {end}, "
-                f"fetched {batches[0].first}: offsets of a topic are dense; was it compacted?"
-            )
-        extend(log, batches)
-        return joined([batch for batch in batches if batch.first >= end])
 
     # The TLog
 
@@ -129,7 +122,7 @@ class TopicJournal:
         await complete(self._write(fetched))
 
     async def _write(self, fetched: Fetched) -> None:
-        self._unfolded += await self._appender.run(self._mirror, self._opened.tlog, fetched)
+        self._unfolded += await self._mirrorer.run(mirror, self._opened.tlog, self._of, fetched)
 
     async def _fold_next(self) -> Read:
         """It stays there if a claim in it has ended our reign: what lies behind is folded once it is known what this
@@ -230,10 +223,10 @@ class TopicJournal:
     async def _send(self, entry: Entry) -> None:
         """Append a claim or migrate record, and fold through it; or until another record has made it void."""
         fold = self._opened.fold
-        head, begun, batch = fold.head, fold.next, await self._encode(entry)
+        head, begun = fold.head, fold.next
+        batch = await self._encoder.run(encode_entry, entry, 0, self._world.time_ms())
         while fold.head == head:
-            got = await self._broker.append(self._of.tlog, batch.data, APPEND_SECONDS)
-            self._check_grown(begun, got)
+            got = await self._send_once(batch, begun)
             await (self.fold_to_end() if got is None else self.fold_to(got + 1))
             if got is not None:
                 return
@@ -247,21 +240,41 @@ class TopicJournal:
     # Blocks
 
     async def append(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[Verdict, Outcome | None]]:
-        for entry in entries:
-            async with self._one:
-                for each in await self._append_block(entry):
-                    yield each
-                self._check_reigns()
+        """Each is sent as soon as the one before it counts, while that one is written to the mirror."""
+        async with self._one:
+            attempt = await self._attempt(entries[0], self._opened.fold.next)
+            for entry, after in zip(entries, [*entries[1:], None], strict=True):
+                coming: asyncio.Task[_Attempt] | None = None
+                if after is not None and attempt.got == (offset := self._opened.fold.next):
+                    coming = asyncio.create_task(self._attempt(after, offset + 1))
+                try:
+                    for each in await self._settle(entry, attempt):
+                        yield each
+                    self._check_reigns()
+                    if after is not None:
+                        attempt = await (coming or self._attempt(after, self._opened.fold.next))
+                finally:
+                    if coming is not None:
+                        coming.cancel()
+                        await asyncio.gather(coming, return_exceptions=True)
 
-    async def _append_block(self, entry: Entry) -> Read:
-        """One block, until it counts or another reigns: what was read of the TLog for that."""
-        fold, read = self._opened.fold, list[tuple[Verdict, Outcome | None]]()
-        begun, batch = fold.next, await self._encode(entry)
+    async def _attempt(self, entry: Entry, begun: int) -> "_Attempt":
+        """Send a block once. `begun` is the offset behind all that counts before it."""
+        time_ms = self._world.time_ms()
+        batch = await self._encoder.run(encode_entry, entry, 0, time_ms)
+        return _Attempt(batch, time_ms, begun, await self._send_once(batch, begun))
+
+    async def _send_once(self, batch: bytes, begun: int) -> int | None:
+        got = await self._broker.append(self._of.tlog, batch, APPEND_SECONDS)
+        self._check_grown(begun, got)
+        return got
+
+    async def _settle(self, entry: Entry, attempt: "_Attempt") -> Read:
+        """Until the block counts or another reigns: what was read of the TLog for that."""
+        fold, got, read = self._opened.fold, attempt.got, list[tuple[Verdict, Outcome | None]]()
         while True:
-            got = await self._broker.append(self._of.tlog, batch.data, APPEND_SECONDS)
-            self._check_grown(begun, got)
             if got is not None and got == fold.next:
-                read.append(await self._acknowledged(entry, got, batch.time_ms))
+                read.append(await self._acknowledged(entry, got, attempt.time_ms))
             else:
                 read += await (self.fold_to_end() if got is None else self.fold_to(got + 1))
             if any(outcome is not None for _, outcome in read) or not self._opened.writer.reigns:
@@ -271,6 +284,7 @@ class TopicJournal:
                     f"{self._of.tlog}: the block at offset {got} does not count, and its writer reigns: "
                     f"{read[-1][0].discarded}; report it"
                 )
+            got = await self._send_once(attempt.batch, attempt.begun)
 
     def _check_grown(self, begun: int, got: int | None) -> None:
         """Nothing may be appended below what was folded before it was sent."""
@@ -282,15 +296,12 @@ class TopicJournal:
 
     async def _acknowledged(self, entry: Entry, offset: int, time_ms: int) -> tuple[Verdict, Outcome | None]:
         """It follows what was folded, so it is folded without being read again."""
-        data = encode_entry(entry, offset, time_ms)
-        await self._appender.run(self._opened.tlog.append, data, offset, 1)
+        await self._mirrorer.run(self._mirror_entry, entry, offset, time_ms)
         self._looked = self._world.seconds()
         return self._opened.writer.read(offset, entry.key, entry.value)
 
-    async def _encode(self, entry: Entry) -> "_Encoded":
-        """The batch that is sent however often: its base offset is for the broker to set."""
-        time_ms = self._world.time_ms()
-        return _Encoded(await self._appender.run(encode_entry, entry, 0, time_ms), time_ms)
+    def _mirror_entry(self, entry: Entry, offset: int, time_ms: int) -> None:
+        self._opened.tlog.append(encode_entry(entry, offset, time_ms), offset, 1)
 
     @property
     def _superseded(self) -> bool:
@@ -329,21 +340,5 @@ class TopicJournal:
 
     async def close(self) -> None:
         self._stop_following()
-        for worker in (self._taker, self._appender, self._syncer):
+        for worker in self._workers:
             await finish(worker)
-
-
-def joined(batches: Sequence[RawBatch]) -> list[RawBatch]:
-    """Batches that follow each other as few, each of about as much as is stepped at once."""
-    pieces: list[list[RawBatch]] = []
-    size = 0
-    for batch in batches:
-        if not pieces or size + len(batch.data) > GROUP_BYTES:
-            pieces.append([])
-            size = 0
-        pieces[-1].append(batch)
-        size += len(batch.data)
-    return [
-        RawBatch(piece[0].first, sum(batch.count for batch in piece), b"".join(batch.data for batch in piece))
-        for piece in pieces
-    ]

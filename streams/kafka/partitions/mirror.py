@@ -18,8 +18,9 @@ from mmsb.streams.beginning import Logs, Wanted, begin, durable_of
 from mmsb.streams.files import Files, make_folders, write_new
 from mmsb.streams.folder import INTENTS, MARK, TLOG, TOPIC, Progress
 from mmsb.streams.homes import open_home
+from mmsb.streams.inbox import GROUP_BYTES
 from mmsb.streams.kafka.batches.local_form import local_form
-from mmsb.streams.kafka.cluster.broker import Broker, Gone, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Fetched, Gone, Span, TopicPartition
 from mmsb.streams.log import Durable, Log, Mark
 from mmsb.streams.log.segments import list_bases
 from mmsb.streams.opening import Opened, check_reaches, fold_rest
@@ -120,6 +121,34 @@ def extend(log: Log, batches: Sequence[RawBatch]) -> None:
     for batch in batches:
         if batch.first >= log.end:
             log.append(batch.data, batch.first, batch.count)
+
+
+def mirror(log: Log, of: Mirrored, fetched: Fetched) -> list[RawBatch]:
+    """Write what is new of it; gives that, in pieces of a size that is stepped at once."""
+    end, batches = log.end, local_form(fetched.data)
+    if batches and batches[0].first > end:
+        raise CorruptState(
+            f"{of.app}, partition {of.partition}: expected offset {end}, fetched {batches[0].first}: offsets of a "
+            "topic are dense; was it compacted?"
+        )
+    extend(log, batches)
+    return _joined([batch for batch in batches if batch.first >= end])
+
+
+def _joined(batches: Sequence[RawBatch]) -> list[RawBatch]:
+    """Batches that follow each other as few, each of about as much as is stepped at once."""
+    pieces: list[list[RawBatch]] = []
+    size = 0
+    for batch in batches:
+        if not pieces or size + len(batch.data) > GROUP_BYTES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(batch)
+        size += len(batch.data)
+    return [
+        RawBatch(piece[0].first, sum(batch.count for batch in piece), b"".join(batch.data for batch in piece))
+        for piece in pieces
+    ]
 
 
 async def reached_span(broker: Broker, at: TopicPartition, log: Log) -> Span:
