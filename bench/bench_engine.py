@@ -15,7 +15,7 @@ import numpy as np
 from bench.bank import Deposit, app
 from bench.engine_bank import ACCOUNTS, Transfers, check_money, draw, open_accounts
 from bench.engine_child import ready, run_child
-from bench.engine_folder import CACHE, data_folder, file_system, touch_memory
+from bench.engine_folder import CACHE, data_folder, file_system, rest
 from bench.engine_loads import many
 from bench.engine_memory import beyond_state, steady_load
 from bench.engine_rivals import TOGETHER, Redis, Rival, Sqlite, redis_server
@@ -34,6 +34,7 @@ STARTS: Final = 5
 SMALL: Final = 10_000
 LOAD_SECONDS: Final = 20
 LOG_BYTES: Final = 5 << 29  # what the logs take, and somewhat more
+TOUCHED: Final = 1 << 30  # bytes of memory for the files that a call writes
 
 PAUSE: Final = "longest pause of the event loop meanwhile"
 
@@ -75,7 +76,6 @@ async def columns(folder: Path) -> Columns:
     """Calls of submit_many, each after the same transfers, or some of them, went into SQLite and Redis."""
     rng = np.random.default_rng(SEED)
     log, rates, pauses = Columns(), list[float](), list[float]()
-    touch_memory(folder, LOG_BYTES)
     with ExitStack() as stack:
         rivals = open_rivals(folder, stack)
         beside: list[list[float]] = []
@@ -86,6 +86,7 @@ async def columns(folder: Path) -> Columns:
                 if call < RIVAL_CALLS:
                     beside.append(settle_beside(rivals, asked.upto(BESIDE)))
                 progress(f"{call}/{CALLS} submit_many")
+                rest(folder, TOUCHED)
                 rate, pause = await many(bus, asked)
                 rates.append(rate)
                 pauses.append(1e3 * pause)

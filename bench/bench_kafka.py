@@ -20,7 +20,7 @@ import mmsb
 from bench.bank import Transfer
 from bench.bank import app as bank
 from bench.engine_bank import Transfers, check_money, draw, open_accounts
-from bench.engine_folder import data_folder, touch_memory
+from bench.engine_folder import data_folder, rest
 from bench.engine_loads import Latencies, many, open_loop, repeated
 from bench.figures import Figure, figure, times
 from bench.harness import progress, report, show
@@ -62,6 +62,8 @@ def main() -> None:
 async def measured(url: str, folder: Path) -> list[Figure]:
     found = await sums(url, folder, "JSON", lambda _: as_json(), at_least=1e6)
     found += await sums(url, folder, "packed", packed, at_least=1.5e6)
+    async with bank.run(data=folder / "bank", log=url, events="none") as bus:
+        await open_accounts(bus)
     found += await submitting(url, folder)
     found += await transfers(url, folder)
     found += await rebuilding(url, folder)
@@ -83,7 +85,7 @@ async def sums(
             progress(f"{turn}/{TURNS} keyed sums, {shape}: topics")
         last = await fill(url, app.name, batches(intent))
         progress(f"{turn}/{TURNS} keyed sums, {shape}: ours")
-        touch_memory(folder, TOUCHED)
+        rest(folder, TOUCHED)
         async with app.run(data=data, log=url, events="none") as bus:
             ours.append(await settled_rate(bus, last))
             assert sum([found.count async for _, found in bus.scan(page)]) == RECORDS, "each record counts once"
@@ -131,17 +133,16 @@ async def settled(bus: Bus, offset: int) -> int:
 async def transfers(url: str, folder: Path) -> list[Figure]:
     rng, data = np.random.default_rng(1), folder / "bank"
     async with bank.run(data=data, log=url, events="none") as bus:
-        await open_accounts(bus)
         together = list[float]()
         for call in range(1 + TRANSFER_CALLS):
             progress(f"{call}/{TRANSFER_CALLS} transfers, produced and settled")
-            touch_memory(folder, TOUCHED)
+            rest(folder, TOUCHED)
             together.append((await many(bus, draw(rng, TRANSFERS)))[0])
     rates = list[float]()
     for turn in range(1 + TURNS):
         progress(f"{turn}/{TURNS} transfers")
         last = await fill(url, bank.name, packed_transfers(draw(rng, RECORDS)))
-        touch_memory(folder, TOUCHED)
+        rest(folder, TOUCHED)
         async with bank.run(data=data, log=url, events="none") as bus:
             rates.append(await settled_rate(bus, last))
             await check_money(bus)
@@ -164,7 +165,6 @@ async def submitting(url: str, folder: Path) -> list[Figure]:
     rng, turns = np.random.default_rng(3), list[tuple[Latencies, Latencies]]()
     try:
         async with mmsb.connect(url, bank) as client:
-            await open_accounts(client)
             for turn in range(1 + TURNS):
                 progress(f"{turn}/{TURNS} submits")
                 alone = await repeated([partial(client.submit, each, id=id) for each, id in draw(rng, ALONE).intents()])
@@ -200,7 +200,7 @@ async def rebuilding(url: str, folder: Path) -> list[Figure]:
     rates = list[float]()
     for turn in range(1 + TURNS):
         progress(f"{turn}/{TURNS} rebuild")
-        touch_memory(folder, TOUCHED)
+        rest(folder, TOUCHED)
         async with mmsb.connect(url, pages, data=folder / f"rebuilt-{turn}") as client:
             begun = time.perf_counter()
             assert (await client.get(Small, PAGES - 1)).second == 1, "it was made once"
@@ -215,14 +215,14 @@ async def rebuilding(url: str, folder: Path) -> list[Figure]:
 async def taking_over(url: str, folder: Path) -> list[Figure]:
     """One worker is killed, another follows; a client's submits wait until that one owns."""
     beyond = list[float]()
-    workers = [await worker(url, folder / "worker-0")]
+    workers = [await worker(url, folder / "worker-0", "--events", "none")]
     try:
         async with mmsb.connect(url, bank) as client:
             source = draw(np.random.default_rng(2), 1_000).intents()
             await client.submit(next(source)[0])
             for turn in range(TAKEOVERS):
                 progress(f"{turn}/{TAKEOVERS} taking over")
-                workers.append(await worker(url, folder / f"worker-{1 + turn}"))
+                workers.append(await worker(url, folder / f"worker-{1 + turn}", "--events", "none"))
                 await client.submit(next(source)[0])
                 begun = time.perf_counter()
                 workers[turn].send_signal(signal.SIGKILL)
@@ -240,11 +240,11 @@ async def taking_over(url: str, folder: Path) -> list[Figure]:
     return show(figure("taking over by a standby", "s", beyond, condition=condition, at_most=1))
 
 
-async def worker(url: str, data: Path) -> asyncio.subprocess.Process:
+async def worker(url: str, data: Path, *more: str) -> asyncio.subprocess.Process:
     """One that is ready, and follows what it does not own."""
     found = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mmsb", "run", "bench.bank:app", "--data", str(data), "--log", url, "--standby", "--json",
-        cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        *more, cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert found.stdout is not None, "it is a pipe"
     assert b"ready" in await found.stdout.readline(), "it says on its standard error why not"

@@ -1,5 +1,6 @@
 """Where the engine is measured: a folder on the disk that holds the repository, never in memory, gone afterwards."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,12 @@ def touch_memory(folder: Path, size: int) -> None:
         for _ in range(0, size, _TOUCH_BYTES):
             file.write(bytes(_TOUCH_BYTES))
     path.unlink()
+
+
+def rest(folder: Path, size: int) -> None:
+    """Before a turn: have nothing wait for the disk, and memory ready for so many bytes of files."""
+    os.sync()
+    touch_memory(folder, size)
 
 
 def file_system(folder: Path) -> str:
