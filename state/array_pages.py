@@ -5,6 +5,7 @@ What an arena has is given back or extended in place, never copied, so that it t
 
 import mmap
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +43,7 @@ class ArrayPageType:
         self.stride = 1 + key_words + body_words
         self.buckets = Buckets()
         self._memory = mmap.mmap(-1, 8 * SLOTS_FIRST * self.stride, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._ask_for_huge_pages()
         self.arena: Words = np.frombuffer(self._memory, np.uint64)
         self.index = _new_index(PLACES_FIRST, salt)
 
@@ -88,8 +90,14 @@ class ArrayPageType:
         self.arena = _NOTHING
         try:
             self._memory.resize(8 * slots * self.stride)
+            self._ask_for_huge_pages()
         finally:
             self.arena = np.frombuffer(self._memory, np.uint64)
+
+    def _ask_for_huge_pages(self) -> None:
+        """Pages are found all over the arena, and with small ones each costs a walk through the page tables as well."""
+        with suppress(OSError):  # a kernel that was built without them
+            self._memory.madvise(mmap.MADV_HUGEPAGE)
 
     def give_back(self) -> None:
         """If no page is in memory, no memory is needed."""
