@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from bench.engine_folder import data_folder, touch_memory
+from bench.engine_folder import data_folder, rest
 from bench.engine_loads import ticking
 from bench.figures import Figure, figure
 from bench.harness import progress, report, show
@@ -35,6 +35,7 @@ FLUSHES: Final = 120
 EVERY: Final = 0.25  # seconds between those of which the pauses are looked at
 STEADY: Final = 2_000  # intents in each step meanwhile
 NEVER: Final = 1e9
+TOUCHED: Final = 2 << 30  # bytes of memory for the files of a turn
 NEEDED: Final = 16 << 30  # bytes of disk
 
 SLOWER_AT_MOST: Final = 15  # percent
@@ -49,7 +50,7 @@ Way = Callable[[Bus, Flushing, asyncio.Event], Coroutine[Any, Any, None]]
 
 def main() -> None:
     with data_folder(NEEDED) as folder:
-        touch_memory(folder, 2 << 30)
+        rest(folder, TOUCHED)
         progress(f"fill {LARGE_MEGABYTES} MB")
         data = filled(folder / "data", Large, LARGE_MEGABYTES)
         found = asyncio.run(measured(data))
@@ -61,14 +62,14 @@ async def measured(folder: Path) -> list[Figure]:
     with watched() as watch:
         async with app.run(data=folder) as bus:
             await change(bus, Small, np.arange(SMALL))
-            found = compared(await rates_of(bus, watch.flushing))
+            found = compared(await rates_of(bus, watch.flushing, folder))
             return found + await pausing(bus, watch)
 
 
 # How fast meanwhile
 
 
-async def rates_of(bus: Bus, flushing: Flushing) -> dict[str, list[float]]:
+async def rates_of(bus: Bus, flushing: Flushing, folder: Path) -> dict[str, list[float]]:
     """Intents a second, each way; the ways take turns."""
     ways: dict[str, Way] = {
         "alone": nothing, "with a flush every second": each_second, "while a checkpoint is made": checkpoints
@@ -78,12 +79,14 @@ async def rates_of(bus: Bus, flushing: Flushing) -> dict[str, list[float]]:
     for turn in range(1 + TURNS):
         for name, way in ways.items():
             progress(f"{turn}/{TURNS} submit_many {name}")
-            rates[name].append(await rate_beside(bus, flushing, way, drawn(rng, AT_ONCE)))
+            asked = drawn(rng, AT_ONCE)
+            await flushing.flush()
+            rest(folder, TOUCHED)
+            rates[name].append(await rate_beside(bus, flushing, way, asked))
     return {name: taken[1:] for name, taken in rates.items()}
 
 
 async def rate_beside(bus: Bus, flushing: Flushing, way: Way, asked: Asked) -> float:
-    await flushing.flush()
     ended = asyncio.Event()
     beside = asyncio.create_task(way(bus, flushing, ended))
     begun = perf_counter()

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
+from typing import Any
 
 from tests.crash.told import Told, read_told
 from tests.project.tree import ROOT
@@ -33,6 +34,14 @@ class Life:
     @property
     def killed(self) -> bool:
         return self.exit_code == KILLED
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def read_life(text: str) -> Life:
+    found: dict[str, Any] = json.loads(text)
+    return Life(**{**found, "told": [Told(**told) for told in found["told"]]})
 
 
 Hear = Callable[[int], None]

@@ -3,6 +3,8 @@
 `STEPS` are all there are: a life that nothing kills goes through no other.
 """
 
+import fcntl
+import os
 import shutil
 from itertools import count
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.judge import judge
-from tests.crash.nursery import Life, Nursery
+from tests.crash.nursery import Life, Nursery, read_life
 from tests.crash.service import Order
 
 BEGINNING = (  # of a new folder
@@ -103,25 +105,40 @@ def order(folder: Path, step: str | None, occurrence: int = 1, durability: str =
     )  # fmt: skip
 
 
+Left = tuple[Path, Life, Life]
+"""A folder as a kill left it, that life, and one that then goes on unhurt."""
+
+
 @pytest.fixture(scope="module")
-def leftovers(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Life, Life]]:
-    """For each step of `LEFTOVERS`: a folder as a kill there left it, that life, and one that then goes on unhurt."""
-    found: dict[str, tuple[Path, Life, Life]] = {}
-    for step in LEFTOVERS:
-        folder = tmp_path_factory.mktemp("left") / "data"
-        life = nursery.live(order(folder, step, LATER))
-        assert life.killed
-        going_on = folder.with_name("going-on")
-        shutil.copytree(folder, going_on)
-        after = nursery.live(order(going_on, None))
-        judge(going_on, life.told + after.told)
-        found[step] = folder, life, after
-    return found
+def leftovers(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Left]:
+    """For each step of `LEFTOVERS`. They take long: one process of the test run makes them for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "leftovers"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for step in LEFTOVERS:
+            if not (folder / step / "lives").exists():
+                leave(nursery, folder / step, step)
+    return {step: read_left(folder / step) for step in LEFTOVERS}
 
 
-def test_there_are_no_other_steps(
-    nursery: Nursery, leftovers: dict[str, tuple[Path, Life, Life]], tmp_path: Path
-) -> None:
+def leave(nursery: Nursery, folder: Path, step: str) -> None:
+    folder.mkdir()
+    life = nursery.live(order(folder / "data", step, LATER))
+    assert life.killed
+    shutil.copytree(folder / "data", folder / "going-on")
+    after = nursery.live(order(folder / "going-on", None))
+    judge(folder / "going-on", life.told + after.told)
+    (folder / "lives").write_text(f"{life.text()}\n{after.text()}\n")
+
+
+def read_left(folder: Path) -> Left:
+    life, after = map(read_life, (folder / "lives").read_text().splitlines())
+    return folder / "data", life, after
+
+
+def test_there_are_no_other_steps(nursery: Nursery, leftovers: dict[str, Left], tmp_path: Path) -> None:
     fresh = nursery.live(order(tmp_path / "data", None))
     judge(tmp_path / "data", fresh.told)
     lives = [fresh, *(after for _, _, after in leftovers.values())]
@@ -154,7 +171,7 @@ def test_killed_while_running(nursery: Nursery, tmp_path: Path, step: str, durab
     "step", [*RECOVERY, *HOME, "claim half written", "claim written", "claim synced", "mark written"]
 )
 def test_killed_while_recovering_from_a_kill(
-    nursery: Nursery, leftovers: dict[str, tuple[Path, Life, Life]], tmp_path: Path, step: str
+    nursery: Nursery, leftovers: dict[str, Left], tmp_path: Path, step: str
 ) -> None:
     left = [(folder, life) for folder, life, after in leftovers.values() if after.steps.get(step)]
     assert left, "some kill leaves work that takes this step"

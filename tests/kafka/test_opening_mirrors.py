@@ -16,7 +16,7 @@ from mmsb.streams.files import RealFiles
 from mmsb.streams.folder import INTENTS, MARK
 from mmsb.streams.folding import Folding, Read
 from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
-from mmsb.streams.kafka.partitions import journal as journals
+from mmsb.streams.kafka.partitions import mirror as mirrors
 from mmsb.streams.kafka.partitions import opening as openings
 from mmsb.streams.kafka.partitions import replica as replicas
 from mmsb.streams.kafka.partitions.mirror import check_same, open_mirror
@@ -134,7 +134,7 @@ def test_what_a_start_folds_does_not_stay_in_memory(tmp_path: Path, monkeypatch:
                 await bench.produce([pack(Open(number, f"owner {number}")) for number in range(begin, begin + 1000)])
                 await bench.settled(owner)
             bench.memory = 128 << 10
-            monkeypatch.setattr(journals, "GROUP_BYTES", 10_000)
+            monkeypatch.setattr(mirrors, "GROUP_BYTES", 10_000)
             monkeypatch.setattr(Folding, "read", watched)
             fresh = await bench.replica("b")  # all comes in one fetch
             crowded.append(fresh.partition.opened.home.is_crowded)

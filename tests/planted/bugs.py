@@ -981,7 +981,7 @@ BUGS: Final = (
         "state/converting.py",
         "'i' if number.signed else 'u'",
         "'u' if number.signed else 'u'",
-        ("plain", "tests/proof/test_migrations.py"),
+        ("plain", "tests/proof/test_migrations.py::test_both_folds_migrate_alike[compiled]"),
         "[verdict] migrate",
         "pages are converted to the same bytes all at once as one by one",
     ),

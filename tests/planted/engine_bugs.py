@@ -189,15 +189,6 @@ ENGINE_BUGS: Final = (
         "what a crash took on the way is sent again",
     ),
     Bug(
-        "a follow-up goes out before its cause is durable",
-        "streams/relay.py",
-        "        await source.make_durable()\n",
-        "",
-        MORE_SEEDS,
-        "[a follow-up has its cause]",
-        "the effect of what can vanish must not stay",
-    ),
-    Bug(
         "what left for the owner counts as not submitted",
         "streams/serving/client.py",
         "            if not call.request:\n",
@@ -205,6 +196,15 @@ ENGINE_BUGS: Final = (
         SEEDS,
         "[only what was submitted is logged]",
         "what was sent may be logged, whoever lost patience",
+    ),
+    Bug(
+        "a follow-up goes out before its cause is durable",
+        "streams/relay.py",
+        "        await source.make_durable()\n",
+        "",
+        MORE_SEEDS,
+        "[a follow-up has its cause]",
+        "the effect of what can vanish must not stay",
     ),
     Bug(
         "a connection that ends says that nothing happened",
