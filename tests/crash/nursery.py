@@ -41,7 +41,8 @@ class Life:
 
 def read_life(text: str) -> Life:
     found: dict[str, Any] = json.loads(text)
-    return Life(**{**found, "told": [Told(**told) for told in found["told"]]})
+    found["told"] = [Told(**told) for told in found["told"]]
+    return Life(**found)
 
 
 Hear = Callable[[int], None]
