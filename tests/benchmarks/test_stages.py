@@ -12,6 +12,8 @@ from bench.whole import INTERPRETED, compiled
 
 pytestmark = pytest.mark.alone  # other tests beside it would be measured, too
 
+TURNS = 5
+
 
 def busy(seconds: float) -> None:
     until = time.thread_time() + seconds
@@ -35,23 +37,26 @@ def stages(owner: SimpleNamespace) -> list[Stage]:
     return [Stage(name, owner, name) for name in ("outer", "inner", "sleeping")]
 
 
+def least(slowed: dict[str, float]) -> dict[str, float]:
+    """Of each stage's seconds in several turns: whatever else a machine has to do only adds to them."""
+    turns = list[dict[str, float]]()
+    for _ in range(TURNS):
+        owner = steps()
+        with Stopwatch(stages(owner), slowed) as stopwatch:
+            owner.outer()
+        turns.append(stopwatch.seconds)
+    return {name: min(turn[name] for turn in turns) for name in turns[0]}
+
+
 def test_time_inside_of_an_inner_stage_is_not_counted_twice():
-    owner = steps()
+    seconds = least({})
 
-    with Stopwatch(stages(owner), {}) as stopwatch:
-        owner.outer()
-
-    assert stopwatch.seconds["outer"] == pytest.approx(0.01, rel=0.3)
-    assert stopwatch.seconds["inner"] == pytest.approx(0.02, rel=0.3)
+    assert seconds["outer"] == pytest.approx(0.01, rel=0.3)
+    assert seconds["inner"] == pytest.approx(0.02, rel=0.3)
 
 
 def test_sleeping_counts_and_waiting_for_a_core_does_not():
-    owner = steps()
-
-    with Stopwatch(stages(owner), {}) as stopwatch:
-        owner.outer()
-
-    assert 0.025 < stopwatch.seconds["sleeping"] < 0.2
+    assert 0.025 < least({})["sleeping"] < 0.2
 
 
 def test_functions_are_as_before_afterwards():
@@ -83,13 +88,10 @@ def test_watching_costs_nothing_that_is_seen():
 
 
 def test_a_slowed_stage_takes_that_many_times_as_long_and_no_other_does():
-    owner = steps()
+    seconds = least({"inner": 2.0})
 
-    with Stopwatch(stages(owner), {"inner": 2.0}) as stopwatch:
-        owner.outer()
-
-    assert stopwatch.seconds["inner"] == pytest.approx(0.04, rel=0.3)
-    assert stopwatch.seconds["outer"] == pytest.approx(0.01, rel=0.3)
+    assert seconds["inner"] == pytest.approx(0.04, rel=0.3)
+    assert seconds["outer"] == pytest.approx(0.01, rel=0.3)
 
 
 def test_the_environment_says_what_is_slowed(monkeypatch):
@@ -111,7 +113,7 @@ def test_a_stage_that_moved_away_is_named():
 def test_a_table_of_all_stages_adds_up_and_of_some_does_not():
     owner = steps()
     made = [
-        stage_table("t", "runs", 1, lambda _: owner.outer(), lambda: None, watched, repeats=3)
+        stage_table("t", "runs", 1, lambda _: owner.outer(), lambda: None, watched, repeats=TURNS)
         for watched in (stages(owner), stages(owner)[1:2])
     ]
 
@@ -120,7 +122,7 @@ def test_a_table_of_all_stages_adds_up_and_of_some_does_not():
 
 
 def test_a_stopwatch_that_is_not_asked_for_changes_nothing():
-    assert seconds_of(lambda _: busy(0.02), None) == pytest.approx(0.02, rel=0.3)
+    assert min(seconds_of(lambda _: busy(0.02), None) for _ in range(TURNS)) == pytest.approx(0.02, rel=0.3)
 
 
 @pytest.mark.parametrize(
