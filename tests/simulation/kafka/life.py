@@ -102,7 +102,7 @@ class KafkaLife:
         for _ in range(random.choice((0, 1, 4))):
             topic = random.choice((settings.intents, settings.tlog))
             at_partition = TopicPartition(topic, random.randrange(settings.partitions))
-            self.theatre.later(random.random() * 90, self.cluster.elect, at_partition)
+            self.theatre.later(random.random() * 90, self._elect, at_partition)
         await topics.ensure(ModelBroker(self.cluster), settings.name, settings.partitions)
         services = [self.service(f"service {number}") for number in range(random.choice((0, 1, 2)))]
         await asyncio.gather(*(each.run(random.randint(1, 15), random.choice((0.1, 2.0, 8.0))) for each in services))
@@ -119,6 +119,10 @@ class KafkaLife:
     def service(self, name: str) -> Service:
         random = Random(self.random.getrandbits(64))
         return Service(self.settings, self.cluster, random, name, self.trace, self.court.submitted)
+
+    def _elect(self, at: TopicPartition) -> None:
+        if self.cluster.partitions(at.topic):  # else it was drawn for a moment before the topic was made
+            self.cluster.elect(at)
 
     # Machines
 
