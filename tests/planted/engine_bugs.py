@@ -4,7 +4,7 @@ from typing import Final
 
 from tests.planted.bugs import Bug
 
-# Some begin where a seed catches the bug now, so that one suffices; others may when the code has changed.
+# All begin at 0: which seed catches a bug moves with the engine, and the first that does ends the search.
 SEEDS: Final = ("simulate", "0", "60")
 MORE_SEEDS: Final = ("simulate", "0", "200")
 RARE_SEEDS: Final = ("simulate", "0", "400")

@@ -26,8 +26,6 @@ from mmsb.streams.log.segments import list_bases
 from mmsb.streams.opening import Opened, check_reaches, fold_rest
 from mmsb.streams.world import World
 
-"""This file of a partition's folder says what it mirrors."""
-
 LOOKS: Final = 10
 LOOK_SECONDS: Final = 0.5  # between two of them
 _TOPIC_BYTES_MAX: Final = 4_096
