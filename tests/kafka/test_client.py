@@ -171,6 +171,24 @@ def test_a_topic_that_is_not_there_takes_nothing(kafka_url: str, monkeypatch: py
     asyncio.run(main())
 
 
+def test_a_topic_that_nobody_has_asked_for_is_looked_up_at_once(
+    kafka_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each start would wait a tenth of a second for each of its topics."""
+
+    async def main() -> None:
+        async with opened(kafka_url) as (broker, topic):
+            topics = [await make(broker, f"{topic}-{name}") for name in "ab"]
+            for at in topics:
+                await append(broker, at, b"it is there")
+        monkeypatch.setattr(routing, "APART_SECONDS", 2.0 * LIMIT_S)
+        async with opened(kafka_url) as (broker, _):
+            for at in topics:
+                assert (await broker.span(at)).end == 1
+
+    asyncio.run(main())
+
+
 def test_nobody_at_the_address_is_said_at_once() -> None:
     [port] = free_ports(1)
 

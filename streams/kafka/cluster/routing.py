@@ -18,7 +18,7 @@ METADATA_SECONDS: Final = 3.0
 """After so long another broker is asked: this one may be frozen."""
 
 APART_SECONDS: Final = 0.1
-"""What is known is asked for again this long after the last time, at the earliest."""
+"""What was asked for is asked for again this long after the last time, at the earliest."""
 
 ABSENT_SECONDS: Final = 5.0
 """Brokers may take so long to hear of a topic that was made."""
@@ -33,6 +33,7 @@ class Routes:
         self._absent: dict[str, float] = {}  # since when
         self._refused: dict[str, int] = {}
         self._asked = -APART_SECONDS
+        self._asked_for = frozenset[str]()
         self._topics: set[str] = set()
         self._refreshing: asyncio.Task[None] | None = None
         self.cluster = ""
@@ -97,8 +98,9 @@ class Routes:
             await asyncio.gather(self._refreshing, return_exceptions=True)
 
     async def _refresh(self) -> None:
-        await asyncio.sleep(self._asked + APART_SECONDS - _now())
-        self._asked = _now()
+        if self._topics <= self._asked_for:
+            await asyncio.sleep(self._asked + APART_SECONDS - _now())
+        self._asked, self._asked_for = _now(), frozenset(self._topics)
         with suppress(Unsent):
             self._learn(await self.ask(self._topics))
 

@@ -150,12 +150,15 @@ class TopicJournal:
         coming: asyncio.Task[None] | None = None
         try:
             while self._opened.fold.next < end and not self._superseded:
-                while not self._unfolded:
-                    await (coming or self._mirror_more())
+                if coming is not None and (coming.done() or not self._unfolded):
+                    await coming
                     coming = None
                 if coming is None and self._opened.tlog.end < end:
-                    coming = asyncio.create_task(self._mirror_more())  # while this is folded
-                read = await self.fold_more()
+                    coming = asyncio.create_task(self._mirror_more())  # while what is there is folded
+                assert self._unfolded or coming is not None, "what is mirrored is folded, or waits for it"
+                if not self._unfolded:
+                    continue
+                read = await complete(self._fold_next())
                 if self._opened.claimed_by is not None:
                     found += read
         finally:
