@@ -28,7 +28,7 @@ from bench.home_pages import Small, change
 from bench.home_pages import app as pages
 from bench.kafka_sums import RECORDS, as_json, by_hand, make_app, packed
 from bench.machine import ROOT, load_average
-from mmsb.processors.batching import pack_columns
+from mmsb.processors.columns import pack_columns
 from mmsb.schemas.classes import layout_of
 from mmsb.streams.bus import Bus
 from mmsb.streams.kafka.cluster.broker import TopicPartition

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from difflib import get_close_matches
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, NoReturn, TypeVar
 
-from mmsb.processors.batching import pack_columns
+from mmsb.processors.columns import pack_columns
 from mmsb.processors.doors import Query, check_query
 from mmsb.processors.receipts import Receipts
 from mmsb.processors.requests import AnyId, Request, metadata, pack
@@ -143,11 +144,17 @@ class Bus:
         ids: Any = None,
         actor: str | None = None,
         reason: str | None = None,
+        source: str | None = None,
+        numbers: Any = None,
     ) -> Receipts:
-        """Log many intents of one class, given as columns, and wait until all have settled: columns in, columns out."""
+        """Log many intents of one class, given as columns, and wait until all have settled: columns in, columns out.
+
+        `numbers` of one `source` rise from row to row: what is not above the highest that settled is a duplicate.
+        """
         about = metadata(actor, reason, None, None, None).pack()
         layout, door = intent_layout_of(intent), self.door
-        intents = await asyncio.to_thread(pack_columns, layout, columns, ids=ids, metadata=about)
+        packing = partial(pack_columns, layout, columns, ids=ids, metadata=about, source=source, numbers=numbers)
+        intents = await asyncio.to_thread(packing)
         return await door.submit_many(intents)
 
     # Reading

@@ -74,6 +74,10 @@ class Door(Protocol):
 
     async def submit_many(self, intents: "Intents") -> "Receipts": ...
 
+    async def submit_values(self, values: Sequence[bytes]) -> "Receipts":
+        """Log packed or JSON intents, those of one partition in this order, and wait until all have settled."""
+        ...
+
     async def get(
         self, partition: int, pages: Sequence[PageId], at: int | None = None
     ) -> list[tuple[int, bytes] | None]:

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from mmsb.processors.batching import Intents
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.compiled import Compiled
-from mmsb.processors.receipts import Receipts, spread_receipts
+from mmsb.processors.receipts import Receipts
 from mmsb.processors.routing import Router
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.events import Event
@@ -33,6 +31,7 @@ from mmsb.streams.completing import complete
 from mmsb.streams.door import About, EventFilter, Position, StoredPage
 from mmsb.streams.files import make_folders
 from mmsb.streams.folder import MEMORY_MIN, Progress
+from mmsb.streams.inbox import Inbox
 from mmsb.streams.journal import FolderJournal
 from mmsb.streams.opening import Code, Opened
 from mmsb.streams.partition import Partition
@@ -42,7 +41,7 @@ from mmsb.streams.spare import run_once, wait_for_lock
 from mmsb.streams.starting import open_partitions
 from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
 from mmsb.streams.stopped import stopped
-from mmsb.streams.submitting import submit, submit_many, submit_nowait
+from mmsb.streams.submitting import picked, submit, submit_many, submit_nowait, submit_spread, submit_values
 from mmsb.streams.tickets import Receipt, Ticket, Until
 from mmsb.streams.world import Lock, World
 
@@ -245,13 +244,21 @@ class Engine:
         if len(self._partitions) == 1 or not len(intents):
             return await submit_many(self._partitions[0].journal.inbox, intents)
         partitions = await self._routing.run(self._router.partitions_for, intents)
-        numbers: list[int] = np.unique(partitions).tolist()
-        rows = [(number, np.flatnonzero(partitions == number)) for number in numbers]
-        found = await asyncio.gather(
-            *(submit_many(self._partitions[number].journal.inbox, intents.take(some)) for number, some in rows)
+        return await submit_spread(
+            partitions, lambda number, rows: submit_many(self._inbox(number), intents.take(rows))
         )
-        parts = [(number, some, receipts) for (number, some), receipts in zip(rows, found, strict=True)]
-        return spread_receipts(parts, len(intents))
+
+    async def submit_values(self, values: Sequence[bytes]) -> Receipts:
+        self.check()
+        if len(self._partitions) == 1 or not values:
+            return await submit_values(self._inbox(0), values)
+        partitions = await self._routing.run(self._router.partitions_for_values, values)
+        return await submit_spread(
+            partitions, lambda number, rows: submit_values(self._inbox(number), picked(values, rows))
+        )
+
+    def _inbox(self, number: int) -> Inbox:
+        return self._partitions[number].journal.inbox
 
     def _partition_for(self, intent: bytes) -> Partition[FolderJournal]:
         self.check()

@@ -1,6 +1,6 @@
 """Raw batches for what is made durable together: intents that follow each other one by one share a batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mmsb.processors.batching import MESSAGE_BYTES, Intents, RawBatch, batch_of
@@ -22,22 +22,31 @@ def batches_of(tickets: Sequence[Ticket], first: int, time_ms: int) -> list[RawB
     return made
 
 
+def parts_of(values: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """Values in order, as many together as take up to `size` bytes in a batch, or one that takes more."""
+    part: list[bytes] = []
+    taken = 0
+    for value in values:
+        taken += len(value) + RECORD_BYTES
+        if part and taken > size:
+            yield part
+            part, taken = [], len(value) + RECORD_BYTES
+        part.append(value)
+    if part:
+        yield part
+
+
 def _parts(tickets: Sequence[Ticket]) -> Iterator[Intents | list[bytes]]:
-    """Columns as they are, and between them as many single intents as fit into a message."""
+    """Columns as they are, and between them as many single intents as fit into a message; a list for whose outcomes
+    somebody waits is by itself."""
     singles: list[bytes] = []
-    size = 0
     for ticket in tickets:
-        if isinstance(ticket.intents, Intents):
-            if singles:
-                yield singles
+        if isinstance(ticket.intents, bytes):
+            singles.append(ticket.intents)
+        elif isinstance(ticket.intents, list) and ticket.settled is None:
+            singles += ticket.intents
+        else:
+            yield from parts_of(singles, SINGLES_BYTES)
+            singles = []
             yield ticket.intents
-            singles, size = [], 0
-            continue
-        for value in [ticket.intents] if isinstance(ticket.intents, bytes) else ticket.intents:
-            size += len(value) + RECORD_BYTES
-            if singles and size > SINGLES_BYTES:
-                yield singles
-                singles, size = [], len(value) + RECORD_BYTES
-            singles.append(value)
-    if singles:
-        yield singles
+    yield from parts_of(singles, SINGLES_BYTES)

@@ -1,12 +1,17 @@
 """From a caller's hands into a partition's inbox, and back with a receipt."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mmsb.processors.batching import Intents
-from mmsb.processors.receipts import Receipts, concat_receipts
+from mmsb.processors.receipts import Receipts, concat_receipts, spread_receipts
 from mmsb.schemas.errors import InvalidValue, OutcomeUnknown
 from mmsb.schemas.limits import INTENT_BYTES_MAX
+from mmsb.streams.grouping import SINGLES_BYTES, parts_of
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
 from mmsb.streams.tickets import Receipt, Ticket, Until, check_timeout
 
@@ -48,21 +53,61 @@ async def submit_many(inbox: Inbox, intents: Intents, rows: int | None = None) -
     try:
         for start in range(0, len(intents), rows):
             part = intents.slice(start, min(start + rows, len(intents)))
-            settled: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
-            tickets.append(Ticket(part, len(part), len(part) * part.value_bytes + TICKET_BYTES, settled=settled))
-            await inbox.put(tickets[-1])
+            await _put(inbox, tickets, part, len(part) * part.value_bytes)
         return concat_receipts([await _settled(ticket) for ticket in tickets])
     finally:
         for ticket in tickets:
             _leave(inbox, ticket)
 
 
-def _ticket(intent: bytes, until: Until) -> Ticket:
+async def submit_values(inbox: Inbox, values: Sequence[bytes]) -> Receipts:
+    """Packed intents in this order; as many as fit into a batch are in the log together, or none of them is."""
+    for value in values:
+        _check_size(value)
+    tickets: list[Ticket] = []
+    try:
+        for part in parts_of(values, SINGLES_BYTES):
+            await _put(inbox, tickets, part, sum(map(len, part)))
+        return concat_receipts([await _settled(ticket) for ticket in tickets])
+    finally:
+        for ticket in tickets:
+            _leave(inbox, ticket)
+
+
+async def _put(inbox: Inbox, tickets: list[Ticket], part: Intents | list[bytes], size: int) -> None:
+    """The next part of a call. Of numbers that rise, one that is lost cannot follow those behind it."""
+    settled: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
+    before = tickets[-1] if tickets else None
+    tickets.append(Ticket(part, len(part), size + TICKET_BYTES, settled=settled, after=before))
+    await inbox.put(tickets[-1])
+
+
+async def submit_spread(
+    partitions: NDArray[np.int64], submit_rows: Callable[[int, NDArray[np.int64]], Awaitable[Receipts]]
+) -> Receipts:
+    """Rows that belong to several partitions: those of each by themselves, side by side, and their receipts as one."""
+    numbers: list[int] = np.unique(partitions).tolist()
+    rows = [(number, np.flatnonzero(partitions == number)) for number in numbers]
+    found = await asyncio.gather(*(submit_rows(number, some) for number, some in rows))
+    parts = [(number, some, receipts) for (number, some), receipts in zip(rows, found, strict=True)]
+    return spread_receipts(parts, len(partitions))
+
+
+def picked(values: Sequence[bytes], rows: NDArray[np.int64]) -> list[bytes]:
+    indices: list[int] = rows.tolist()
+    return [values[index] for index in indices]
+
+
+def _check_size(intent: bytes) -> None:
     if len(intent) > VALUE_BYTES_MAX:
         raise InvalidValue(
             f"an intent takes at most VALUE_BYTES_MAX = {VALUE_BYTES_MAX} bytes of the log, found {len(intent)}; more "
             f"than {INTENT_BYTES_MAX} are rejected anyway"
         )
+
+
+def _ticket(intent: bytes, until: Until) -> Ticket:
+    _check_size(intent)
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     if until == "settled":
         return Ticket(intent, 1, len(intent) + TICKET_BYTES, settled=future)

@@ -3,7 +3,6 @@
 from collections import deque
 from typing import Final
 
-from mmsb.processors.batching import Intents
 from mmsb.processors.receipts import Receipts, concat_receipts
 from mmsb.schemas.statuses import Status
 from mmsb.streams.tickets import Receipt, Ticket
@@ -17,13 +16,13 @@ def tell(partition: int, receipts: Receipts, waiting: deque[Ticket]) -> list[Tic
     singles, told = _Singles(partition, receipts), list[Ticket]()
     while waiting and waiting[0].first <= last:
         ticket = waiting[0]
-        if isinstance(ticket.intents, Intents):
+        single = isinstance(ticket.intents, bytes)
+        if not single and ticket.settled is not None:
             ticket.parts.append(receipts.part(ticket.first, ticket.last))
         if ticket.last > last:
             break
         told.append(waiting.popleft())
         if ticket.settled is not None and not ticket.settled.done():
-            single = isinstance(ticket.intents, bytes)
             ticket.settled.set_result(singles.at(ticket.first) if single else concat_receipts(ticket.parts))
     return told
 

@@ -47,6 +47,7 @@ class Ticket:
     logged: "asyncio.Future[int] | None" = None  # the first one's offset
     settled: "asyncio.Future[Any] | None" = None  # a Receipt for one, Receipts for many
     taken: bool = False  # out of the inbox: it may be logged, whatever its caller does
+    after: "Ticket | None" = None  # the part of the same call before it: without that one it is not to be logged
     first: int = -1
     parts: "list[Receipts]" = field(default_factory=list["Receipts"])
 
@@ -58,6 +59,12 @@ class Ticket:
     def given_up(self) -> bool:
         """Whether somebody waited for it and does no more."""
         return any(future is not None and future.cancelled() for future in (self.logged, self.settled))
+
+    @property
+    def failed(self) -> bool:
+        """Whether whoever waits for its outcomes was told that there is none."""
+        settled = self.settled
+        return settled is not None and settled.done() and not settled.cancelled() and settled.exception() is not None
 
     def tell_logged(self) -> None:
         if self.logged is not None and not self.logged.done():

@@ -145,6 +145,8 @@ class Connection:
                 sent.append(call)
                 rows += len(chunk)
                 await asyncio.sleep(0)  # a large call must not stop everybody else
+                if intents.sources is not None:
+                    await asyncio.wait([call.future])  # numbers of a source must reach the log in their order
             return columns.join_receipts(await asyncio.gather(*(call.future for call in sent)))
         except MmsbError as error:
             alone = len(sent) == 1 and sent[0].future.done() and sent[0].future.exception() is error
@@ -158,6 +160,23 @@ class Connection:
             for call in sent:
                 call.future.cancel()
                 self._calls.cancel(call.request)
+
+    async def submit_values(self, values: "Sequence[bytes]") -> "Receipts":
+        """One part after the other: numbers of a source must reach the log in their order."""
+        from mmsb.streams.serving import columns
+
+        found: list[Receipts] = []
+        for part in columns.parts_of_values(values):
+            for value in part:
+                check_intent_size(value, columns.ONE_VALUE_BYTES)
+            call = Submission(Kind.SUBMIT_VALUES, columns.encode_values(part), columns.decode_receipts)
+            await self._enter(call)
+            try:
+                found.append(await call.future)
+            finally:
+                call.future.cancel()
+                self._calls.cancel(call.request)
+        return columns.join_receipts(found)
 
     async def _enter(self, call: Submission) -> None:
         """Wait for room and send it. What is given up before the end of this was not sent."""

@@ -33,6 +33,7 @@ class Kind(enum.IntEnum):
     CANCEL = 12  # never answered: the request that it names is
     FAULT = 13  # the owner's alone
     CHECKPOINT = 14
+    SUBMIT_VALUES = 15
 
 
 _KINDS: Final = frozenset(Kind)

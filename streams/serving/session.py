@@ -15,7 +15,7 @@ from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MalformedBytes,
 from mmsb.streams.door import Door
 from mmsb.streams.serving import address
 from mmsb.streams.serving.answers import READERS, Answer, closed
-from mmsb.streams.serving.columns import decode_intents, encode_receipts
+from mmsb.streams.serving.columns import decode_intents, decode_values, encode_receipts
 from mmsb.streams.serving.faults import encode_fault
 from mmsb.streams.serving.frames import Frame, Kind, encode_frame
 from mmsb.streams.serving.hello import check_greeting
@@ -138,6 +138,9 @@ class Session(Link):
             self._start(kind, request, self._door.submit(body, "logged", None), len(body))
         elif kind == Kind.SUBMIT_MANY:
             self._submit_many(request, body)
+        elif kind == Kind.SUBMIT_VALUES:
+            self._count(len(body))
+            self._start(kind, request, self._values(decode_values(body)), len(body))
         else:
             self._ask(kind, request, body)
 
@@ -191,6 +194,9 @@ class Session(Link):
 
     async def _many(self, intents: Intents) -> bytes:
         return encode_receipts(await self._door.submit_many(intents))
+
+    async def _values(self, values: list[bytes]) -> bytes:
+        return encode_receipts(await self._door.submit_values(values))
 
     # Questions
 

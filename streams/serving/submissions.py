@@ -45,8 +45,9 @@ def decode_receipt(body: bytes) -> Receipt:
     return receipt
 
 
-def check_intent_size(intent: bytes) -> None:
-    if len(intent) > FRAME_BYTES_MAX:
+def check_intent_size(intent: bytes, beside: int = 0) -> None:
+    """`beside` is what else its frame holds."""
+    if len(intent) > FRAME_BYTES_MAX - beside:
         raise InvalidValue(
             f"an intent that goes through the socket has at most FRAME_BYTES_MAX = {FRAME_BYTES_MAX} bytes, found "
             f"{len(intent)}; more than {INTENT_BYTES_MAX} are rejected anyway"

@@ -1,6 +1,7 @@
 """Golden requests of the socket: whole frames, as a client sends them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,12 +19,16 @@ INTENTS = Intents(
     np.arange(ROWS * WORDS, dtype=np.uint64).reshape(ROWS, WORDS),
     np.arange(2 * ROWS, dtype=np.uint64).reshape(ROWS, 2),
 )
+NUMBERED = replace(INTENTS, ids=None, sources=np.array([[1, 2, 10 + row, 0] for row in range(ROWS)], np.uint64))
+VALUES = [b"{}", INTENTS.value(1), b"not an intent"]
 
 FILES = {
     "hello.bin": lambda: encode_frame(Kind.HELLO, 1, hello.encode_greeting()),
     "submit.bin": lambda: encode_frame(Kind.SUBMIT, 2, b'{"@intent":"Open"}'),
     "submit_logged.bin": lambda: encode_frame(Kind.SUBMIT_LOGGED, 2**40, b""),
     "submit_many.bin": lambda: encode_frame(Kind.SUBMIT_MANY, 3, columns.encode_intents(INTENTS)),
+    "submit_many_numbered.bin": lambda: encode_frame(Kind.SUBMIT_MANY, 3, columns.encode_intents(NUMBERED)),
+    "submit_values.bin": lambda: encode_frame(Kind.SUBMIT_VALUES, 3, columns.encode_values(VALUES)),
     "get.bin": lambda: encode_frame(Kind.GET, 4, reads.encode_get(1, 8, [PAGE, PAGE])),
     "get_at.bin": lambda: encode_frame(Kind.GET, 4, reads.encode_get(1, 8, [PAGE], 2**40)),
     "scan_at.bin": lambda: encode_frame(Kind.SCAN, 5, reads.encode_scan(0, 64, PAGE[0], -1)),
@@ -51,6 +56,7 @@ AGAIN: dict[Kind, Callable[[bytes], bytes]] = {
     Kind.SUBMIT: bytes,
     Kind.SUBMIT_LOGGED: bytes,
     Kind.SUBMIT_MANY: lambda body: columns.encode_intents(columns.decode_intents(body, DESCRIPTOR)),
+    Kind.SUBMIT_VALUES: lambda body: columns.encode_values(columns.decode_values(body)),
     Kind.GET: lambda body: reads.encode_get(*reads.decode_get(body)),
     Kind.SCAN: lambda body: reads.encode_scan(*reads.decode_scan(body)),
     Kind.HISTORY: lambda body: reads.encode_history(*reads.decode_history(body)),

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from examples.bank import Deposit, Open, app
-from mmsb.processors.batching import batch_of, pack_columns
+from mmsb.processors.batching import batch_of
+from mmsb.processors.columns import pack_columns
 from mmsb.processors.intake import read_batches
 from mmsb.processors.receipts import Receipts, receipts_of_block
 from mmsb.processors.requests import pack, pack_json

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from examples.bank import Deposit
-from mmsb.processors.batching import pack_columns
+from mmsb.processors.columns import pack_columns
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.classes import intent_layout_of
 from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import mmsb
 from mmsb import f64, i8, i16, i64, u16, u64
-from mmsb.processors.batching import MESSAGE_BYTES, batch_of, pack_columns
+from mmsb.processors.batching import MESSAGE_BYTES, batch_of
+from mmsb.processors.columns import pack_columns
 from mmsb.processors.intake import read_batches
 from mmsb.processors.receipts import receipts_of
 from mmsb.processors.requests import pack
@@ -227,6 +228,42 @@ def test_ids_are_copied():
     before = values_of(intents)
     ids[0] = 7
     assert values_of(intents) == before
+
+
+def test_numbers_of_a_source_are_those_that_pack_makes():
+    numbers = [1, 7, 2**63 - 1]
+    for ids in (None, IDS[:3]):
+        given = IDS[:3] if ids else [None] * 3
+        expected = [
+            pack(Everything(**ROW), id=id, source="orders", number=number)
+            for id, number in zip(given, numbers, strict=True)
+        ]
+        intents = pack_columns(LAYOUT, ROW, ids=ids, source="orders", numbers=np.array(numbers))
+        assert values_of(intents) == expected
+        assert values_of(intents.slice(1, 3)) == expected[1:]
+        assert values_of(intents.take(np.array([2, 0]))) == [expected[2], expected[0]]
+        assert intents.value_bytes == len(expected[0])
+        records = read_batches(intents.batches(5, TIME)[0].data)
+        assert [records.value(row) for row in range(3)] == expected
+
+
+BAD_NUMBERS: list[tuple[dict[str, Any], str]] = [
+    ({"source": "a"}, "source and numbers go together"),
+    ({"numbers": [1]}, "source and numbers go together"),
+    ({"source": "a", "numbers": [0, 1]}, "Everything.numbers, row 0: expected 1 to 9223372036854775807, found 0"),
+    ({"source": "a", "numbers": np.array([1, 2**63], np.uint64)}, "row 1: expected 1 to 9223372036854775807, found 92"),
+    ({"source": "a", "numbers": [3, 3]}, "row 1: expected more than the 3 of the row before, found 3"),
+    ({"source": "a", "numbers": [1.0, 2.0]}, "expected integers, one for each row, found float64 of shape (2,)"),
+    ({"source": "", "numbers": [1, 2]}, "expected 1 to 256 bytes of UTF-8, found 0"),
+    ({"source": "a", "numbers": [1, 2, 3]}, "expected columns of one length, found big of 2, numbers of 3"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), BAD_NUMBERS)
+def test_other_numbers_are_refused(given, message):
+    with pytest.raises(InvalidValue) as caught:
+        pack_columns(LAYOUT, ROW | {"big": [1, 2]}, **given)
+    assert message in str(caught.value)
 
 
 BAD_IDS = [

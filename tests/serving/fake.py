@@ -148,16 +148,19 @@ class FakeDoor:
         return Receipt(0, offset, Status.APPLIED)
 
     async def submit_many(self, intents: Intents) -> Receipts:
+        return await self.submit_values([intents.value(row) for row in range(len(intents))])
+
+    async def submit_values(self, values: Sequence[bytes]) -> Receipts:
         first = len(self.intents)
-        self.intents += [intents.value(row) for row in range(len(intents))]
+        self.intents += values
         if self.stalled is not None:
             await self.stalled.wait()
-        offsets = np.arange(first, first + len(intents))
+        offsets = np.arange(first, first + len(values))
         statuses = np.where(offsets % 3 == 1, Status.REJECTED, Status.APPLIED).astype(np.uint8)
         rejected = np.frombuffer(
             Rejection(Code.PREDICATE, type_id=7).pack() * int((statuses == Status.REJECTED).sum()), f"V{ROW_BYTES}"
         )
-        return Receipts(offsets, statuses, np.full(len(intents), -1), rejected)
+        return Receipts(offsets, statuses, np.full(len(values), -1), rejected)
 
     async def get(
         self, partition: int, pages: Sequence[PageId], at: int | None = None

@@ -45,7 +45,7 @@ async def talk(folder: Any, data: bytes) -> list[Frame]:
     ("data", "words"),
     [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "a body of up to FRAME_BYTES_MAX"),
-        (HEAD.pack(0, 99, 1, 2), "frame: expected a kind from 1 to 14, found 99 at byte 4"),
+        (HEAD.pack(0, 99, 1, 2), "frame: expected a kind from 1 to 15, found 99 at byte 4"),
         (HEAD.pack(0, 2, 7, 2), "frame: expected flags 0 or 1, found 7 at byte 6"),
         (HEAD.pack(1, 2, 1, 2) + b"x\0\0\0\0\0\0\1", "frame: expected padding of zeros"),
         (REQUESTS["submit.bin"], "frame: expected a hello, then requests, found SUBMIT"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from examples.bank import Transfer
-from mmsb.processors.batching import pack_columns
+from mmsb.processors.columns import pack_columns
 from mmsb.processors.requests import metadata
 from mmsb.schemas.classes import layout_of
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, OutcomeUnknown, Overloaded
@@ -21,6 +21,7 @@ from mmsb.streams.serving import client as clients
 from mmsb.streams.serving import server as servers
 from mmsb.streams.serving.address import SOCKET
 from mmsb.streams.serving.client import connect
+from mmsb.streams.serving.frames import FRAME_BYTES_MAX
 from mmsb.streams.serving.reads import PART_BYTES
 from mmsb.streams.serving.server import Server
 from mmsb.streams.tickets import Receipt
@@ -101,6 +102,26 @@ def test_columns_go_in_chunks_and_come_back_as_one(tmp_path, ids):
             assert door.intents[7] == intents.value(7)
             assert door.intents[-1] == intents.value(count - 1)
             assert len(await bank.submit_many(intents.slice(0, 0))) == 0
+
+    run(main())
+
+
+def test_values_and_numbers_go_in_order(tmp_path):
+    async def main():
+        async with served(tmp_path) as (door, bank):
+            values = [b"%d" % n * (n % 50) or b"{}" for n in range(70_000)]
+            receipts = await bank.submit_values(values)
+            assert door.intents == values
+            assert receipts.offsets.tolist() == list(range(len(values)))
+            assert receipts.rejection(1) == Rejection(Code.PREDICATE, type_id=7)
+            assert len(await bank.submit_values([])) == 0
+            with pytest.raises(InvalidValue, match="FRAME_BYTES_MAX"):
+                await bank.submit_values([bytes(FRAME_BYTES_MAX)])
+            door.intents.clear()
+            columns = {"src": np.arange(50_000, dtype=np.uint64), "dst": 1, "amount": 2}
+            intents = pack_columns(layout_of(Transfer), columns, source="a file", numbers=np.arange(1, 50_001))
+            assert len(await bank.submit_many(intents)) == len(intents)
+            assert door.intents[::4_999] == [intents.value(row) for row in range(0, 50_000, 4_999)]
 
     run(main())
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from mmsb.processors.batching import pack_columns
+from mmsb.processors.columns import pack_columns
 from mmsb.processors.requests import metadata, pack, pack_json
 from mmsb.schemas.classes import Intent, layout_of
 from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown, Overloaded

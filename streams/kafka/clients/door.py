@@ -199,6 +199,10 @@ class KafkaDoor:
         self.check()
         return await self._submitting.submit_many(intents)
 
+    async def submit_values(self, values: Sequence[bytes]) -> Receipts:
+        self.check()
+        return await self._submitting.submit_values(values)
+
     # The door: reading
 
     async def reflects(self, partition: int) -> int:

@@ -5,8 +5,8 @@ inbox ─▶ one batch ─▶ appended ─▶ its base offset says where each in
 A batch forms while the one before it is on its way. Nobody who is alone lingers; but where several shared a batch, the
 next one begins no sooner than PACE_SECONDS after it: each batch costs something in the three processes that handle it.
 A ticket lies in one batch, so its offsets follow each other whoever else produces. An append whose outcome is unknown
-is repeated only for intents that have ids: the machine drops what it has seen, so its receipt may say `duplicate` of
-the first copy.
+is repeated only for intents that have ids, or numbers of a source: the machine drops what it has seen, so its receipt
+may say `duplicate` of the first copy.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ SMALL_BYTES: Final = 64 << 10  # what is encoded on the event loop: less than ha
 
 PACE_SECONDS: Final = 0.005
 
+_ORPHANED: Final = "what was submitted before it in the same call is not known to be in the log"
 _AGAIN: Final = "submit it again with the same id to learn it"
 
 
@@ -83,6 +84,10 @@ class Producer:
         self._settling.drop(unsent, EnvironmentFailed(f"{self._at}: nothing of it was sent: {why}"))
 
     async def _send(self, tickets: list[Ticket]) -> None:
+        orphans = [ticket for ticket in tickets if ticket.after is not None and ticket.after.failed]
+        if orphans:
+            self._settling.drop(orphans, EnvironmentFailed(f"{self._at}: nothing of it was sent: {_ORPHANED}"))
+            tickets = [ticket for ticket in tickets if ticket not in orphans]
         self._settling.sending(tickets)
         while tickets:
             begun, batch = self._end, await self._encode(tickets)
@@ -104,7 +109,7 @@ class Producer:
         """
         await asyncio.sleep(AGAIN_SECONDS)
         why = await self._unrepeatable(begun)
-        again = [] if why else [ticket for ticket in tickets if not ticket.given_up and has_ids(ticket)]
+        again = [] if why else [ticket for ticket in tickets if not ticket.given_up and is_repeatable(ticket)]
         lost = set(tickets).difference(again)
         if lost:
             why = why or "it has no id, so it is not sent again"
@@ -132,17 +137,16 @@ class Producer:
 
 
 def batches(tickets: Sequence[Ticket]) -> Iterator[list[Ticket]]:
-    """Which tickets share a batch: columns have one for themselves, and single intents as many as fit into one."""
+    """Which tickets share a batch: columns and lists have one for themselves, and single intents as many as fit."""
     singles: list[Ticket] = []
     size = 0
     for ticket in tickets:
-        if isinstance(ticket.intents, Intents):
+        if not isinstance(ticket.intents, bytes):
             if singles:
                 yield singles
             yield [ticket]
             singles, size = [], 0
             continue
-        assert isinstance(ticket.intents, bytes), "what clients submit"
         taken = len(ticket.intents) + RECORD_BYTES
         if singles and size + taken > SINGLES_BYTES:
             yield singles
@@ -160,15 +164,16 @@ def rows_of(intents: Intents) -> int:
     return max(batch_builder.count_within(MESSAGE_BYTES, intents.value_bytes), 1)
 
 
-def has_ids(ticket: Ticket) -> bool:
-    """Whether all its intents have ids, so that appending them twice applies them once."""
-    if isinstance(ticket.intents, Intents):
-        return ticket.intents.ids is not None
-    assert isinstance(ticket.intents, bytes), "what clients submit"
+def is_repeatable(ticket: Ticket) -> bool:
+    """Whether all its intents have ids or numbers of a source, so that appending them twice applies them once."""
+    intents = ticket.intents
+    if isinstance(intents, Intents):
+        return intents.ids is not None or intents.sources is not None
     try:
-        return read_envelope(ticket.intents).id is not None
+        envelopes = [read_envelope(value) for value in ([intents] if isinstance(intents, bytes) else intents)]
     except Malformed:
         return False  # its id is not known here
+    return all(envelope.id is not None or envelope.source is not None for envelope in envelopes)
 
 
 def _encode(tickets: list[Ticket], time_ms: int) -> bytes:

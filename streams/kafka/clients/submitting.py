@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmsb.processors.batching import Intents
 from mmsb.processors.bundle import Bundle
-from mmsb.processors.receipts import Receipts, spread_receipts
+from mmsb.processors.receipts import Receipts
 from mmsb.processors.routing import Router
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.tlog.genesis import Genesis
@@ -17,7 +17,7 @@ from mmsb.streams.building import build
 from mmsb.streams.door import About
 from mmsb.streams.inbox import Inbox
 from mmsb.streams.kafka.clients.producing import rows_of
-from mmsb.streams.submitting import submit, submit_many, submit_nowait
+from mmsb.streams.submitting import picked, submit, submit_many, submit_nowait, submit_spread, submit_values
 from mmsb.streams.tickets import Receipt, Until
 from mmsb.streams.world import World, finish
 
@@ -46,6 +46,7 @@ class Submitting:
         self._inboxes = inboxes
         self._router = Router(bundle or Bundle(about.descriptor, about.generation, ()), None, genesis)
         self._compiled = False
+        self._found = 0  # intents whose partitions were looked for
         self._waited_for: set[asyncio.Future[Any]] = set()
         self._routing = world.worker("routing")
 
@@ -63,12 +64,19 @@ class Submitting:
         if len(self._inboxes) == 1 or not len(intents):
             return await self._waited(self._submit_columns(0, intents))
         partitions = await self._routing.run(self._find_partitions, intents)
-        numbers: list[int] = np.unique(partitions).tolist()
-        rows = [(number, np.flatnonzero(partitions == number)) for number in numbers]
-        parts = (self._submit_columns(number, intents.take(some)) for number, some in rows)
-        found: list[Receipts] = await self._waited(asyncio.gather(*parts))
-        spread = [(number, some, receipts) for (number, some), receipts in zip(rows, found, strict=True)]
-        return spread_receipts(spread, len(intents))
+        spread = submit_spread(partitions, lambda number, rows: self._submit_columns(number, intents.take(rows)))
+        return await self._waited(spread)
+
+    async def submit_values(self, values: Sequence[bytes]) -> Receipts:
+        if len(self._inboxes) == 1 or not values:
+            return await self._waited(submit_values(self._inboxes[0], values))
+        self._check_routes()
+        partitions = await self._routing.run(self._find_partitions, values)
+        spread = submit_spread(
+            partitions,
+            lambda number, rows: submit_values(self._inboxes[number], picked(values, rows)),
+        )
+        return await self._waited(spread)
 
     async def until_none_waits(self, running: "asyncio.Future[None]") -> None:
         """Or until what serves them has ended."""
@@ -81,20 +89,26 @@ class Submitting:
     async def _submit_columns(self, number: int, intents: Intents) -> Receipts:
         return await submit_many(self._inboxes[number], intents, rows_of(intents))
 
-    def _find_partitions(self, intents: Intents) -> NDArray[np.int64]:
-        """Compiled as soon as there are many: whoever submits few does without."""
-        if not self._compiled and self._bundle is not None and len(intents) > ROWS_INTERPRETED:
+    def _find_partitions(self, intents: Intents | Sequence[bytes]) -> NDArray[np.int64]:
+        """Compiled as soon as there were many: whoever submits few does without."""
+        self._found += len(intents)
+        if not self._compiled and self._bundle is not None and self._found > ROWS_INTERPRETED:
             self._router = Router(self._bundle, build(self._bundle), self._genesis)
             self._compiled = True
-        return self._router.partitions_for(intents)
+        if isinstance(intents, Intents):
+            return self._router.partitions_for(intents)
+        return self._router.partitions_for_values(intents)
 
     def _partition_for(self, intent: bytes) -> int:
+        self._check_routes()
+        return self._router.partition_for(intent)
+
+    def _check_routes(self) -> None:
         if self._bundle is None and len(self._inboxes) > 1:
             raise InvalidValue(
                 f"{self._app} has {len(self._inboxes)} partitions, and only its code says which one an intent belongs "
                 "to: connect with the application (on the command line: --app)"
             )
-        return self._router.partition_for(intent)
 
     async def _waited(self, work: Awaitable[T]) -> T:
         """Do something that whoever leaves the door has to wait for."""
