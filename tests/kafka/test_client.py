@@ -189,6 +189,21 @@ def test_a_topic_that_nobody_has_asked_for_is_looked_up_at_once(
     asyncio.run(main())
 
 
+def test_a_topic_has_an_id_of_its_own(kafka_url: str) -> None:
+    async def main() -> None:
+        async with opened(kafka_url) as (broker, topic):
+            assert isinstance(broker, KafkaBroker)
+            for name in (topic, f"{topic}-other"):
+                await make(broker, name)
+            found = await broker.topic_id(topic)
+            assert found.int, "brokers before 2.8 give none"
+            assert found == await broker.topic_id(topic) != await broker.topic_id(f"{topic}-other")
+            with pytest.raises(EnvironmentFailed, match=f"{topic}-missing"):
+                await broker.topic_id(f"{topic}-missing")
+
+    asyncio.run(main())
+
+
 def test_nobody_at_the_address_is_said_at_once() -> None:
     [port] = free_ports(1)
 

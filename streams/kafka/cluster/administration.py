@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.kafka.cluster.answers import ADMINISTERING, EXISTS, Means, means, refusal, refusal_words
@@ -18,6 +19,7 @@ from mmsb.streams.kafka.cluster.requests import (
     read_settings,
 )
 from mmsb.streams.kafka.cluster.routing import Routes
+from mmsb.streams.kafka.cluster.topic_ids import ask_topic_id, read_topic_id
 from mmsb.streams.kafka.cluster.url import Address
 
 LANE: Final = "administration"
@@ -40,6 +42,15 @@ class Administration:
             if means(ADMINISTERING, code) is Means.REFUSED:
                 raise refusal(f"topic {topic!r}", code)
         return {topic: len(leaders) for topic, leaders in found.topics.items()}
+
+    async def topic_id(self, topic: str) -> UUID:
+        """Of a topic that is there."""
+        code, found = await self._ask(
+            f"topic {topic!r}", ask_topic_id(topic), lambda answer: (0, None, read_topic_id(answer))
+        )
+        if means(ADMINISTERING, code) is not Means.DONE:
+            raise refusal(f"topic {topic!r}", code)
+        return found
 
     async def settings(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         there: dict[str, dict[str, str]] = {}

@@ -5,6 +5,7 @@ async with open_broker("kafka://host:port", Security(user="ann", password="...")
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from mmsb.streams.kafka.cluster.administration import Administration
 from mmsb.streams.kafka.cluster.broker import Following, Member, Span, TopicPartition
@@ -46,6 +47,10 @@ class KafkaBroker:
 
     async def topics(self, names: Sequence[str]) -> dict[str, int]:
         return await self._administration.topics(names)
+
+    async def topic_id(self, topic: str) -> UUID:
+        """Which one of those that had its name since the cluster was made."""
+        return await self._administration.topic_id(topic)
 
     async def settings(self, topics: Sequence[str]) -> dict[str, dict[str, str]]:
         return await self._administration.settings(topics)
