@@ -40,6 +40,17 @@ def pack(
     )
 
 
+def pack_numbered(
+    request: Request, source: bytes, number: int, *, id: AnyId | None = None, metadata: bytes = b""
+) -> bytes:
+    """A packed intent that is a number of an outside source, which `source_of` has made 16 bytes of."""
+    layout, arguments = _packed(request)
+    numbered = Source(OUTSIDE, source, number, 0)
+    return pack_intent(
+        layout.type_id, arguments, id=None if id is None else make_id(id), source=numbered, metadata=metadata
+    )
+
+
 def pack_json(
     request: Intent,
     *,
@@ -70,7 +81,7 @@ def _packed(request: Request) -> tuple[IntentLayout, bytes]:
     if isinstance(request, Mutate | Upsert):
         return request.layout, request.pack_arguments()
     layout = _layout(request)
-    return layout, layout.pack([getattr(request, field.name) for field in layout.fields])
+    return layout, request.packed_arguments()
 
 
 def _layout(request: object) -> IntentLayout:

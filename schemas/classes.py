@@ -110,18 +110,19 @@ class Intent(_Record):
 
     def __init__(self, /, *args: Any, **named: Any) -> None:
         layout = layout_of(type(self))
-        values = bind_arguments(layout, args, named)
-        body = layout.pack(values)
+        body = layout.pack(bind_arguments(layout, args, named))
         _set_fields(self, layout, body)
+        object.__setattr__(self, "_body", body)
 
     def plan(self, **metadata: Any) -> Any:
         """What this intent asks for, in four parts: query, predicate, delta spec, metadata."""
         layout_of(type(self))
         return type(self).__mmsb_plan__(self, metadata)
 
-    def _pack(self) -> bytes:
-        layout: IntentLayout = layout_of(type(self))
-        return layout.pack(self._values(layout))
+    def packed_arguments(self) -> bytes:
+        """Its fields as the layout stores them, which were packed when it was made; for MMSB itself."""
+        body: bytes = self.__dict__["_body"]
+        return body
 
 
 def _set_fields(record: _Record, layout: Layout, body: bytes) -> None:
@@ -131,6 +132,8 @@ def _set_fields(record: _Record, layout: Layout, body: bytes) -> None:
 
 def bind_arguments(layout: IntentLayout, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
     """The values of an intent's fields, in order, from a call's arguments."""
+    if len(args) == len(layout.fields) and not named:
+        return list(args)
     if len(args) > len(layout.fields):
         raise InvalidValue(f"{layout.name}: expected at most {len(layout.fields)} arguments, found {len(args)}")
     given = dict(zip(layout.index_of, args, strict=False))

@@ -126,7 +126,12 @@ class Layout:
         return field.type.unpack(bytes(body[field.offset : field.end]))
 
     def unpack(self, body: bytes) -> tuple[Value, ...]:
-        return tuple(self.read(body, index) for index in range(len(self.fields)))
+        body = bytes(body)
+        return tuple([unpacked(body[start:end]) for start, end, unpacked in self._unpackers])
+
+    @cached_property
+    def _unpackers(self) -> tuple[tuple[int, int, Callable[[bytes], Value]], ...]:
+        return tuple((field.offset, field.end, field.type.unpack) for field in self.fields)
 
     def problem(self, body: bytes, bound_code: Code) -> Rejection | None:
         """What is wrong with a body from elsewhere: values and bounds field by field, then padding."""

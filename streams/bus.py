@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from difflib import get_close_matches
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from mmsb.processors.columns import pack_columns
 from mmsb.processors.doors import Query, check_query
@@ -23,12 +23,18 @@ from mmsb.schemas.sentences import sentence
 from mmsb.state.pages import PageId
 from mmsb.streams.checkpoints.manifest import Checkpoint, checkpoint_of
 from mmsb.streams.door import Door, EventFilter, Position
+from mmsb.streams.edges.declaring import Processor
 from mmsb.streams.merging import merged
 from mmsb.streams.page_values import PageChange, PageEvent, page_change, page_event
 from mmsb.streams.past.changes import History
 from mmsb.streams.stats import Stats
 from mmsb.streams.stopping import TERMINATED, Stop
 from mmsb.streams.tickets import Receipt, Until
+
+if TYPE_CHECKING:  # loaded by those who have processors
+    from mmsb.streams.edges.delivering import Counts
+    from mmsb.streams.edges.running import Tell
+    from mmsb.streams.kafka.cluster.security import Cluster
 
 P = TypeVar("P", bound=Page)
 
@@ -40,10 +46,11 @@ FROM_THE_START: Final[Mapping[int, Position]] = {}  # as `after`: no partition h
 class Bus:
     """What `async with app.run(…) as bus` gives, and `async with mmsb.connect(…) as bus`."""
 
-    def __init__(self, owner: AbstractAsyncContextManager[Door], app: str) -> None:
-        """`app` is the name of the application whose classes will be used."""
+    def __init__(self, owner: AbstractAsyncContextManager[Door], app: str, at: "Cluster | None" = None) -> None:
+        """`app` is the name of the application whose classes will be used; `at` is where its topics are, if any."""
         self._owner = owner
         self._app = app
+        self._at = at
         self._door: Door | None = None
         self._stop: Stop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,6 +110,24 @@ class Bus:
             await asyncio.gather(*waiting, return_exceptions=True)
         for each in done:
             each.result()
+
+    async def process(self, *processors: Processor, tell: "Tell | None" = None) -> "dict[str, Counts]":
+        """Have processors submit what they decide, until their sources end, or SIGTERM or SIGINT comes.
+
+        Then what was read is dealt with, settles and is committed, before this returns what was done, by the names of
+        processors; `tell` hears that once a second. Leave the `async with` afterwards, as from `until_stopped`.
+        """
+        from mmsb.streams.edges.running import process  # loads what only they need
+
+        for each in processors:
+            if not isinstance(each, Processor):  # pyright: ignore[reportUnnecessaryIsInstance] - without a checker
+                raise InvalidValue(f"process: expected what @app.processor(…) made, found {each!r}")
+        stopped = asyncio.ensure_future(self.until_stopped())
+        try:
+            return await process(processors, self.door, self._app, self._at, stopped, tell)
+        finally:
+            stopped.cancel()
+            await asyncio.gather(stopped, return_exceptions=True)
 
     # Submitting
 

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from mmsb.streams.building import build, build_folding
     from mmsb.streams.bus import FROM_THE_START, Bus
     from mmsb.streams.door import Position
+    from mmsb.streams.edges.declaring import Ask, Columns, Message, Messages, Processor, Topic
     from mmsb.streams.kafka.cluster.security import Security
     from mmsb.streams.page_values import PageChange, PageEvent
     from mmsb.streams.stats import PartitionStats, Stats
@@ -74,10 +75,12 @@ __all__ = [
     "App",
     "ArrayFold",
     "ArrayState",
+    "Ask",
     "Bundle",
     "Bus",
     "CallerError",
     "Code",
+    "Columns",
     "Compiled",
     "Conflict",
     "CorruptState",
@@ -103,6 +106,8 @@ __all__ = [
     "Logbook",
     "Machine",
     "MalformedBytes",
+    "Message",
+    "Messages",
     "Metadata",
     "Migration",
     "MmsbError",
@@ -119,6 +124,7 @@ __all__ = [
     "PartitionStats",
     "Plan",
     "Position",
+    "Processor",
     "Query",
     "ReadOnly",
     "Receipt",
@@ -132,6 +138,7 @@ __all__ = [
     "Status",
     "Step",
     "Superseded",
+    "Topic",
     "TouchedPage",
     "Upsert",
     "Verdict",
@@ -293,6 +300,14 @@ _HOMES = {
     ),
     "mmsb.streams.bus": ("FROM_THE_START", "Bus"),
     "mmsb.streams.door": ("Position",),
+    "mmsb.streams.edges.declaring": (
+        "Ask",
+        "Columns",
+        "Message",
+        "Messages",
+        "Processor",
+        "Topic",
+    ),
     "mmsb.streams.kafka.cluster.security": ("Security",),
     "mmsb.streams.page_values": ("PageChange", "PageEvent"),
     "mmsb.streams.stats": ("PartitionStats", "Stats"),

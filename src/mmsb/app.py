@@ -2,10 +2,10 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from mmsb.processors.bundle import Bundle, make_bundle
 from mmsb.processors.language.frames import ForwardReference
@@ -24,12 +24,15 @@ from mmsb.schemas.origins import Origins, page_origins
 from mmsb.schemas.places import function_node, place_of_class
 from mmsb.schemas.rejections import Refused
 from mmsb.schemas.tlog.claims import Durability
+from mmsb.streams.edges.declaring import ATTEMPTS, CONCURRENCY, TIMEOUT_SECONDS, Iterates, Processor, Topic
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
-    from mmsb.streams.kafka.cluster.security import Security
+    from mmsb.streams.kafka.cluster.security import Cluster, Security
     from mmsb.streams.kafka.engine import KafkaEngine
     from mmsb.streams.kafka.outputs.projecting import Form
+
+NAME_WORDS: Final = f"1 to {APP_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -"
 
 P = TypeVar("P", bound=Page)
 I = TypeVar("I", bound=Intent)  # noqa: E741 - as in design and docs: P for pages, I for intents
@@ -44,8 +47,7 @@ class App:
 
     def __init__(self, name: str, *, generation: int = 1, hops_max: int = HOPS_DEFAULT) -> None:
         if not _is_app_name(name):
-            wanted = f"1 to {APP_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -"
-            raise InvalidDefinition(f"App({name!r}): a name has {wanted}, because topics are named after it")
+            raise InvalidDefinition(f"App({name!r}): a name has {NAME_WORDS}, because topics are named after it")
         if type(generation) is not int or not 1 <= generation < 2**63:
             raise InvalidDefinition(f"App({name!r}): generation is an integer from 1, found {generation!r}")
         if type(hops_max) is not int or not 1 <= hops_max <= HOPS_MAX:
@@ -53,6 +55,7 @@ class App:
         self.name = name
         self.generation = generation
         self.hops_max = hops_max
+        self.processors: dict[str, Processor] = {}
         self._pages: dict[type[Any], PageLayout] = {}
         self._origins: dict[str, Origins] = {}
         self._checkpointing: set[int] = set()
@@ -125,6 +128,44 @@ class App:
             return cls
 
         return declare if cls is None else declare(cls)
+
+    def processor(
+        self,
+        *wrong: object,
+        source: Topic | Iterates | None = None,
+        name: str | None = None,
+        batch: int | None = None,
+        concurrency: int = CONCURRENCY,
+        attempts: int = ATTEMPTS,
+        timeout: float = TIMEOUT_SECONDS,
+        rejects: str | Path | None = None,
+    ) -> Callable[[Callable[[Any], Awaitable[Any]]], Processor]:
+        """Declare a processor at the edge: `@app.processor(source=mmsb.Topic("orders"))` above an async function.
+
+        It gets a Message, may await anything, and gives the intents that the message leads to: one, a list of them, or
+        None. `source` is a topic, or a function that gives an async iterator of positions, which rise, and values. Up
+        to `concurrency` calls are under way at once; what they give is submitted in the order of the source, and each
+        intent carries its message's place: `name` (that of the function) and the source, by which a restart repeats
+        nothing. With `batch` it gets Messages, up to so many, and gives Columns.
+
+        A message that fails `attempts` times, or takes longer than `timeout` seconds each time, goes with its reason to
+        the topic `rejects` (APP.NAME.rejects unless said otherwise), or to that file for an iterator, and those behind
+        it go on. `bus.process(function)` and `mmsb process` have it work.
+        """
+        if wrong or source is None:
+            raise InvalidDefinition("@app.processor: write `@app.processor(source=mmsb.Topic(...))` above the function")
+
+        def declare(function: Callable[[Any], Awaitable[Any]]) -> Processor:
+            known = str(getattr(function, "__name__", "")) if name is None else name
+            if not _is_app_name(known):
+                raise InvalidDefinition(f"processor {known!r}: a name has {NAME_WORDS}, as topics are named after it")
+            if known in self.processors:
+                raise InvalidDefinition(f"processor {known!r}: {self!r} has another one of that name; give it a name=")
+            made = Processor(known, function, source, concurrency, batch, attempts, timeout, rejects)
+            self.processors[known] = made
+            return made
+
+        return declare
 
     def bundle(self, *, debug: bool = False) -> Bundle:
         """Everything that was declared, as one hashed whole.
@@ -217,7 +258,7 @@ class App:
                 partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared
             )
             engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
-        return Bus(Served(engine, folder), self.name)
+        return Bus(Served(engine, folder), self.name, None if log is None else _cluster(log, security))
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():
@@ -272,6 +313,12 @@ class App:
         except Refused as refused:
             code = refused.rejection.code.name.lower()
             raise InvalidValue(f"{intent!r}: its pages cannot be named, it would be rejected: {code}") from None
+
+
+def _cluster(url: str, security: "Security | None") -> "Cluster":
+    from mmsb.streams.kafka.cluster.security import OPEN, Cluster
+
+    return Cluster(url, security or OPEN)
 
 
 def _check_count(name: str, given: int | None, most: int) -> None:
@@ -329,7 +376,7 @@ def connect(to: str | Path, app: App, *, data: str | Path | None = None, securit
         engine = behind(
             to, security, app.name, app.bundle(), folder, KafkaSettings(), RealWorld(), Folding(), owns=False
         )
-        return Bus(engine, app.name)
+        return Bus(engine, app.name, _cluster(to, security))
     if data is not None or security is not None:
         raise InvalidValue(f"data, security: only for kafka://host:port, and this is the data folder {str(to)!r}")
     from mmsb.streams.serving.client import Remote

@@ -19,7 +19,7 @@ from aiokafka.protocol.admin import SaslAuthenticateRequest  # type: ignore[impo
 from aiokafka.protocol.types import Array, Schema  # type: ignore[import-untyped]
 
 from mmsb.streams.kafka.cluster import connections, requests
-from mmsb.streams.kafka.cluster.broker import Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Aborted, Span, TopicPartition
 from mmsb.streams.kafka.cluster.client import open_broker
 from mmsb.streams.kafka.cluster.requests import Part, Wanted
 from mmsb.streams.kafka.cluster.url import Address
@@ -140,8 +140,8 @@ def test_answers_are_read_as_they_are_meant() -> None:
         0, 0, 0, [("t", [(3, 0, 90, 80, 5, [(1, 2)], -1, BATCH), (4, 1, -1, -1, -1, None, -1, None)])],
     )  # fmt: skip
     assert requests.read_fetch(fetch) == [
-        Part(AT, 0, Span(5, 90), BATCH),
-        Part(TopicPartition("t", 4), 1, Span(-1, -1), b""),
+        Part(AT, 0, Span(5, 90), BATCH, (Aborted(1, 2),)),
+        Part(TopicPartition("t", 4), 1, Span(-1, -1), b"", ()),
     ]
     metadata = answer_to(
         requests.ask_metadata(["t"]),

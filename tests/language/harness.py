@@ -167,7 +167,7 @@ def perform(
     program = bundle.program_named(type(intent).__name__)
     around = Surroundings(bundle, 0, 1, now, hops, read)
     try:
-        lowered = lower(program, intent._pack(), around)
+        lowered = lower(program, intent.packed_arguments(), around)
     except Refused as refused:
         return Outcome(rejection=refused.rejection)
     pages = {_shown(bundle, change.layout.type_id, change.key): _fields(change) for change in lowered.changes}

@@ -8,6 +8,7 @@ from mmsb.cli.inspecting import INSPECT
 from mmsb.cli.logs import LOG
 from mmsb.cli.migrating import MIGRATE
 from mmsb.cli.pages import BLAME, GET, HISTORY
+from mmsb.cli.processing import PROCESS
 from mmsb.cli.rehearsing import REHEARSE
 from mmsb.cli.replaying import REPLAY, VERIFY
 from mmsb.cli.scanning import SCAN
@@ -16,6 +17,6 @@ from mmsb.cli.submit import SUBMIT
 from mmsb.cli.why import WHY
 
 COMMANDS = (
-    RUN, SUBMIT, GET, SCAN, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, REHEARSE, MIGRATE, CHECKPOINT,
+    RUN, SUBMIT, PROCESS, GET, SCAN, HISTORY, BLAME, LOG, WHY, STATS, REPLAY, VERIFY, DIFF, REHEARSE, MIGRATE, CHECKPOINT,
     INSPECT, COMPLETION,
 )  # fmt: skip

@@ -37,7 +37,7 @@ _TRANSACTIONAL: Final = 0x10
 _CONTROL: Final = 0x20
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
     """Not even Kafka's client reads this."""
 
 
@@ -47,8 +47,8 @@ def rewritten(header: memoryview, content: memoryview | None) -> list[RawBatch]:
     writing = _Writing(attributes, time_max)
     try:
         if content is not None:
-            return writing.encode(first, list(_read(content, count, base_time)))
-    except (_Unreadable, IndexError):
+            return writing.encode(first, [record for _, record in read_loosely(content, count, base_time)])
+    except (Unreadable, IndexError):
         pass
     counts = [min(BATCH_RECORDS_MAX, count - start) for start in range(0, count, BATCH_RECORDS_MAX)]
     return [writing.stand_ins(first + index * BATCH_RECORDS_MAX, some, base_time) for index, some in enumerate(counts)]
@@ -114,36 +114,36 @@ def _stand_ins(count: int) -> bytes:
     return b"".join(parts)
 
 
-def _read(data: memoryview, count: int, base_time: int) -> Iterator[Record]:
-    """The records as Kafka's client reads them, but for their offset deltas: our offsets are dense."""
+def read_loosely(data: memoryview, count: int, base_time: int) -> Iterator[tuple[int, Record]]:
+    """Offset deltas and records as Kafka's client reads them. Raises Unreadable or IndexError where that cannot."""
     at = 0
     for _ in range(count):
         size, at = _varint(data, at)
         end = at + size
         if not at < end <= len(data):
-            raise _Unreadable
+            raise Unreadable
         delta, at = _varint(data, at + 1, VARLONG_BITS)
-        _, at = _varint(data, at)
+        place, at = _varint(data, at)
         key, at = _sized(data, at)
         value, at = _sized(data, at)
         headers, at = _headers(data, at, end)
         if at != end:
-            raise _Unreadable
-        yield Record(key, value, _wrapped(base_time + delta), headers)
+            raise Unreadable
+        yield place, Record(key, value, _wrapped(base_time + delta), headers)
     if at != len(data):
-        raise _Unreadable
+        raise Unreadable
 
 
 def _headers(data: memoryview, at: int, end: int) -> tuple[Headers, int]:
     count, at = _varint(data, at)
     if not 0 <= count <= end - at:
-        raise _Unreadable
+        raise Unreadable
     headers: list[tuple[str, bytes | None]] = []
     for _ in range(count):
         name, at = _sized(data, at)
         value, at = _sized(data, at)
         if name is None:
-            raise _Unreadable
+            raise Unreadable
         headers.append((name.decode("utf-8", "surrogateescape"), value))
     return tuple(headers), at
 
@@ -154,7 +154,7 @@ def _sized(data: memoryview, at: int) -> tuple[bytes | None, int]:
     if size <= NULL:
         return None, at
     if at + size > len(data):
-        raise _Unreadable
+        raise Unreadable
     return bytes(data[at : at + size]), at + size
 
 
@@ -168,7 +168,7 @@ def _varint(data: memoryview, at: int, bits: int = VARINT_BITS) -> tuple[int, in
             rest &= (1 << bits) - 1
             return (rest >> 1) ^ -(rest & 1), position + 1
         shift += 7
-    raise _Unreadable
+    raise Unreadable
 
 
 def _wrapped(time: int) -> int:

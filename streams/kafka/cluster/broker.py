@@ -36,6 +36,15 @@ class Fetched:
     data: bytes
     span: Span
     """The partition's, when this was fetched."""
+    aborted: tuple["Aborted", ...] = ()
+    """Transactions whose records are among these and do not count; only where that was asked for."""
+
+
+class Aborted(NamedTuple):
+    """A transaction that was aborted: its producer's batches from an offset on, up to the marker that ends it."""
+
+    producer: int
+    first: int
 
 
 class Gone(EnvironmentFailed):

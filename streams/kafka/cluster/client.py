@@ -5,6 +5,7 @@ async with open_broker("kafka://host:port", Security(user="ann", password="...")
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 from uuid import UUID
 
 from mmsb.streams.kafka.cluster.administration import Administration
@@ -17,6 +18,8 @@ from mmsb.streams.kafka.cluster.offsets import Notes
 from mmsb.streams.kafka.cluster.routing import Routes
 from mmsb.streams.kafka.cluster.security import OPEN, Security
 from mmsb.streams.kafka.cluster.url import parse_url
+
+_FOREIGN: Final = "foreign topics"
 
 
 @asynccontextmanager
@@ -68,6 +71,12 @@ class KafkaBroker:
         if lane not in self._lanes:
             self._lanes[lane] = Lane(lane, self._connections, self._routes, self._leaders)
         return self._lanes[lane].follow(at, offset)
+
+    def read(self, at: TopicPartition, offset: int) -> Following:
+        """Follow a partition of a topic that is not ours: of transactions, what was committed; it may have gaps."""
+        if _FOREIGN not in self._lanes:
+            self._lanes[_FOREIGN] = Lane(_FOREIGN, self._connections, self._routes, self._leaders, foreign=True)
+        return self._lanes[_FOREIGN].follow(at, offset)
 
     async def append(self, at: TopicPartition, batch: bytes, timeout: float) -> int | None:
         return await self._leaders.append(at, batch, timeout)

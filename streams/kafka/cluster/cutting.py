@@ -14,10 +14,11 @@ _DELTA: Final = struct.Struct(">i")
 _DELTA_AT: Final = 23
 
 
-def whole_batches(at: TopicPartition, data: bytes, offset: int) -> tuple[bytes, int]:
+def whole_batches(at: TopicPartition, data: bytes, offset: int, *, gaps: bool = False) -> tuple[bytes, int]:
     """What is whole of some bytes that were fetched from an offset on, and the offset after it.
 
-    Raises CorruptState if the batches are not in the format of Kafka 0.11, or leave something out.
+    Raises CorruptState if the batches are not in the format of Kafka 0.11, or leave something out; with `gaps` they
+    may leave something out between them, as compaction does.
     """
     end, position, last = len(data), 0, offset
     while position + _HEADER_BYTES <= end:
@@ -31,7 +32,7 @@ def whole_batches(at: TopicPartition, data: bytes, offset: int) -> tuple[bytes, 
                 f"{data[position + _MAGIC_AT]} in {length} bytes; look into the broker's log with kafka-dump-log"
             )
         following = base + _DELTA.unpack_from(data, position + _DELTA_AT)[0] + 1
-        if base > last or following <= last or (base < last and position):
+        if (base > last and not gaps) or following <= last or (base < last and position):
             raise CorruptState(
                 f"{at}: expected the record of offset {last}, found a batch from {base} to {following - 1}: records "
                 "are missing or twice there; the topic must have cleanup.policy=delete, and nothing else may rewrite it"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from mmsb.schemas.errors import CorruptState, EnvironmentFailed
 from mmsb.streams.kafka.cluster.answers import FETCHING, Means, means, refusal
-from mmsb.streams.kafka.cluster.broker import FETCH_AHEAD_BYTES, Fetched, Gone, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import FETCH_AHEAD_BYTES, Aborted, Fetched, Gone, Span, TopicPartition
 from mmsb.streams.kafka.cluster.connections import Connections, Unanswered, Unsent
 from mmsb.streams.kafka.cluster.cutting import whole_batches
 from mmsb.streams.kafka.cluster.leaders import Leaders
@@ -77,9 +77,9 @@ class Follower:
     def is_waiting(self) -> bool:
         return self.has_room and not self.asked and not self.paused
 
-    def put(self, data: bytes, span: Span) -> None:
+    def put(self, data: bytes, span: Span, aborted: tuple[Aborted, ...] = ()) -> None:
         try:
-            data, after = whole_batches(self.at, data, self.next)
+            data, after = whole_batches(self.at, data, self.next, gaps=self._lane.foreign)
         except CorruptState as error:
             self.fail(error)
             return
@@ -87,7 +87,7 @@ class Follower:
         if not data:
             return
         self.next = after
-        self._ready.append(Fetched(data, span))
+        self._ready.append(Fetched(data, span, aborted))
         self._bytes += len(data)
         self._changed.set()
 
@@ -114,14 +114,23 @@ class Follower:
             parts.append(self._ready.popleft())
             size += len(parts[-1].data)
         self._bytes -= size
-        return parts[0] if len(parts) == 1 else Fetched(b"".join(part.data for part in parts), parts[-1].span)
+        if len(parts) == 1:
+            return parts[0]
+        aborted = dict.fromkeys(each for part in parts for each in part.aborted)
+        return Fetched(b"".join(part.data for part in parts), parts[-1].span, tuple(aborted))
 
 
 class Lane:
-    """Those who share connections."""
+    """Those who share connections.
 
-    def __init__(self, name: str, connections: Connections, routes: Routes, leaders: Leaders) -> None:
+    In a `foreign` one topics are not ours: they may have gaps, and what counts is what transactions have committed.
+    """
+
+    def __init__(
+        self, name: str, connections: Connections, routes: Routes, leaders: Leaders, *, foreign: bool = False
+    ) -> None:
         self._name = name
+        self.foreign = foreign
         self._connections = connections
         self._routes = routes
         self._leaders = leaders
@@ -197,9 +206,8 @@ class Lane:
 
     async def _ask(self, address: Address, way: str, followers: list[Follower]) -> list[Part]:
         """Who waits long for a broker looks whether somebody else leads now: this one may be frozen."""
-        request = ask_fetch(
-            [Wanted(follower.at, follower.next, PARTITION_BYTES) for follower in followers], WAIT_MS[way], ANSWER_BYTES
-        )
+        wanted = [Wanted(follower.at, follower.next, PARTITION_BYTES) for follower in followers]
+        request = ask_fetch(wanted, WAIT_MS[way], ANSWER_BYTES, committed=self.foreign)
         asking = asyncio.create_task(self._connections.ask(address, self._lane(way), request, FETCH_SECONDS))
         try:
             while not (await asyncio.wait([asking], timeout=PATIENCE_SECONDS))[0]:
@@ -218,7 +226,7 @@ class Lane:
             if part.data:
                 self._served += 1
                 follower.served = self._served
-            follower.put(part.data, part.span)
+            follower.put(part.data, part.span, part.aborted)
         elif meaning is Means.OUTSIDE:
             follower.asked = True
             self._begin(self._judge(follower))

@@ -21,13 +21,14 @@ from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.types import Array, Boolean, Int8, Schema, String
 
-from mmsb.streams.kafka.cluster.broker import Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Aborted, Span, TopicPartition
 from mmsb.streams.kafka.cluster.url import Address
 
 FIRST: Final = -2
 END: Final = -1
 _ALL_REPLICAS: Final = -1
 _READ_UNCOMMITTED: Final = 0
+_READ_COMMITTED: Final = 1
 _AS_CONSUMER: Final = -1
 _NO_GENERATION: Final = -1
 _DEFAULT_RETENTION: Final = -1
@@ -55,6 +56,7 @@ class Part(NamedTuple):
     code: int
     span: Span
     data: bytes
+    aborted: tuple[Aborted, ...]
 
 
 class Wanted(NamedTuple):
@@ -81,17 +83,24 @@ def read_metadata(answer: Any) -> Metadata:
     )
 
 
-def ask_fetch(wanted: Sequence[Wanted], wait_ms: int, bytes_max: int) -> object:
-    """Up to the high watermark; of transactions that were aborted, too."""
+def ask_fetch(wanted: Sequence[Wanted], wait_ms: int, bytes_max: int, *, committed: bool = False) -> object:
+    """Up to the high watermark, of transactions that were aborted, too; or only what is `committed`, as far as no
+    transaction is open, with what was aborted among it."""
     topics = _by_topic((part.at, (part.at.partition, part.offset, part.bytes_max)) for part in wanted)
-    return FetchRequest(wait_ms, 1, bytes_max, _READ_UNCOMMITTED, topics)
+    return FetchRequest(wait_ms, 1, bytes_max, _READ_COMMITTED if committed else _READ_UNCOMMITTED, topics)
 
 
 def read_fetch(answer: Any) -> list[Part]:
     return [
-        Part(TopicPartition(topic, partition), code, Span(first, end), data or b"")
+        Part(
+            TopicPartition(topic, partition),
+            code,
+            Span(first, end),
+            data or b"",
+            tuple(Aborted(*each) for each in aborted or ()),
+        )
         for topic, partitions in answer.topics
-        for partition, code, end, _, first, *_, data in partitions
+        for partition, code, end, _, first, aborted, data in partitions
     ]
 
 

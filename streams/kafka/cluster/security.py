@@ -103,6 +103,14 @@ OPEN: Final = Security()
 """Neither TLS nor a user."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where brokers are, and who we are to them."""
+
+    url: str
+    security: Security = OPEN
+
+
 def protocol_of(security: Security) -> str:
     """It is always chosen in the end."""
     return security.protocol or PLAINTEXT

@@ -1,0 +1,147 @@
+"""One message, or some, through a processor's function: what comes of it, or why nothing does.
+
+A function that fails is tried again. What fails still is set aside with its reason, so that those behind it go on; of
+a batch that fails the messages are tried in ever smaller parts, until it is known which of them it is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, TypeVar
+
+from mmsb.processors.batching import Intents
+from mmsb.schemas.ids import source_of
+from mmsb.streams.edges.declaring import Decode, Message, Messages, Processor, Topic
+from mmsb.streams.edges.packing import pack_answer, pack_batch_answer
+
+BACKOFF_SECONDS: Final = (0.1, 5.0)
+"""Doubled from the first to the second between two attempts."""
+
+REASON_CHARACTERS_MAX: Final = 1_000
+
+T = TypeVar("T")
+
+
+class Rejected(NamedTuple):
+    """A message that cannot be dealt with, as its source had it, and why."""
+
+    message: Message
+    reason: str
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of consecutive messages."""
+
+    count: int
+    next: int
+    """The position behind the last of them."""
+    values: list[bytes] = field(default_factory=list[bytes])
+    columns: list[Intents] = field(default_factory=list[Intents])
+    rejected: list[Rejected] = field(default_factory=list[Rejected])
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.values)) + sum(len(each) * each.value_bytes for each in self.columns)
+
+
+class _Failed(Exception):
+    """After all attempts."""
+
+
+class Attempts:
+    """Of the messages of one source. `identity` names it across restarts: what carries its numbers counts once."""
+
+    def __init__(self, processor: Processor, identity: str) -> None:
+        self._processor = processor
+        self._identity = identity
+        self._source = source_of(identity)
+        self._decode: Decode | None = processor.source.decode if isinstance(processor.source, Topic) else None
+
+    async def of_one(self, message: Message) -> Answer:
+        answer = Answer(1, message.position + 1)
+        try:
+            decoded = message if self._decode is None else self._decoded(self._decode, message)
+            answer.values = await self._call(decoded, lambda given: pack_answer(given, self._source, message.position))
+        except _Failed as failed:
+            answer.rejected.append(Rejected(message, str(failed)))
+        return answer
+
+    async def of_many(self, messages: Messages) -> Answer:
+        answer = Answer(len(messages), messages.positions[-1] + 1)
+        if self._decode is not None:
+            messages = self._all_decoded(self._decode, messages, answer)
+        if len(messages):
+            await self._parts(messages, answer)
+        return answer
+
+    async def _parts(self, messages: Messages, answer: Answer) -> None:
+        """All at once; if that fails, one half and then the other."""
+        try:
+            intents = await self._call(
+                messages, lambda given: pack_batch_answer(given, self._identity, messages.positions)
+            )
+        except _Failed as failed:
+            if len(messages) == 1:
+                answer.rejected.append(Rejected(_only(messages), str(failed)))
+                return
+            middle = len(messages) // 2
+            await self._parts(messages.part(0, middle), answer)
+            await self._parts(messages.part(middle, len(messages)), answer)
+        else:
+            if intents is not None and len(intents):
+                answer.columns.append(intents)
+
+    async def _call(self, argument: Message | Messages, pack: Callable[[Any], T]) -> T:
+        pause, longest = BACKOFF_SECONDS
+        function: Callable[[Any], Awaitable[Any]] = self._processor.function
+        reason = ""
+        for attempt in range(self._processor.attempts):
+            if attempt:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
+            try:
+                async with asyncio.timeout(self._processor.timeout):
+                    return pack(await function(argument))
+            except TimeoutError:
+                reason = f"it took longer than {self._processor.timeout:g} s"
+            except Exception as error:
+                reason = _words(error)
+        raise _Failed(reason)
+
+    def _decoded(self, decode: Decode, message: Message) -> Message:
+        try:
+            value = decode(message.value)
+        except Exception as error:
+            raise _Failed(f"its value cannot be decoded: {_words(error)}") from None
+        return Message(value, message.key, message.time, message.source, message.position)
+
+    def _all_decoded(self, decode: Decode, messages: Messages, answer: Answer) -> Messages:
+        """Those that can be; the others are set aside."""
+        values: list[Any] = []
+        good: list[int] = []
+        for index, raw in enumerate(messages.values):
+            try:
+                values.append(decode(raw))
+                good.append(index)
+            except Exception as error:
+                reason = f"its value cannot be decoded: {_words(error)}"
+                answer.rejected.append(Rejected(_only(messages.part(index, index + 1)), reason))
+        if len(good) == len(messages):
+            return Messages(values, messages.keys, messages.times, messages.source, messages.positions)
+        return Messages(
+            values,
+            [messages.keys[index] for index in good],
+            [messages.times[index] for index in good],
+            messages.source,
+            [messages.positions[index] for index in good],
+        )
+
+
+def _only(messages: Messages) -> Message:
+    key, time = (messages.keys[0], messages.times[0]) if messages.keys else (None, -1)
+    return Message(messages.values[0], key, time, messages.source, messages.positions[0])
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX]

@@ -1,0 +1,133 @@
+"""What a user says of a processor: where its messages come from, and what may go wrong with one."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mmsb.schemas.errors import InvalidDefinition
+
+if TYPE_CHECKING:  # not loaded, because declaring does without
+    from mmsb.processors.requests import AnyId, Request
+    from mmsb.schemas.classes import Intent
+    from mmsb.streams.kafka.cluster.security import Security
+
+CONCURRENCY: Final = 64
+ATTEMPTS: Final = 3
+TIMEOUT_SECONDS: Final = 30.0
+POSITION_MAX: Final = 2**47 - 1
+"""Of a message in its source; with an ordinal of 16 bits it makes the number that an intent carries."""
+
+Decode = Callable[[bytes], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of Kafka as a source of messages.
+
+    `decode` makes a message's value of its bytes: JSON unless something else is said; None leaves them as they are.
+    `at` is the cluster, `kafka://host:port`, to which `security` says who we are; unless it is given, the one that
+    the application's own topics are in.
+    """
+
+    name: str
+    decode: Decode | None = json.loads
+    at: str | None = None
+    security: "Security | None" = None
+
+
+@dataclass(slots=True)
+class Message:
+    """One message, as a processor gets it."""
+
+    value: Any
+    key: bytes | None
+    time: int
+    """Milliseconds since 1970, UTC, as the topic has it; -1 if it has none, and for iterators."""
+    source: str
+    """What it is a message of: `topic/partition`, or the name of a processor that reads an iterator."""
+    position: int
+    """Its offset, or what the iterator says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Consecutive messages of one source, as a processor of batches gets them: columns of one length."""
+
+    values: Sequence[Any]
+    keys: Sequence[bytes | None]
+    times: Sequence[int]
+    source: str
+    positions: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def part(self, start: int, stop: int) -> "Messages":
+        """Those with index `start` up to `stop`."""
+        some = slice(start, stop)
+        return Messages(self.values[some], self.keys[some], self.times[some], self.source, self.positions[some])
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """An intent, and what is to be known about it; a processor may give this instead of the intent alone."""
+
+    intent: "Request"
+    id: "AnyId | None" = None
+    actor: str | None = None
+    reason: str | None = None
+    correlation: "AnyId | None" = None
+    causation: "AnyId | None" = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Intents of one class as columns: what a processor of batches gives.
+
+    `rows` says of which message each is, by index, and never falls; unless it is given, there is one for each message.
+    """
+
+    intent: "type[Intent]"
+    columns: Mapping[str, Any]
+    rows: Any = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+Iterates = Callable[[], AsyncIterator[tuple[int, Any]]]
+"""Called when it begins; gives positions, which rise, each with a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """An async function and its source; `app.processor` makes it."""
+
+    name: str
+    function: Callable[[Any], Awaitable[Any]]
+    source: Topic | Iterates
+    concurrency: int = CONCURRENCY
+    batch: int | None = None
+    attempts: int = ATTEMPTS
+    timeout: float = TIMEOUT_SECONDS
+    rejects: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        self._check(iscoroutinefunction(self.function), "decorates an `async def` function of one message")
+        of_topic = isinstance(self.source, Topic)
+        self._check(of_topic or callable(self.source), "has a source: mmsb.Topic(…), or a function that iterates")
+        counts = {"concurrency": self.concurrency, "attempts": self.attempts, "batch": self.batch or 1}
+        for name, given in counts.items():
+            self._check(type(given) is int and given >= 1, f"{name} is an integer from 1, found {given!r}")
+        self._check(self.timeout > 0, f"timeout is a number of seconds above 0, found {self.timeout!r}")
+        if of_topic:
+            self._check(self.rejects is None or isinstance(self.rejects, str), "rejects is the name of a topic")
+        else:
+            self._check(self.rejects is not None, "has rejects: the path of a file for what it cannot deal with")
+
+    def _check(self, holds: bool, words: str) -> None:
+        if not holds:
+            raise InvalidDefinition(f"processor {self.name!r}: {words}")

@@ -1,0 +1,77 @@
+"""What came of messages, on its way: first what was set aside is put away, then intents are submitted and settle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from mmsb.processors.receipts import Receipts
+from mmsb.schemas.errors import EnvironmentFailed, OutcomeUnknown
+from mmsb.schemas.statuses import Status
+from mmsb.streams.door import Door
+from mmsb.streams.edges.attempting import Answer, Rejected
+
+PATIENCE_SECONDS: Final = 60.0
+"""As long as nothing can be submitted it is tried again; after so long the processor ends with what keeps it."""
+
+AGAIN_SECONDS: Final = 0.2
+
+PutAway = Callable[[Sequence[Rejected]], Awaitable[None]]
+"""Returns when what was set aside is where it cannot be lost."""
+
+
+@dataclass
+class Counts:
+    """What one process did for a processor since it began."""
+
+    messages: int = 0
+    rejected: int = 0
+    """Messages that were set aside."""
+    outcomes: dict[Status, int] = field(default_factory=dict[Status, int])
+    """Of intents; a duplicate was submitted before, by whoever did this earlier."""
+
+    @property
+    def intents(self) -> int:
+        return sum(self.outcomes.values())
+
+
+class Delivery:
+    """For one source; `settled` is the position behind which nothing has been dealt with."""
+
+    def __init__(self, door: Door, put_away: PutAway, counts: Counts) -> None:
+        self._door = door
+        self._put_away = put_away
+        self._counts = counts
+        self.settled: int | None = None
+
+    async def deliver(self, answers: Sequence[Answer]) -> None:
+        """Return when all of it is where it should be."""
+        rejected = [each for answer in answers for each in answer.rejected]
+        if rejected:
+            await self._put_away(rejected)
+        values = [value for answer in answers for value in answer.values]
+        if values:
+            self._count(await self._until_settled(partial(self._door.submit_values, values)))
+        for columns in (each for answer in answers for each in answer.columns):
+            self._count(await self._until_settled(partial(self._door.submit_many, columns)))
+        self._counts.messages += sum(answer.count for answer in answers)
+        self._counts.rejected += len(rejected)
+        self.settled = answers[-1].next
+
+    async def _until_settled(self, submit: Callable[[], Awaitable[Receipts]]) -> Receipts:
+        """Numbers make it safe to submit the same again; to go on without it would not be."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE_SECONDS
+        while True:
+            try:
+                return await submit()
+            except (EnvironmentFailed, OutcomeUnknown):
+                _ = self._door.about  # raises if it does not run any more
+                if clock() > deadline:
+                    raise
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    def _count(self, receipts: Receipts) -> None:
+        for status, count in receipts.counts.items():
+            self._counts.outcomes[status] = self._counts.outcomes.get(status, 0) + count

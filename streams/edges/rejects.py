@@ -1,0 +1,93 @@
+"""Where messages go that cannot be dealt with, each with its reason: a topic of their own, or a file."""
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mmsb.schemas.batches import Record, encode_batch
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.limits import BATCH_BYTES_MAX
+from mmsb.streams.edges.attempting import Rejected
+from mmsb.streams.files import failed
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+
+SETTINGS: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": str(BATCH_BYTES_MAX)}
+"""Of a topic that is made for them: nothing in it goes away before somebody has looked."""
+
+
+class RejectsFile:
+    """Lines of JSON. One that was written twice, because of a restart, says the same place twice."""
+
+    def __init__(self, path: Path, processor: str) -> None:
+        self._path = path
+        self._processor = processor
+
+    async def put_away(self, rejected: Sequence[Rejected]) -> None:
+        lines = b"".join(self._line(each) for each in rejected)
+        await asyncio.to_thread(self._append, lines)
+
+    def _line(self, rejected: Rejected) -> bytes:
+        message = rejected.message
+        said = {
+            "processor": self._processor,
+            "source": message.source,
+            "position": message.position,
+            "reason": rejected.reason,
+            "value": message.value,
+        }
+        return json.dumps(said, default=_as_text).encode() + b"\n"
+
+    def _append(self, lines: bytes) -> None:
+        try:
+            with self._path.open("ab") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise failed(self._path, "write what a processor cannot deal with", error) from error
+
+
+class RejectsTopic:
+    """Records with key and value of the message; their headers say why, and where it was."""
+
+    def __init__(self, appending: Appending, topic: str, processor: str) -> None:
+        self._appending = appending
+        self._topic = topic
+        self._processor = processor
+
+    async def put_away(self, rejected: Sequence[Rejected], partition: int) -> None:
+        at = TopicPartition(self._topic, partition)
+        for each in rejected:
+            await self._appending.append(at, encode_batch(0, [self._record(each)]))
+
+    def _record(self, rejected: Rejected) -> Record:
+        message = rejected.message
+        headers = {
+            "mmsb-reason": rejected.reason,
+            "mmsb-processor": self._processor,
+            "mmsb-source": message.source,
+            "mmsb-position": str(message.position),
+        }
+        told = tuple((name, value.encode()) for name, value in headers.items())
+        return Record(message.key, message.value, max(message.time, 0), told)
+
+
+async def ensure_topic(broker: Broker, topic: str, partitions: int) -> None:
+    """One that has a partition for each of the source's, at least."""
+    found = (await broker.topics([topic])).get(topic)
+    if found is None:
+        await broker.create(topic, partitions, -1, SETTINGS)
+    elif found < partitions:
+        raise EnvironmentFailed(
+            f"topic {topic!r}: expected {partitions} partitions, as its source has, found {found}: add some, or name "
+            "another topic as rejects"
+        )
+
+
+def _as_text(value: Any) -> str:
+    """What JSON has no form for."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else repr(value)

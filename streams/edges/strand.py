@@ -1,0 +1,125 @@
+"""The messages of one source, in its order: read ahead, dealt with side by side, and delivered in order.
+
+read ─▶ many at once ─▶ those at the front that are done ─▶ delivered: submitted, settled ─▶ the next of them
+
+One delivery is on its way at a time. Numbers of a source must reach a log in their order, whatever fails in between, or
+those that come late would be taken for repeated ones.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mmsb.streams.edges.attempting import Answer
+from mmsb.streams.edges.declaring import Message, Messages
+from mmsb.streams.grouping import RECORD_BYTES, SINGLES_BYTES
+
+AHEAD: Final = 16_384  # units that were read and are not delivered
+AT_ONCE_BYTES: Final = SINGLES_BYTES  # of intents in a delivery, so that those of a message lie in one batch
+TURN_SECONDS: Final = 0.002  # for functions that await nothing: then others get a turn
+
+
+@dataclass(slots=True)
+class Unit:
+    """What the function is called with: a message or some; None where there is nothing to call it with."""
+
+    of: Message | Messages | None
+    next: int
+    answer: Answer | None = None
+
+
+class Strand:
+    """`run` until its source ends, or `drain` has it end."""
+
+    def __init__(
+        self,
+        work: Callable[[Any], Awaitable[Answer]],
+        deliver: Callable[[Sequence[Answer]], Awaitable[None]],
+        concurrency: int,
+    ) -> None:
+        self._work = work
+        self._deliver = deliver
+        self._concurrency = concurrency
+        self._todo: deque[Unit] = deque()
+        self._order: deque[Unit] = deque()  # what is not delivered
+        self._filled, self._room, self._front = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._ended = False
+        self._reading: asyncio.Task[None] | None = None
+        self._turn_ends = 0.0
+
+    async def run(self, units: AsyncIterator[Sequence[Unit]]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._reading = group.create_task(self._read(units))
+                for _ in range(self._concurrency):
+                    group.create_task(self._keep_working())
+                group.create_task(self._keep_delivering())
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def drain(self) -> None:
+        """Read no more; what was read is dealt with and delivered."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _read(self, units: AsyncIterator[Sequence[Unit]]) -> None:
+        try:
+            async for some in units:
+                self._order += some
+                self._todo += some
+                self._filled.set()
+                while len(self._order) >= AHEAD:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            self._ended = True
+            self._filled.set()
+            self._front.set()
+
+    async def _keep_working(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            while not self._todo:
+                if self._ended:
+                    return
+                self._filled.clear()
+                await self._filled.wait()
+            unit = self._todo.popleft()
+            if unit.of is not None:
+                unit.answer = await self._work(unit.of)
+            elif unit.answer is None:
+                unit.answer = Answer(0, unit.next)
+            if unit is self._order[0]:
+                self._front.set()
+            if clock() > self._turn_ends:
+                await asyncio.sleep(0)
+                self._turn_ends = clock() + TURN_SECONDS
+
+    async def _keep_delivering(self) -> None:
+        while True:
+            while not (self._order and self._order[0].answer is not None):
+                if self._ended and not self._order:
+                    return
+                self._front.clear()
+                await self._front.wait()
+            answers = self._take()
+            if len(self._order) < AHEAD:
+                self._room.set()
+            await self._deliver(answers)
+
+    def _take(self) -> list[Answer]:
+        """Those at the front that are done, up to a size; at least one."""
+        taken: list[Answer] = []
+        size = 0
+        while self._order:
+            answer = self._order[0].answer
+            if answer is None:
+                break
+            size += answer.size + RECORD_BYTES * len(answer.values)
+            if taken and size > AT_ONCE_BYTES:
+                break
+            taken.append(answer)
+            self._order.popleft()
+        return taken

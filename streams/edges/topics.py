@@ -1,0 +1,185 @@
+"""A processor over a topic: its partitions are shared out among all processes that run it, as a consumer group.
+
+given ─▶ read from where the group has committed ─▶ settled ─▶ committed, once a second
+taken back ─▶ what was read settles, the rest is left to whoever gets the partition
+
+Whoever goes on begins at or before what settled last, and what it submits again is a duplicate by its number.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+from uuid import UUID, uuid4
+
+from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.streams.door import Door
+from mmsb.streams.edges.attempting import Attempts, Rejected
+from mmsb.streams.edges.declaring import Processor, Topic
+from mmsb.streams.edges.delivering import Counts, Delivery
+from mmsb.streams.edges.reading import units_of_topic
+from mmsb.streams.edges.rejects import RejectsTopic, ensure_topic
+from mmsb.streams.edges.strand import Strand
+from mmsb.streams.kafka.cluster.appending import Appending
+from mmsb.streams.kafka.cluster.broker import Gone, Member, TopicPartition
+from mmsb.streams.kafka.cluster.client import KafkaBroker, open_broker
+from mmsb.streams.kafka.cluster.security import OPEN, Cluster
+
+COMMIT_SECONDS: Final = 1.0
+REST_SECONDS: Final = 20.0
+"""That what was read gets to settle when partitions are taken back; what has not by then is read again elsewhere."""
+
+
+class _Reading:
+    """One partition that this process was given."""
+
+    def __init__(self, strand: Strand, delivery: Delivery, running: "asyncio.Task[None]") -> None:
+        self.strand = strand
+        self.delivery = delivery
+        self.running = running
+
+
+class TopicRun:
+    """`run` until `drain` has it end, or something fails."""
+
+    def __init__(self, processor: Processor, door: Door, app: str, bus_at: Cluster | None, counts: Counts) -> None:
+        """`bus_at` is where the application's own topics are, if it has any."""
+        assert isinstance(processor.source, Topic), "others run elsewhere"
+        self._processor = processor
+        self._topic = processor.source
+        self._door = door
+        self._group = f"{app}.{processor.name}"
+        self._rejects = str(processor.rejects or f"{self._group}.rejects")
+        self._at = cluster_of(processor, self._topic, bus_at)
+        self._counts = counts
+        self._readings: dict[int, _Reading] = {}
+        self._committed: dict[int, int] = {}
+        self._draining = asyncio.Event()
+
+    async def run(self) -> None:
+        async with open_broker(self._at.url, self._at.security) as broker:
+            count = await self._count_partitions(broker)
+            await ensure_topic(broker, self._rejects, count)
+            topic_id = await broker.topic_id(self._topic.name)
+            member = await broker.join(self._group, self._topic.name, frozenset(), f"{self._group}.{uuid4().hex}")
+            committing = asyncio.create_task(self._keep_committing(member))
+            try:
+                await self._obey(broker, member, topic_id)
+            finally:
+                committing.cancel()
+                await asyncio.gather(committing, return_exceptions=True)
+                await self._end_all()
+                await member.leave()
+
+    def drain(self) -> None:
+        self._draining.set()
+
+    async def _count_partitions(self, broker: KafkaBroker) -> int:
+        found = (await broker.topics([self._topic.name])).get(self._topic.name)
+        if found is None:
+            raise EnvironmentFailed(
+                f"processor {self._processor.name!r}: expected the topic {self._topic.name!r} at {self._at.url}, "
+                "found that it is not there; make it, or look for its name"
+            )
+        return found
+
+    # As the group says
+
+    async def _obey(self, broker: KafkaBroker, member: Member, topic_id: UUID) -> None:
+        while True:
+            said = asyncio.ensure_future(member.next())
+            draining = asyncio.ensure_future(self._draining.wait())
+            running = [reading.running for reading in self._readings.values()]
+            try:
+                await asyncio.wait([said, draining, *running], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                draining.cancel()
+                if not said.done():
+                    said.cancel()
+            for each in running:
+                if each.done():
+                    each.result()  # it ends by itself only when something fails
+            if self._draining.is_set():
+                await self._rest(member)
+                return
+            assigned = said.result()
+            if assigned is None:
+                await self._rest(member)
+                member.ready()
+            else:
+                await self._begin(broker, topic_id, sorted(assigned.partitions))
+
+    async def _begin(self, broker: KafkaBroker, topic_id: UUID, partitions: Sequence[int]) -> None:
+        places = [TopicPartition(self._topic.name, number) for number in partitions]
+        committed = await broker.committed(self._group, places)
+        appending = Appending(broker)
+        rejects = RejectsTopic(appending, self._rejects, self._processor.name)
+        for at in places:
+            span = await broker.span(at)
+            offset = committed[at][0] if at in committed else span.first
+            if not span.first <= offset <= span.end:
+                raise Gone(at, offset, span)
+            self._readings[at.partition] = self._read(broker, at, topic_id, offset, rejects)
+
+    def _read(
+        self, broker: KafkaBroker, at: TopicPartition, topic_id: UUID, offset: int, rejects: RejectsTopic
+    ) -> _Reading:
+        async def put_away(rejected: Sequence[Rejected]) -> None:
+            await rejects.put_away(rejected, at.partition)
+
+        processor = self._processor
+        attempts = Attempts(processor, f"{self._group}/{at.topic}/{topic_id}/{at.partition}")
+        delivery = Delivery(self._door, put_away, self._counts)
+        work = attempts.of_one if processor.batch is None else attempts.of_many
+        strand = Strand(work, delivery.deliver, processor.concurrency)
+        units = units_of_topic(broker.read(at, offset), offset, str(at), processor.batch)
+        return _Reading(strand, delivery, asyncio.create_task(strand.run(units)))
+
+    async def _rest(self, member: Member) -> None:
+        """Let what was read settle, and say how far that is."""
+        for reading in self._readings.values():
+            reading.strand.drain()
+        running = [reading.running for reading in self._readings.values()]
+        if running:
+            await asyncio.wait(running, timeout=REST_SECONDS)
+        with suppress(EnvironmentFailed):  # whoever goes on begins where it was said before
+            await self._commit(member)
+        for each in running:
+            if each.done():
+                each.result()
+        await self._end_all()
+
+    async def _end_all(self) -> None:
+        running = [reading.running for reading in self._readings.values()]
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._readings.clear()
+
+    # Committing
+
+    async def _keep_committing(self, member: Member) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            with suppress(EnvironmentFailed):  # it is said again, and nothing is lost by beginning earlier
+                await self._commit(member)
+
+    async def _commit(self, member: Member) -> None:
+        """Only what has settled."""
+        found = {number: reading.delivery.settled for number, reading in self._readings.items()}
+        settled = {number: offset for number, offset in found.items() if offset is not None}
+        if settled and settled != self._committed:
+            await member.settled(settled)
+            self._committed = settled
+
+
+def cluster_of(processor: Processor, topic: Topic, bus_at: Cluster | None) -> Cluster:
+    """Where a processor's source is."""
+    if topic.at is not None:
+        return Cluster(topic.at, topic.security or OPEN)
+    if bus_at is None:
+        raise EnvironmentFailed(
+            f"processor {processor.name!r}: expected to know where the topic {topic.name!r} is, found an application "
+            'behind an embedded log; write mmsb.Topic(…, at="kafka://host:port")'
+        )
+    return bus_at
