@@ -69,25 +69,26 @@ class Attempts:
 
     async def of_many(self, messages: Messages) -> Answer:
         answer = Answer(len(messages), messages.positions[-1] + 1)
+        raw, decoded = messages, messages
         if self._decode is not None:
-            messages = self._all_decoded(self._decode, messages, answer)
-        if len(messages):
-            await self._parts(messages, answer)
+            raw, decoded = self._all_decoded(self._decode, messages, answer)
+        if len(raw):
+            await self._parts(raw, decoded, answer)
         return answer
 
-    async def _parts(self, messages: Messages, answer: Answer) -> None:
+    async def _parts(self, raw: Messages, decoded: Messages, answer: Answer) -> None:
         """All at once; if that fails, one half and then the other."""
         try:
             intents = await self._call(
-                messages, lambda given: pack_batch_answer(given, self._identity, messages.positions)
+                decoded, lambda given: pack_batch_answer(given, self._identity, decoded.positions)
             )
         except _Failed as failed:
-            if len(messages) == 1:
-                answer.rejected.append(Rejected(_only(messages), str(failed)))
+            if len(raw) == 1:
+                answer.rejected.append(Rejected(_only(raw), str(failed)))
                 return
-            middle = len(messages) // 2
-            await self._parts(messages.part(0, middle), answer)
-            await self._parts(messages.part(middle, len(messages)), answer)
+            middle = len(raw) // 2
+            for start, stop in ((0, middle), (middle, len(raw))):
+                await self._parts(raw.part(start, stop), decoded.part(start, stop), answer)
         else:
             if intents is not None and len(intents):
                 answer.columns.append(intents)
@@ -116,8 +117,8 @@ class Attempts:
             raise _Failed(f"its value cannot be decoded: {_words(error)}") from None
         return Message(value, message.key, message.time, message.source, message.position)
 
-    def _all_decoded(self, decode: Decode, messages: Messages, answer: Answer) -> Messages:
-        """Those that can be; the others are set aside."""
+    def _all_decoded(self, decode: Decode, messages: Messages, answer: Answer) -> tuple[Messages, Messages]:
+        """Those that can be, as they came and decoded; the others are set aside."""
         values: list[Any] = []
         good: list[int] = []
         for index, raw in enumerate(messages.values):
@@ -127,15 +128,15 @@ class Attempts:
             except Exception as error:
                 reason = f"its value cannot be decoded: {_words(error)}"
                 answer.rejected.append(Rejected(_only(messages.part(index, index + 1)), reason))
-        if len(good) == len(messages):
-            return Messages(values, messages.keys, messages.times, messages.source, messages.positions)
-        return Messages(
-            values,
-            [messages.keys[index] for index in good],
-            [messages.times[index] for index in good],
-            messages.source,
-            [messages.positions[index] for index in good],
-        )
+        if len(good) < len(messages):
+            messages = Messages(
+                [messages.values[index] for index in good],
+                [messages.keys[index] for index in good],
+                [messages.times[index] for index in good],
+                messages.source,
+                [messages.positions[index] for index in good],
+            )
+        return messages, Messages(values, messages.keys, messages.times, messages.source, messages.positions)
 
 
 def _only(messages: Messages) -> Message:

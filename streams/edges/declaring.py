@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # not loaded, because declaring does without
 CONCURRENCY: Final = 64
 ATTEMPTS: Final = 3
 TIMEOUT_SECONDS: Final = 30.0
-POSITION_MAX: Final = 2**47 - 1
-"""Of a message in its source; with an ordinal of 16 bits it makes the number that an intent carries."""
+POSITION_MAX: Final = 2**47 - 2
+"""Of a message in its source; with an ordinal of 16 bits it makes the number that an intent carries, below 2⁶³."""
 
 Decode = Callable[[bytes], Any]
 

@@ -1,4 +1,4 @@
-"""`mmsb process`: has an application's processors at work beside its owner, until their sources end or it is stopped."""
+"""`mmsb process`: has processors at work beside the owner, until their sources end or it is told to stop."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence

@@ -100,7 +100,7 @@ def read_fetch(answer: Any) -> list[Part]:
             tuple(Aborted(*each) for each in aborted or ()),
         )
         for topic, partitions in answer.topics
-        for partition, code, end, _, first, aborted, data in partitions
+        for partition, code, end, _, first, aborted, *_, data in partitions
     ]
 
 
