@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from mmsb.streams.bus import FROM_THE_START, Bus
     from mmsb.streams.door import Position
     from mmsb.streams.edges.declaring import Ask, Columns, Message, Messages, Processor, Topic
+    from mmsb.streams.edges.delivering import Counts
     from mmsb.streams.kafka.cluster.security import Security
     from mmsb.streams.page_values import PageChange, PageEvent
     from mmsb.streams.stats import PartitionStats, Stats
@@ -84,6 +85,7 @@ __all__ = [
     "Compiled",
     "Conflict",
     "CorruptState",
+    "Counts",
     "Delta",
     "DeltaKind",
     "DeltaStatus",
@@ -308,6 +310,7 @@ _HOMES = {
         "Processor",
         "Topic",
     ),
+    "mmsb.streams.edges.delivering": ("Counts",),
     "mmsb.streams.kafka.cluster.security": ("Security",),
     "mmsb.streams.page_values": ("PageChange", "PageEvent"),
     "mmsb.streams.stats": ("PartitionStats", "Stats"),

@@ -31,6 +31,11 @@ class Counts:
     outcomes: dict[Status, int] = field(default_factory=dict[Status, int])
     """Of intents; a duplicate was submitted before, by whoever did this earlier."""
 
+    def __str__(self) -> str:
+        outcomes = ", ".join(f"{count:,} {status}" for status, count in sorted(self.outcomes.items()))
+        aside = f", {self.rejected:,} set aside" if self.rejected else ""
+        return f"{self.messages:,} messages{aside}; {self.intents:,} intents{f' ({outcomes})' if outcomes else ''}"
+
     @property
     def intents(self) -> int:
         return sum(self.outcomes.values())

@@ -42,6 +42,10 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "Upsert", "Mutate", "Plan",
         ),
     ),
+    "Process": (
+        "Processors at the edge: async functions that turn messages into intents, in [processors.md](processors.md).",
+        ("Topic", "Message", "Messages", "Ask", "Columns", "Processor", "Counts"),
+    ),
     "Read": (
         "What a running application answers.",
         ("PageChange", "PageEvent", "EventKind", "Position", "FROM_THE_START", "epoch_of", "Logbook",

@@ -29,7 +29,7 @@ def process(asked: Namespace, screen: Screen) -> int:
     else:
         screen.line("ended: what was read has settled, and its place is kept")
         for name, each in counts.items():
-            screen.line(f"{name}: {_words(each)}")
+            screen.line(f"{name}: {each}")
     return Exit.DONE
 
 
@@ -52,7 +52,7 @@ async def _process(app: "App", processors: "Sequence[Processor]", to: str, scree
     with screen.progress("processing") as progress:
 
         def tell(counts: "Mapping[str, Counts]") -> None:
-            progress.say("   ".join(f"{name}: {_words(each)}" for name, each in counts.items()))
+            progress.say("   ".join(f"{name}: {each}" for name, each in counts.items()))
 
         async with connect(to, app, security=from_environment() if is_url(to) else None) as bus:
             if screen.machine:
@@ -61,12 +61,6 @@ async def _process(app: "App", processors: "Sequence[Processor]", to: str, scree
                 screen.line(f"ready: {', '.join(each.name for each in processors)}; Ctrl-C ends it")
             screen.flush()
             return await bus.process(*processors, tell=tell)
-
-
-def _words(counts: "Counts") -> str:
-    outcomes = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.outcomes.items()))
-    aside = f", {counts.rejected:,} set aside" if counts.rejected else ""
-    return f"{counts.messages:,} messages{aside}; {counts.intents:,} intents" + (f" ({outcomes})" if outcomes else "")
 
 
 def _as_json(counts: "Counts") -> dict[str, Any]:
