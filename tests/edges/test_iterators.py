@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -200,11 +199,6 @@ def test_an_iterator_that_gives_something_else_ends_it(tmp_path, rejects, item, 
             await bus.process(place)
 
     run(tmp_path, app, act)
-
-
-@asynccontextmanager
-async def nothing() -> AsyncIterator[None]:
-    yield
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
