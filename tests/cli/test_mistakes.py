@@ -35,6 +35,7 @@ USAGE = [
     (["run", "examples.bank:Account", "--data", "NEW"], "expected an mmsb.App, found a PageClass"),
     (["run", "json", "--data", "NEW"], "json: expected one mmsb.App in this module, and it has none"),
     (["run", "examples.bank", "--data", "NEW", "--partitions", "0"], "partitions: expected 1 to 65536, found 0"),
+    (["run", "examples.bank", "--data", "NEW", "--memory", "12Q"], "a number of bytes, as 512M or 4G, found '12Q'"),
     (["inspect", "README.md"], "README.md: expected a data folder or a segment"),
 ]  # fmt: skip
 
