@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -203,7 +203,7 @@ def test_an_iterator_that_gives_something_else_ends_it(tmp_path, rejects, item, 
 
 
 @asynccontextmanager
-async def nothing() -> AsyncIterator[None]:
+async def nothing() -> AsyncGenerator[None]:
     yield
 
 
