@@ -194,4 +194,6 @@ class Flushing:
             self._accepted.set_exception(error)
 
     async def close(self) -> None:
+        """After `fail`, so that none waits for what will never be accepted: one that is under way is not cut short."""
+        await self.rest()
         await finish(self._writer)

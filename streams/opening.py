@@ -216,11 +216,12 @@ def bundle_for(fold: Fold, code: Code) -> Bundle:
     other = bundle.generation == runs and bundle.hash != fold.bundle
     if not other and bundle.generation >= runs:
         return bundle
+    takes_over = runs + (bundle.hash != fold.bundle)
     if code.dev:
-        return replace(bundle, generation=runs + (bundle.hash != fold.bundle))
+        return replace(bundle, generation=takes_over)
     why = f"generation {runs} is that of other code" if other else f"generation {runs} has run here already"
     raise GenerationConflict(
-        f"{bundle.app}: {why}, and this code says generation={bundle.generation}; set generation={runs + other} in "
+        f"{bundle.app}: {why}, and this code says generation={bundle.generation}; set generation={takes_over} in "
         "mmsb.App if it is to take over, or run with dev=True while you develop"
     )
 

@@ -35,7 +35,7 @@ async def submit(inbox: Inbox, partition: int, intent: bytes, until: Until, time
             raise OutcomeUnknown(
                 f"it did not settle within {timeout} s: it may still; submit it again with the same id to learn it"
             ) from None
-        raise
+        raise TimeoutError(f"there was no room within {timeout} s: nothing was submitted; try again") from None
 
 
 def submit_nowait(inbox: Inbox, intent: bytes) -> "asyncio.Future[Receipt]":

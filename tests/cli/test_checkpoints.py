@@ -90,6 +90,7 @@ def test_a_partition_is_moved(ask, kept, tmp_path):
         (("export", "a"), "expected `mmsb checkpoint export DATA FILE`, found 1 name"),
         (("a", "b"), "expected `mmsb checkpoint DATA`, found 2 names"),
         (("verify", "FOLDER", "--name", "x"), "--name x: FOLDER/0 has no checkpoint of that name"),
+        (("FOLDER", "--name", "x"), "--name is of `mmsb checkpoint verify` and `export`; `make` chooses none"),
         (("list", "FOLDER", "--partition", "7"), "--partition 7: FOLDER has partition 0"),
     ],
 )

@@ -142,3 +142,4 @@ def test_nobody_runs_what_is_to_be_compared_with_its_process(ask, folder):
 
     assert code == Exit.ENVIRONMENT
     assert "no process runs this data folder" in err
+    assert "--app" not in err  # which diff does not have

@@ -35,6 +35,7 @@ USAGE = [
     (["run", "examples.bank:Account", "--data", "NEW"], "expected an mmsb.App, found a PageClass"),
     (["run", "json", "--data", "NEW"], "json: expected one mmsb.App in this module, and it has none"),
     (["run", "examples.bank", "--data", "NEW", "--partitions", "0"], "partitions: expected 1 to 65536, found 0"),
+    (["run", "examples.bank", "--data", "NEW", "--memory", "12Q"], "a number of bytes, as 512M or 4G, found '12Q'"),
     (["inspect", "README.md"], "README.md: expected a data folder or a segment"),
 ]  # fmt: skip
 
@@ -104,11 +105,16 @@ def test_the_same_generation_with_other_code(tmp_path):
     refused = mmsb("run", code, "--data", data, "--interpreted")
     with Owner(data, str(code), "--dev") as developing:
         pass
+    code.write_text(source)
+    gone_back = mmsb("run", code, "--data", data, "--interpreted")
 
     assert refused.returncode == Exit.CONFLICT
     assert "set generation=2 in mmsb.App" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert developing.ready["generation"] == 2
+    assert gone_back.returncode == Exit.CONFLICT
+    assert "generation 2 has run here already" in gone_back.stderr
+    assert "set generation=3 in mmsb.App" in gone_back.stderr  # what was named has to work
 
 
 def test_code_that_cannot_work_is_named_with_its_line(tmp_path):

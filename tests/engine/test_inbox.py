@@ -6,6 +6,7 @@ import pytest
 
 import mmsb
 from mmsb.streams.inbox import GROUP_BYTES, Inbox
+from mmsb.streams.submitting import submit
 from mmsb.streams.tickets import Ticket
 
 
@@ -30,6 +31,14 @@ def test_what_was_given_up_is_not_logged_and_leaves_its_room() -> None:
         assert inbox.in_flight == 20
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(inbox.take(), 0.01)
+
+    asyncio.run(main())
+
+
+def test_who_gives_up_before_anybody_took_it_hears_that_nothing_was_submitted() -> None:
+    async def main() -> None:
+        with pytest.raises(TimeoutError, match="nothing was submitted"):
+            await submit(Inbox(), 0, b"an intent", "settled", 0.01)
 
     asyncio.run(main())
 

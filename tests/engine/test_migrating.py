@@ -229,7 +229,7 @@ def test_a_start_that_dies_between_claim_and_migration_is_made_up_for(
                 async with shop_2.app.run(data=tmp_path, interpreted=True):
                     raise AssertionError("it died")
             monkeypatch.undo()
-        with pytest.raises(mmsb.GenerationConflict, match=r"generation 2 has run here already, .* generation=2"):
+        with pytest.raises(mmsb.GenerationConflict, match=r"generation 2 has run here already, .* generation=3"):
             async with shop_1.app.run(data=tmp_path, interpreted=True):
                 raise AssertionError("an older generation")
         async with shop_2.app.run(data=tmp_path, interpreted=True) as shop:

@@ -15,6 +15,7 @@ from mmsb.streams.kafka.partitions import journal as journals
 from mmsb.streams.kafka.partitions import mirror as mirrors
 from mmsb.streams.kafka.partitions import replica as replicas
 from mmsb.streams.kafka.partitions import seat as seats
+from mmsb.streams.kafka.partitions.journal import TopicJournal
 from mmsb.streams.kafka.partitions.replica import Replica
 from mmsb.streams.kafka.partitions.seat import Wanted
 from tests.kafka.small import Hand, lone, until
@@ -118,6 +119,45 @@ def test_a_zombie_that_finds_much_behind_the_newer_claim_ends_as_superseded(
             worker.seats[0].go_on()
             with pytest.raises(Superseded):
                 await asyncio.wait_for(task, 10)
+
+    asyncio.run(check())
+
+
+def test_a_zombie_that_is_asked_back_while_it_flushes_ends_as_superseded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, flushing, on_disk = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    make_durable = TopicJournal.make_durable
+
+    async def look(replica: Replica) -> None:
+        await heard.wait()
+        raise replica.journal.superseded()
+
+    async def slow(journal: TopicJournal) -> None:
+        flushing.set()
+        await on_disk.wait()
+        await make_durable(journal)
+
+    monkeypatch.setattr(Replica, "_look", look)
+    monkeypatch.setattr(TopicJournal, "make_durable", slow)
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            worker, member, task = await bench.owning("a")
+            replica = worker.seats[0].replica
+            assert replica is not None
+            await bench.produce(OPENS)
+            await bench.settled(replica)
+            flush = asyncio.create_task(replica.partition.flushing.flush())
+            await flushing.wait()
+            member.ask_back()
+            await asyncio.sleep(0.1)
+            heard.set()
+            await asyncio.sleep(0.2)
+            on_disk.set()
+            with pytest.raises(Superseded):
+                await asyncio.wait_for(task, 10)
+            await flush
 
     asyncio.run(check())
 

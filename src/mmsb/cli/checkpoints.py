@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmsb.streams.checkpoints.manifest import Manifest
 
 MAKE: Final = "make"
+NAMING: Final = ("verify", "export")  # those that --name chooses a checkpoint for
 
 
 def checkpoint(asked: Namespace, screen: Screen) -> int:
@@ -27,6 +28,8 @@ def checkpoint(asked: Namespace, screen: Screen) -> int:
     if len(words) != len(names):
         expected = " ".join(("mmsb checkpoint", *([] if action == MAKE else [action]), *names))
         raise InvalidValue(f"expected `{expected}`, found {counted(len(words), 'name')} behind it")
+    if asked.name is not None and action not in NAMING:
+        raise InvalidValue(f"--name is of `mmsb checkpoint {'` and `'.join(NAMING)}`; `{action}` chooses none")
     return run(asked, screen, *map(Path, words))
 
 

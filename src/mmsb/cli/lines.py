@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from mmsb.cli.exits import Exit
-from mmsb.cli.owner import running
+from mmsb.cli.owner import OR_RUN_IT, running
 from mmsb.cli.owning import opened
 from mmsb.cli.screen import Progress, Screen
 from mmsb.cli.submit import receipt_json, topics
@@ -32,7 +32,7 @@ ORDER: Final = ("applied", "rejected", "duplicate", "noop", "quarantined")
 def submit_lines(asked: Namespace, screen: Screen) -> int:
     _check(asked)
     if not asked.app and not is_url(asked.data):
-        running(asked.data).close()
+        running(asked.data, OR_RUN_IT).close()
     with ExitStack() as stack:
         file = cast(Source, sys.stdin.buffer if asked.jsonl == "-" else stack.enter_context(open(asked.jsonl, "rb")))
         progress = stack.enter_context(screen.progress("submitting"))

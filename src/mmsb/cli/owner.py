@@ -146,11 +146,14 @@ class Owner:
         return EnvironmentFailed(f"{self._folder}: the process that runs it ended meanwhile; start it again")
 
 
-def running(data: str) -> Owner:
-    """Whoever runs the folder; raises with what to do if nobody does."""
+OR_RUN_IT: Final = ", or add --app APP to run it meanwhile"  # of commands that have --app
+
+
+def running(data: str, otherwise: str = "") -> Owner:
+    """Whoever runs the folder; raises with what to do if nobody does, and what could be done `otherwise`."""
     owner = owner_of(Path(data))
     if owner is None:
-        start = f"start one with `mmsb run APP --data {data}`, or add --app APP to run it meanwhile"
+        start = f"start one with `mmsb run APP --data {data}`{otherwise}"
         raise EnvironmentFailed(f"{data}: no process runs this data folder; {start}")
     return owner
 

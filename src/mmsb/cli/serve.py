@@ -1,6 +1,6 @@
 """`mmsb run`: owns a data folder until it is told to stop, and lets other processes talk to it."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from mmsb.cli.command import Command, positive
 from mmsb.cli.exits import Exit
@@ -66,7 +66,10 @@ def _add_kafka_options(parser: ArgumentParser) -> None:
 def _bytes(text: str) -> int:
     """A number, or one with K, M, G or T behind it."""
     power = "KMGT".find(text[-1:].upper()) + 1 if text else 0
-    return int(text[:-1] if power else text) << (10 * power)
+    try:
+        return int(text[:-1] if power else text) << (10 * power)
+    except ValueError:
+        raise ArgumentTypeError(f"expected a number of bytes, as 512M or 4G, found {text!r}") from None
 
 
 def _add(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmsb.cli.command import Command, add_data, add_json
 from mmsb.cli.exits import Exit
-from mmsb.cli.owner import running
+from mmsb.cli.owner import OR_RUN_IT, running
 from mmsb.cli.screen import Screen
 from mmsb.cli.serve import add_app_options
 from mmsb.cli.values import named, parse_arguments
@@ -72,7 +72,7 @@ async def topics(asked: Namespace) -> "AsyncGenerator[KafkaDoor]":
 
 
 def _ask_owner(asked: Namespace) -> "tuple[Descriptor, Receipt]":
-    owner = running(asked.data)
+    owner = running(asked.data, OR_RUN_IT)
     try:
         return owner.descriptor, owner.submit(_packed(asked, owner.descriptor), asked.until, asked.timeout)
     finally:
