@@ -57,6 +57,7 @@ compile: setup ## make .pyc files and machine code, or each of hundreds of proce
 
 test: setup check compile ## check, then every test, slow ones too (ARGS="…" goes to pytest)
 	@deploy/kafka/fetch --if-possible
+	@examples/clients/build --if-possible
 	@$(BIN)/python -m tests.kafka.classes
 	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "not alone and not campaign and not cluster" $(ARGS) # more than cores: many tests wait, for disks and for processes
 	$(BIN)/pytest -m alone $(ARGS) || test $$? -eq 5 # 5: ARGS leave none of them

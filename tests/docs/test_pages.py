@@ -21,6 +21,7 @@ SHOWN = {"", "text", "json", "mermaid"}
 ELSEWHERE = re.compile(
     r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\."
     r"|mmsb .*(kafka://|\./worker-1)|kafka-consumer-groups\.sh |echo '.*' \|$"
+    r"|examples/clients/build$|((java -jar|node) )?\.cache/clients/.* localhost:9092 "
 )
 
 

@@ -5,8 +5,11 @@ import re
 import tomllib
 
 import mmsb
+from examples.bank import Deposit
+from mmsb.processors.requests import pack
 from mmsb.schemas import limits
 from mmsb.schemas.events import EventKind
+from mmsb.schemas.partitions import partition_of
 from mmsb.schemas.tlog.records import TlogKind
 from tests.docs.tables import code, table, text_of
 from tests.project.tree import CODE_FOLDERS, ROOT
@@ -51,6 +54,18 @@ def test_every_method_that_an_invariant_names_exists():
 
     for name in re.findall(r"`[A-Z]\w+\.(\w+)(?:\(\))?`", "".join(row[1] for row in rows)):
         assert re.search(rf"def {name}\b", source), name
+
+
+def test_the_intent_that_is_shown_byte_by_byte_is_packed_so():
+    shown = bytes.fromhex("".join(code(row[0]) for row in table(FORMATS, "bytes", "are")))
+
+    assert shown == pack(Deposit(4711, 6240), id="december/16", actor="payroll", reason="december")
+    assert f"`{shown[8:16].hex()}` for `intent Deposit" in FORMATS
+
+
+def test_the_partitions_that_are_shown_are_those_of_the_code():
+    for key, of_3, of_8 in table(FORMATS, "b", "of 3", "of 8"):
+        assert [int(of_3), int(of_8)] == [partition_of([code(key).encode()], count) for count in (3, 8)]
 
 
 def test_the_limits_are_those_of_the_code():
