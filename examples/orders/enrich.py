@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """A Faust worker that looks the prices of orders up, and submits what follows.
 
 `faust --app examples.orders.enrich worker --without-web`

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """A Faust worker that adds up what customers spent, out of what changed.
 
 `faust --app examples.orders.revenue worker --without-web`

@@ -6,7 +6,13 @@ from pathlib import Path
 from tests.project.tree import ROOT
 
 DOCUMENTS = sorted(
-    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("tests/*/*.md")]
+    [
+        ROOT / "README.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+        *ROOT.glob("tests/*/*.md"),
+    ]
 )
 
 

@@ -40,7 +40,7 @@ SETTINGS: Final = {
     "num.io.threads": "4",
 }
 
-_DIE_WITH_PARENT = (
+DIE_WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); "  # PR_SET_PDEATHSIG, SIGKILL: it outlasts exec
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
@@ -81,7 +81,7 @@ class Node:
         """Start it; nobody waits until it answers."""
         assert self._process is None, f"node {self.id} runs"
         command = [
-            sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT,
+            sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT,
             *java("kafka.Kafka"), str(self.folder / "properties"),
         ]  # fmt: skip
         with (self.folder / "output").open("ab") as output:

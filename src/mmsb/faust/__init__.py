@@ -7,12 +7,12 @@ An extra: `pip install 'mmsb[faust]'`. Nothing else of MMSB knows it.
 """
 
 try:
-    import faust  # noqa: F401 - to say where it comes from, if it is missing
+    from mmsb.faust.events import Events, PublishedEvent
+    from mmsb.faust.sink import Sink
+    from mmsb.faust.tables import EventTable
 except ModuleNotFoundError as error:
+    if error.name != "faust":
+        raise
     raise ModuleNotFoundError("mmsb.faust: expected Faust, found none installed: pip install 'mmsb[faust]'") from error
-
-from mmsb.faust.events import Events, PublishedEvent
-from mmsb.faust.sink import Sink
-from mmsb.faust.tables import EventTable
 
 __all__ = ["EventTable", "Events", "PublishedEvent", "Sink"]

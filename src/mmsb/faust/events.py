@@ -8,14 +8,13 @@ from typing import Any, Final, Generic, TypeVar
 import faust
 
 from mmsb.app import App
-from mmsb.faust.json_events import page_event_of_json
+from mmsb.faust.decoding import Decoder
 from mmsb.faust.taking import Taking, place
-from mmsb.schemas.classes import Page, page_layout_of
-from mmsb.schemas.errors import InvalidValue, MalformedBytes
-from mmsb.schemas.events import MAGIC, unpack_event
+from mmsb.schemas.classes import Page
+from mmsb.schemas.errors import InvalidValue, MmsbError
 from mmsb.schemas.ids import ID_BYTES
 from mmsb.streams.kafka.cluster.security import OPEN, Security
-from mmsb.streams.page_values import PageEvent, page_event
+from mmsb.streams.page_values import PageEvent
 
 P = TypeVar("P", bound=Page)
 
@@ -48,9 +47,7 @@ class Events(Generic[P]):
         self, faust_app: faust.App, app: App, page: type[P], to: str, *, security: Security | None = None
     ) -> None:
         """`to` is the cluster that the topics of both are in."""
-        self._page = page
-        self._layout = page_layout_of(page)
-        self._descriptor = app.bundle().descriptor
+        self._decoder = Decoder(page, app.bundle().descriptor)
         self._taking = Taking(faust_app, to, security or OPEN)
         self.topic: faust.TopicT = faust_app.topic(f"{app.name}.events", key_serializer="raw", value_serializer="raw")
 
@@ -62,29 +59,12 @@ class Events(Generic[P]):
         """
         async for record in self._taking.records(stream):
             try:
-                found = self._event(record)
-            except (InvalidValue, MalformedBytes) as error:
+                found = self._decoder.event(record.value)
+            except MmsbError as error:
                 raise await self._taking.end(InvalidValue(f"{place(record)}: {error}")) from error
             if found is not None:
                 yield PublishedEvent(found, _log_of(record))
             record.ack()
-
-    def _event(self, record: faust.EventT[Any]) -> PageEvent[P] | None:
-        """None is one of another class."""
-        value: bytes = record.value
-        if value.startswith(b"{"):
-            return page_event_of_json(self._page, value)
-        if not value.startswith(MAGIC[:3]):
-            raise InvalidValue(f"expected an event, packed or as JSON, found {value[:16]!r}")
-        event = unpack_event(value)
-        if event.page_type == self._layout.type_id:
-            return page_event(self._page, event, self._descriptor)
-        if event.page_type in self._descriptor.layouts_by_type:
-            return None
-        raise InvalidValue(
-            f"expected a page type of {self._descriptor.app}, found type {event.page_type:016x}: the code there has "
-            "other page classes than the code here; use the same, and let this worker read all before they change"
-        )
 
 
 def _log_of(record: faust.EventT[Any]) -> str:

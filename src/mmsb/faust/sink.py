@@ -62,10 +62,8 @@ class Sink:
         if not name:
             raise InvalidValue("name: expected what the source of the intents is called, found nothing")
         self._name = name
-        self._app = app
-        self._to = to
-        self._security = security or OPEN
-        self._taking = Taking(faust_app, to, self._security)
+        self._bus = connect(to, app, security=security)  # here, since it loads what would hold Faust's event loop up
+        self._taking = Taking(faust_app, to, security or OPEN)
         self._submitted: faust.EventT[Any] | None = None
         self._topics: dict[str, UUID] = {}
         self._waiting: deque[_Handed] = deque()
@@ -114,7 +112,7 @@ class Sink:
 
     async def _run(self) -> None:
         """As long as the Faust application does, whose task this is: what it raises ends the worker."""
-        async with connect(self._to, self._app, security=self._security) as bus:
+        async with self._bus as bus:
             while True:
                 await self._handed.wait()
                 self._handed.clear()
