@@ -21,11 +21,11 @@ from mmsb.streams.kafka.cluster.client import open_broker
 from tests.kafka.running import Program, faust_command, mmsb_command
 
 SEED: Final = 8
-ORDERS: Final = 900
+ORDERS: Final = 600
 CUSTOMERS: Final = 7
-KILLS_EACH: Final = 3
-SENDING_S: Final = 14.0
-SETTLED_S: Final = 60.0
+KILLS_EACH: Final = 2
+SENDING_S: Final = 12.0
+SETTLED_S: Final = 120.0
 
 
 def orders(random: Random) -> list[bytes]:
@@ -162,7 +162,7 @@ async def read(url: str, topic: str) -> list[tuple[Any, bytes]]:
         ends = await consumer.end_offsets(consumer.assignment())
         for at, end in ends.items():
             while await consumer.position(at) < end:
-                records = (await consumer.getmany(at, timeout_ms=1_000)).get(at, [])
+                records: list[Any] = (await consumer.getmany(at, timeout_ms=1_000)).get(at, [])
                 found += [(record.key, record.value) for record in records]
     return found
 

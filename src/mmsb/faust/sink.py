@@ -19,15 +19,15 @@ import faust
 from mmsb.app import App, connect
 from mmsb.faust.taking import Taking, place
 from mmsb.processors.receipts import Receipts
-from mmsb.processors.requests import Request, pack
+from mmsb.processors.requests import Request
 from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.ids import source_of
 from mmsb.schemas.statuses import Status
 from mmsb.streams.door import Door
+from mmsb.streams.edges.declaring import Ask
+from mmsb.streams.edges.packing import pack_answer
 from mmsb.streams.kafka.cluster.security import OPEN, Security
 from mmsb.streams.tickets import Receipt
-
-ORDINALS: Final = 1 << 16
-"""Intents of one record, at most. Never changes: numbers in logs are made of it."""
 
 RECORDS_IN_FLIGHT: Final = 4_096
 """That wait for their acknowledgement; more of them wait to be submitted. Faust has as many ready for an agent."""
@@ -83,20 +83,17 @@ class Sink:
                     )
                 )
 
-    async def submit(self, record: faust.EventT[Any], *intents: Request) -> asyncio.Future[list[Receipt]]:
+    async def submit(self, record: faust.EventT[Any], *intents: Request | Ask) -> asyncio.Future[list[Receipt]]:
         """Hand over all that follows of a record, in order; nothing may follow. Waits for room only.
 
         The record is acknowledged once all of it has settled: applied, rejected, or dropped because it had settled
-        before. The future gives the receipts, for whoever wants them.
+        before. The future gives the receipts, for whoever wants them. `mmsb.Ask` says who asks for an intent, and why.
         """
         if record is not self._taking.open or record is self._submitted:
             raise InvalidValue(f"{place(record)}: expected submit(record, …) once for each of sink.records, in order")
-        if len(intents) > ORDINALS:
-            raise InvalidValue(f"submit: expected at most {ORDINALS} intents of one record, found {len(intents)}")
         message = record.message
-        source = f"{self._name}/{await self._topic_id(message.topic)}/{message.partition}"
-        first = message.offset * ORDINALS + 1
-        packed = [pack(each, source=source, number=number) for number, each in enumerate(intents, first)]
+        source = f"{self._name}/{message.topic}/{await self._topic_id(message.topic)}/{message.partition}"
+        packed = pack_answer(intents, source_of(source), message.offset)
         await self._room.acquire()
         settled: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Handed(record, packed, settled))
