@@ -17,7 +17,7 @@ class Faust:
 
 
 def published(offset: int, ordinal: int = 0, log: str = "a") -> PublishedEvent[Any]:
-    event = PageEvent(
+    event: PageEvent[Any] = PageEvent(
         kind=EventKind.CREATED, key=1, page=None, fields=(), partition=0, offset=offset, ordinal=ordinal, before=0,
         time=0, intent="Place", cause="", hops=0,
     )  # fmt: skip
