@@ -20,8 +20,9 @@ SHOWN = {"", "text", "json", "mermaid"}
 # Commands that no page runs, because they take minutes, or run these tests, or need a broker: tests/kafka has one.
 ELSEWHERE = re.compile(
     r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\."
-    r"|mmsb .*(kafka://|\./worker-1)|kafka-consumer-groups\.sh |echo '.*' \|$"
+    r"|mmsb .*(kafka://|\./worker-1)|kafka-[a-z-]+\.sh |echo '.*' \|( kafka-console-producer\.sh .*)?$"
     r"|examples/clients/build$|((java -jar|node) )?\.cache/clients/.* localhost:9092 "
+    r"|source \.venv/bin/activate$|faust --app examples\."
 )
 
 

@@ -28,7 +28,8 @@ def test_a_wheel_built_from_the_sdist_works_outside_the_repository(tmp_path):
         f"mmsb/{file.relative_to(tree).as_posix()}" for folder in CODE_FOLDERS for file in (tree / folder).rglob("*.py")
     }
     source = tree / "src" / "mmsb"
-    here |= {f"mmsb/{file.relative_to(source)}" for file in (*source.glob("*.py"), *source.glob("cli/*.py"))}
+    facade = [file for pattern in ("*.py", "cli/*.py", "faust/*.py") for file in source.glob(pattern)]
+    here |= {f"mmsb/{file.relative_to(source)}" for file in facade}
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
     assert {name for name in packed if name.endswith(".py")} == here
