@@ -20,12 +20,10 @@ STILL_SECONDS: Final = 10.0
 LOOP_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Looked:
-    """`settled` was the last intent with an outcome at `since`, and has been ever since, or none waited then."""
-
-    settled: int
-    since: float
+    settled: int  # the last intent with an outcome
+    since: float | None  # when intents were first seen to wait behind it; None: none did
 
 
 class Progress:
@@ -48,16 +46,20 @@ class Progress:
         before, self._looked = self._looked, {}
         for each in self._seen():
             if each.owned:
-                partition, settled = each.partition, each.partition.settled.at
-                looked = before.get(partition)
-                if looked is None or looked.settled != settled or not partition.waits:
-                    looked = _Looked(settled, self._world.seconds())
-                self._looked[partition] = looked
+                self._looked[each.partition] = self._look_at(each.partition, before.get(each.partition))
+
+    def _look_at(self, partition: Partition[Any], before: _Looked | None) -> _Looked:
+        settled = partition.settled.at
+        if not partition.waits:
+            return _Looked(settled, None)
+        if before is None or before.settled != settled or before.since is None:
+            return _Looked(settled, self._world.seconds())
+        return before
 
     def still_seconds(self, partition: Partition[Any]) -> float:
         """How long intents of a partition have waited without one that settled."""
         looked = self._looked.get(partition)
-        if looked is None or looked.settled != partition.settled.at or not partition.waits:
+        if looked is None or looked.since is None or looked.settled != partition.settled.at or not partition.waits:
             return 0.0
         return self._world.seconds() - looked.since
 
