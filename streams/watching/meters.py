@@ -23,17 +23,17 @@ class Meter:
     """Counts since this start."""
 
     def __init__(self) -> None:
-        self.settled: Counter[tuple[str, str]] = Counter()  # by type and status
-        self.rejected: Counter[tuple[str, str]] = Counter()  # by type and code
+        self.settled: Counter[tuple[str, int]] = Counter()  # by type and status
+        self.rejected: Counter[tuple[str, int]] = Counter()  # by type and code
         self.settle_seconds = Histogram(SETTLE_BOUNDS)
 
     def accepted(self, outcome: Outcome, receipts: Receipts, descriptor: Descriptor, seconds: float | None) -> None:
         """A block counts, whose first intent was logged so many seconds ago, if its record says when."""
         found = tally(outcome, receipts)
         for (type_id, status), count in found.settled.items():
-            self.settled[_name(type_id, descriptor), str(status)] += count
+            self.settled[_name(type_id, descriptor), status] += count
         for (type_id, code), count in found.rejected.items():
-            self.rejected[_name(type_id, descriptor), code.name.lower()] += count
+            self.rejected[_name(type_id, descriptor), code] += count
         if seconds is not None:
             self.settle_seconds.observe(seconds, len(receipts))
 

@@ -7,6 +7,8 @@ of different blocks; `mmsb stats` gives those of one boundary.
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mmsb.schemas.rejections import Code
+from mmsb.schemas.statuses import Status
 from mmsb.streams.partition import Partition
 from mmsb.streams.reading import sent
 from mmsb.streams.watching.exposition import Exposition, Metric
@@ -112,9 +114,7 @@ def _add_partition(to: Exposition, app: str, seen: Seen, still_seconds: float) -
     _add_counted(to, part, labels)
     for target, count in sent(part.opened.fold.state).items():
         to.add("mmsb_follow_ups_emitted_total", count, *labels, str(target))
-    for target, count in seen.handed.items():
-        if count:
-            to.add("mmsb_follow_ups_relayed_total", count, *labels, str(target))
+        to.add("mmsb_follow_ups_relayed_total", seen.handed.get(target, 0), *labels, str(target))
 
 
 def _add_pages(to: Exposition, part: Partition[Any], labels: tuple[str, str]) -> None:
@@ -135,7 +135,7 @@ def _add_counted(to: Exposition, part: Partition[Any], labels: tuple[str, str]) 
     if part.meter is None:
         return
     for (type_name, status), count in part.meter.settled.items():
-        to.add("mmsb_intents_settled_total", count, *labels, type_name, status)
+        to.add("mmsb_intents_settled_total", count, *labels, type_name, str(Status(status)))
     for (type_name, code), count in part.meter.rejected.items():
-        to.add("mmsb_intents_rejected_total", count, *labels, type_name, code)
+        to.add("mmsb_intents_rejected_total", count, *labels, type_name, Code(code).name.lower())
     to.add_histogram("mmsb_settle_seconds", part.meter.settle_seconds, *labels)

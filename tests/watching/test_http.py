@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 
@@ -19,7 +19,7 @@ REST = b" HTTP/1.1" + HOST
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[int]:
+async def served() -> AsyncGenerator[int]:
     async def small() -> Answer:
         return Answer.of(HTTPStatus.OK, "well")
 

@@ -1,7 +1,7 @@
 """`mmsb stats --compare`: the same figures of two, side by side."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mmsb.cli.screen import Screen
 
@@ -27,7 +27,7 @@ def _column(figures: dict[str, Any]) -> dict[str, object]:
         number = partition["partition"]
         for name, value in partition.items():
             if isinstance(value, dict):
-                counts: dict[str, object] = value
+                counts = cast("dict[str, object]", value)
                 column |= {f"{number} {name} {each}": _short(count) for each, count in counts.items()}
             elif name != "partition":
                 column[f"{number} {name}"] = _short(value)
