@@ -43,6 +43,8 @@ from mmsb.streams.stats import Stats, machine_bytes, resident_bytes
 from mmsb.streams.stopped import stopped
 from mmsb.streams.submitting import picked, submit, submit_many, submit_nowait, submit_spread, submit_values
 from mmsb.streams.tickets import Receipt, Ticket, Until
+from mmsb.streams.watching.meters import Meter
+from mmsb.streams.watching.watchable import Seen
 from mmsb.streams.world import Lock, World
 
 
@@ -58,6 +60,7 @@ class Settings:
     keeping: Keeping = KEEP_ALL
     memory: int | None = None  # bytes that pages and their indexes may take; None: half of what the machine has
     waiting: Callable[[], object] | None = None  # be a spare, and call this when all is ready but the lock
+    metered: bool = False  # count by type what settles
 
 
 class Engine:
@@ -121,6 +124,9 @@ class Engine:
             )
             for number, part in enumerate(opened)
         ]
+        if settings.metered:
+            for partition in self._partitions:
+                partition.meter = Meter()
         targets = [_Neighbour(partition) for partition in self._partitions]
         self._relays = [Relay(partition, targets) for partition in self._partitions]
 
@@ -305,6 +311,19 @@ class Engine:
         await asyncio.wait([self._running])
         if self._failure is not None:
             raise self._failure
+
+    # For whoever watches
+
+    def seen(self) -> list[Seen]:
+        parts = zip(self._partitions, self._relays, strict=True)
+        return [Seen(partition, True, relay.handed) for partition, relay in parts]
+
+    def unready(self) -> str | None:
+        if self._failure is not None:
+            return f"it has stopped: {self._failure}"
+        if self._lock is None and self._settings.waiting is not None:
+            return "it is a spare: it waits for the process that runs the folder to end"
+        return None if self._running is not None else "it starts: it folds what the folder holds"
 
     async def stats(self) -> Stats:
         about = self.about

@@ -15,6 +15,7 @@ from mmsb.state.home.cuts import Cut
 from mmsb.state.home.meta import Standing
 from mmsb.streams.completing import going_on
 from mmsb.streams.opening import Opened
+from mmsb.streams.watching.exposition import Histogram
 from mmsb.streams.world import Worker, World, finish
 
 T = TypeVar("T")
@@ -24,6 +25,8 @@ FLUSH_SECONDS: Final = 5.0
 
 FLUSH_LOG_BYTES: Final = 256 << 20
 """So much TLog may have been written since the last flush: folding it takes a start about a second."""
+
+SECONDS_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Flushing:
@@ -39,6 +42,7 @@ class Flushing:
         make_durable: Callable[[], Awaitable[None]],
     ) -> None:
         """`machine` is held by whoever looks at pages; what is accepted is on disk once `make_durable` has returned."""
+        self._world = world
         self._opened = opened
         self._machine = machine
         self._stepper = stepper
@@ -55,6 +59,7 @@ class Flushing:
         self._cut_short = False  # a copy was made, and not written: what it had, no later one has
         self.count = 0
         self.written_bytes = 0
+        self.seconds = Histogram(SECONDS_BOUNDS)
 
     def _standing(self) -> Standing:
         return self._opened.fold.standing(self._opened.follow_up_blocks)
@@ -127,6 +132,7 @@ class Flushing:
             return
         self._flushed_bytes = self._opened.tlog.appended_bytes
         self._cut_short = True
+        begun = self._world.seconds()
         try:
             self._flushed = await self._write()
         except BaseException as error:
@@ -134,6 +140,7 @@ class Flushing:
             raise
         self._cut_short = False
         self.count += 1
+        self.seconds.observe(self._world.seconds() - begun)
 
     async def _write(self) -> Standing:
         cut, standing = await self._cut()

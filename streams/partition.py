@@ -39,13 +39,15 @@ from mmsb.streams.rates import Rate
 from mmsb.streams.reading import Reads, sent
 from mmsb.streams.stats import PartitionStats
 from mmsb.streams.stopped import stopped
+from mmsb.streams.watching.meters import Meter
 from mmsb.streams.watermark import Watermark
 from mmsb.streams.world import World, finish
 
 FEW_BYTES: Final = 4_096  # of intents that are stepped on the event loop
 BROUGHT_AT_ONCE: Final = 1_024  # intents whose pages are brought from the store before they are stepped
 
-Stepped = tuple[Entry, Outcome, Receipts]
+Stepped = tuple[Entry, Outcome, Receipts, int]
+"""The last is when the first of its intents was logged, in milliseconds; below 0 if its record does not say."""
 
 J = TypeVar("J", bound=Journal)
 
@@ -72,6 +74,7 @@ class Partition(Generic[J]):
         self.settled = Watermark(self._fold.settled)  # the last intent whose outcome is accepted
         self.outcomes: Counter[Status] = Counter()  # since this start
         self.rate = Rate(world)
+        self.meter: Meter | None = None  # counts by type while somebody watches
         self.emitted = sent(self._fold.state)
         self.follow_up_blocks = opened.follow_up_blocks
         self.new_follow_ups = asyncio.Event()
@@ -118,6 +121,17 @@ class Partition(Generic[J]):
     def idle(self) -> bool:
         """Whether all that was submitted, now or before this start, has settled."""
         return not self.journal.in_flight and self.settled.at == self.opened.intents.end - 1
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is to settle here and has not; at rest that is only what was stepped."""
+        end = self.opened.stepped if self.resting else self.opened.intents.end - 1
+        return end > self.settled.at or bool(self.journal.in_flight)
+
+    @property
+    def tlog_end(self) -> int:
+        """The first TLog offset that is not accepted."""
+        return self._tlog.at
 
     # Stepping
 
@@ -167,8 +181,7 @@ class Partition(Generic[J]):
         finally:
             self._machine.release()
         await self._blocks.put(stepped)
-        _, last, _ = stepped[-1]
-        return last.last + 1
+        return stepped[-1][1].last + 1
 
     async def _turn(self) -> None:
         """Have the machine, at a moment when it may step."""
@@ -199,7 +212,7 @@ class Partition(Generic[J]):
                 home.bring_hashes(self.opened.writer.machine.hashes_needed(some))
             entry, outcome = self.opened.writer.step(some)
             home.changed(outcome.sections, outcome.last - outcome.first + 1)
-            stepped.append((entry, outcome, receipts_of(outcome)))
+            stepped.append((entry, outcome, receipts_of(outcome), int(records.times[at])))
             at = outcome.last + 1 - records.first
         return stepped
 
@@ -241,12 +254,14 @@ class Partition(Generic[J]):
     async def _append(self, blocks: list[Stepped]) -> None:
         assert blocks[-1][1].last < self.journal.logged, "appended <= min(stepped, intents durable)"
         awaited = iter(blocks)
-        async for verdict, mine in self.journal.append([entry for entry, _, _ in blocks]):
+        async for verdict, mine in self.journal.append([block[0] for block in blocks]):
             if mine is not None:
-                _, outcome, receipts = next(awaited)
+                _, outcome, receipts, logged_ms = next(awaited)
                 assert mine is outcome, "blocks are accepted in the order in which they were stepped"
                 self._note_follow_ups(verdict, outcome.sections)
                 self._accept(outcome, receipts)
+                if self.meter is not None:
+                    self._count(self.meter, outcome, receipts, logged_ms)
                 self.flushing.accepted()
                 self.checkpoints.accepted(outcome)
 
@@ -259,6 +274,10 @@ class Partition(Generic[J]):
         self._digest = outcome.digest.pack()
         self.settled.rise(outcome.last)
         self._tlog.rise(self._fold.next)
+
+    def _count(self, meter: Meter, outcome: Outcome, receipts: Receipts, logged_ms: int) -> None:
+        seconds = None if logged_ms < 0 else max(self._world.time_ms() - logged_ms, 0) / 1_000
+        meter.accepted(outcome, receipts, self.opened.writer.bundle.descriptor, seconds)
 
     # Follow-ups
 
@@ -292,7 +311,7 @@ class Partition(Generic[J]):
             partition=self.number,
             logged=self.journal.logged - 1,
             settled=self.settled.at,
-            tlog=self._tlog.at - 1,
+            tlog=self.tlog_end - 1,
             reign=self._fold.reign.hex(),
             digest=self._digest.hex(),
             clock=counted.clock,

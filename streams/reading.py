@@ -123,14 +123,18 @@ class Reads:
     async def count(self) -> Counted:
         async with self._machine:
             boundary, state = self._boundary(), self._state
-            types = state.array_pages.types
-            pages = {
-                layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
-                for layout in state.layouts.values()
-            }
-            counted = Counted(state.clock, pages, self._opened.home.memory_bytes, sent(state))
+            counted = Counted(state.clock, self.page_counts(), self._opened.home.memory_bytes, sent(state))
         await self._settled.reach(boundary)
         return counted
+
+    def page_counts(self) -> dict[str, int]:
+        """How many pages of each type there are at this moment, which may be within a step."""
+        state = self._state
+        types = state.array_pages.types
+        return {
+            layout.name: len(types[layout.type_id]) if layout.type_id in types else 0
+            for layout in state.layouts.values()
+        }
 
     def close(self) -> None:
         """Nobody reads any more."""

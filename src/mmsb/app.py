@@ -202,6 +202,7 @@ class App:
         dev: bool = False,
         spare: Callable[[], object] | None = None,
         standby: bool = False,
+        http: str | None = None,
     ) -> "Bus":
         """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
 
@@ -221,13 +222,19 @@ class App:
         With `standby` partitions that others own are followed, so as to take over at once. `checkpoints` is a folder
         that all workers share: each finds the others' checkpoints there. `events` is how events and rejects
         are published in their topics: "packed", "json", or "none", which leaves that to other workers, or to later.
+
+        With `http="9464"`, or with a host before it, `/alive`, `/ready`, `/progressing`, `/metrics` for Prometheus and
+        `/stats` are answered there, from before anything is opened until all is closed (docs/operations.md).
         """
+        from mmsb import __version__
         from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.checkpointing import Keeping
         from mmsb.streams.engine import Engine, Settings
         from mmsb.streams.kafka.cluster.url import is_url
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
+        from mmsb.streams.watching.http import parse_address
+        from mmsb.streams.watching.watched import Watched
         from mmsb.streams.world import RealWorld
 
         if not isinstance(data, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a checker
@@ -239,6 +246,7 @@ class App:
         _check_memory(memory, partitions or 1)
         if checkpoint_seconds is not None and not checkpoint_seconds > 0:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
+        address = None if http is None else parse_address(http)
         keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
         bundle, folder, world, tell = self.bundle(debug=interpreted), Path(data), RealWorld(), Folding()
         engine: Engine | KafkaEngine  # its own modules are loaded for Kafka alone
@@ -247,7 +255,9 @@ class App:
                 security=security, replicas=replicas, checkpoints=checkpoints, events=events, standby=standby or None
             )
             named = Durability.FSYNC if durability is None else _durability(durability)
-            settings = Settings(named, partitions, window, interpreted, dev, keeping, memory, spare)
+            settings = Settings(
+                named, partitions, window, interpreted, dev, keeping, memory, spare, metered=address is not None
+            )
             engine = Engine(bundle, folder, settings, world, tell)
         else:
             from mmsb.streams.kafka.engine import KafkaSettings, behind
@@ -255,10 +265,14 @@ class App:
             _check_behind_kafka(durability=durability, spare=spare)
             shared, form = None if checkpoints is None else Path(checkpoints), _form(events)
             behind_kafka = KafkaSettings(
-                partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared
-            )
+                partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared,
+                metered=address is not None,
+            )  # fmt: skip
             engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
-        return Bus(Served(engine, folder), self.name, None if log is None else _cluster(log, security))
+        owner, cluster = Served(engine, folder), None if log is None else _cluster(log, security)
+        if address is None:
+            return Bus(owner, self.name, cluster)
+        return Bus(Watched(owner, engine, world, self.name, __version__, address), self.name, cluster)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():

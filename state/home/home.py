@@ -74,8 +74,8 @@ class Home:
 
     @property
     def memory_bytes(self) -> int:
-        """What counts towards the budget."""
-        return sum(_resident_bytes(pages) for pages in self._types.values())
+        """What counts towards the budget. Asked in other threads, too, while types may be added."""
+        return sum(_resident_bytes(pages) for pages in [*self._types.values()])
 
     @property
     def dirty_bytes(self) -> int:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from mmsb.processors.bundle import Bundle
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, MmsbError
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.streams.beginning import Wanted
 from mmsb.streams.building import build, build_folding
@@ -36,6 +36,8 @@ from mmsb.streams.opening import Code
 from mmsb.streams.partition import Partition
 from mmsb.streams.stats import machine_bytes
 from mmsb.streams.terminal import tell
+from mmsb.streams.watching.meters import Meter
+from mmsb.streams.watching.watchable import Seen
 from mmsb.streams.world import World
 
 NAME: Final = "worker"
@@ -60,6 +62,7 @@ class KafkaSettings:
     standby: bool = False  # follow what others own, so as to take over without folding first
     form: Form | None = Form.PACKED  # of what is published in the topics of events and rejects; None: nothing is
     shared: Path | None = None  # where workers put checkpoints, and find those of others
+    metered: bool = False  # count by type what settles here
 
 
 class KafkaEngine:
@@ -181,6 +184,8 @@ class KafkaEngine:
 
     async def _take_over(self, replica: Replica, wanted: Callable[[], bool]) -> None:
         assert self._code is not None, "who owns has code"
+        if self._settings.metered and replica.partition.meter is None:
+            replica.partition.meter = Meter()
         if await replica.own(self._code, wanted):
             self._door.owned(replica.of.partition, replica.partition.settled.at)
 
@@ -210,6 +215,22 @@ class KafkaEngine:
     def _handed(self, number: int) -> Mapping[int, int]:
         replica = None if self._worker is None else self._worker.seats[number].replica
         return {} if replica is None else replica.relay.handed
+
+    # For whoever watches
+
+    def seen(self) -> list[Seen]:
+        seats = {} if self._worker is None else self._worker.seats
+        open_here = [seat.replica for seat in seats.values() if seat.replica is not None]
+        return [Seen(replica.partition, replica.owned, replica.relay.handed) for replica in open_here]
+
+    def unready(self) -> str | None:
+        if self._worker is None:
+            return "it starts: it asks its brokers what there is"
+        try:
+            self._door.check()
+        except MmsbError as error:
+            return str(error)
+        return self._worker.unready()
 
     def _memory(self, count: int) -> int:
         memory = machine_bytes() // 2 if self._settings.memory is None else self._settings.memory

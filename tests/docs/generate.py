@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.docs.limits import with_limits
+from tests.docs.metrics import with_metrics
 from tests.docs.reference import reference
 from tests.project.tree import ROOT
 
@@ -12,7 +13,7 @@ DOCS = ROOT / "docs"
 def generated() -> dict[Path, str]:
     """What each of them has to hold."""
     operations = DOCS / "operations.md"
-    return {DOCS / "reference.md": reference(), operations: with_limits(operations.read_text("utf-8"))}
+    return {DOCS / "reference.md": reference(), operations: with_metrics(with_limits(operations.read_text("utf-8")))}
 
 
 if __name__ == "__main__":

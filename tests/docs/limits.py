@@ -44,6 +44,22 @@ LIMITS = (
         "seconds that a client has to read its last answers when the owner ends",
         "its connection is cut",
     ),
+    (
+        "streams.watching.http",
+        "CONNECTIONS_MAX",
+        "connections to the port of `--http`",
+        "503; from twice as many on, cut",
+    ),
+    ("streams.watching.http", "REQUEST_BYTES_MAX", "bytes of a request there, with its headers", "431"),
+    ("streams.watching.http", "REQUEST_SECONDS", "seconds for a whole request", "408"),
+    ("streams.watching.http", "ANSWER_SECONDS", "seconds to take the answer", "its connection is cut"),
+    ("streams.watching.watched", "STATS_SECONDS", "seconds that `/stats` waits for the end of a step", "503"),
+    (
+        "streams.watching.progress",
+        "STILL_SECONDS",
+        "seconds that intents wait without one that settles",
+        "`/progressing` and `/ready` answer 503",
+    ),
 )
 
 BEGIN = "<!-- made by tests/docs/limits.py -->\n"

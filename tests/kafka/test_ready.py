@@ -24,11 +24,19 @@ def test_who_is_given_a_partition_works_once_it_is_owned(tmp_path: Path, monkeyp
             working = asyncio.create_task(worker.working())
             await asyncio.sleep(0.1)
             assert not working.done(), "nothing was given yet"
+            assert "given it no partitions yet" in (worker.unready() or "")
             member.give(0)
             await asyncio.sleep(0.1)
             assert not working.done(), "it is being opened"
+            assert worker.unready() == "it takes over partitions 0, and folds them first"
             gate.set()
             assert await asyncio.wait_for(working, 20) == {0}
+            assert worker.unready() is None
+            await member.take_back()
+            assert "are at rest" in (worker.unready() or "")
+            member.give(0)
+            await asyncio.wait_for(worker.working(), 20)
+            assert worker.unready() is None
 
     asyncio.run(check())
 
@@ -40,6 +48,29 @@ def test_who_is_given_nothing_works_at_once(tmp_path: Path) -> None:
             bench.run(worker, member)
             member.give()
             assert await asyncio.wait_for(worker.working(), 20) == frozenset()
+            assert worker.unready() is None
+
+    asyncio.run(check())
+
+
+def test_a_standby_is_ready_once_it_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, start = asyncio.Event(), Replica.start
+
+    async def slow(replica: Replica) -> None:
+        await gate.wait()
+        await start(replica)
+
+    async def check() -> None:
+        async with lone(tmp_path) as bench:
+            monkeypatch.setattr(Replica, "start", slow)
+            worker, member = bench.worker("a", standby=True), Hand()
+            bench.run(worker, member)
+            member.give()
+            await asyncio.wait_for(worker.working(), 20)
+            assert worker.unready() == "it folds partitions 0, to follow them"
+            gate.set()
+            await asyncio.wait_for(worker.seats[0].opened(), 20)
+            assert worker.unready() is None
 
     asyncio.run(check())
 

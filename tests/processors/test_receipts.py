@@ -17,7 +17,7 @@ SEEDS = (5, 12, 16, 149, 223, 241, 913, 1156)
 CUT = 7
 
 
-def settled(case: Case) -> list[tuple[bytes, Outcome]]:
+def settled(case: Case, cut: int = CUT) -> list[tuple[bytes, Outcome]]:
     """The blocks of a random application's log, and the outcomes that they say."""
     blocks: list[tuple[bytes, Outcome]] = []
     with loaded(case.description) as bundle:
@@ -25,8 +25,8 @@ def settled(case: Case) -> list[tuple[bytes, Outcome]]:
         writer = INTERPRETED.writer(bundle, fold, NONCE)
         claim = writer.claim()
         writer.read(1, claim.key, claim.value)
-        for start in range(0, len(case.records), CUT):
-            entry, outcome = writer.step(case.records.slice(start, min(start + CUT, len(case.records))))
+        for start in range(0, len(case.records), cut):
+            entry, outcome = writer.step(case.records.slice(start, min(start + cut, len(case.records))))
             writer.read(len(blocks) + 2, entry.key, entry.value)
             blocks.append((entry.value, outcome))
     return blocks

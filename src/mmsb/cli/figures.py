@@ -2,58 +2,28 @@
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from mmsb.cli.command import Command, add_data, add_json
+from mmsb.cli.command import Command, add_json
+from mmsb.cli.comparing import compare
 from mmsb.cli.exits import Exit
-from mmsb.cli.owner import owner_of
 from mmsb.cli.screen import Screen
+from mmsb.cli.stating import stats_of
 
 HEAD = ("partition", "settled", "lag", "flushed", "pages", "intents", "TLog", "digest")
 HOME = ("partition", "flushes", "written", "in memory", "hits", "misses", "evictions")
-COPY_OF_TOPICS = "a copy of what is in the topics; a worker tells more: `mmsb stats` of the folder that it runs over"
 
 
 def stats(asked: Namespace, screen: Screen) -> int:
-    folder = Path(asked.data)
-    owner = owner_of(folder)
-    if owner is None:
-        found, who = _of_folder(folder, screen)
+    places = [asked.data] if asked.compare is None else [asked.compare, asked.data]
+    found = [stats_of(place, screen) for place in places]
+    if asked.compare is not None:
+        compare(screen, places, [figures for figures, _ in found])
+    elif screen.machine:
+        screen.record(found[0][0])
     else:
-        found = {"running": True, **owner.stats().as_json()}
-        rate, megabytes = found["settled_per_second"], found["memory_bytes"] / 1e6
-        who = f"running for {found['seconds']:,.0f} s, {rate:,.0f} intents/s, {megabytes:,.0f} MB of memory"
-        owner.close()
-    if screen.machine:
-        screen.record(found)
-    else:
-        _show(screen, found, who)
+        _show(screen, *found[0])
     return Exit.DONE
-
-
-def _of_folder(folder: Path, screen: Screen) -> tuple[dict[str, Any], str]:
-    """The same names as far as a folder knows them, what only a process can say being null; and that nobody said it."""
-    from mmsb.cli.stored import Stored
-
-    stored = Stored(folder)
-    with screen.progress("folding") as progress:
-        partitions = [stored.partition_stats(number, progress.tell) for number in stored.partitions]
-    last = stored.outline.reigns[-1].claim if stored.outline.reigns else None
-    app = stored.outline.genesis.app
-    stored.close()
-    found = {
-        "running": False,
-        "app": app,
-        "generation": last and last.generation,
-        "bundle": last and last.bundle.hex(),
-        "durability": last and last.durability.name.lower(),
-        "seconds": None,
-        "settled_per_second": None,
-        "memory_bytes": None,
-        "partitions": partitions,
-    }
-    return found, COPY_OF_TOPICS if stored.is_mirror else "nobody runs it"
 
 
 def _show(screen: Screen, found: dict[str, Any], who: str) -> None:
@@ -91,19 +61,29 @@ def _megabytes(count: int | None) -> str | None:
 
 
 def _add(parser: ArgumentParser) -> None:
-    add_data(parser)
-    add_json(parser, "one object")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="the data folder, as in `mmsb run … --data DATA`, kafka://HOST:PORT/APP, or http://HOST:PORT of a process "
+        "that was started with --http",
+    )
+    parser.add_argument("--compare", metavar="A", help="show the figures of A beside those of DATA")
+    add_json(parser, "one object; with --compare one for each, whose `of` names it")
 
 
 STATS = Command(
     "stats",
-    "DATA",
+    "[--compare A] DATA",
     "show offsets, counts, sizes, rate, lag and digest",
     "Lag is how many intents are logged and have not settled yet; flushed is the last intent whose effects are in the "
     "home, where the next start goes on. Hits, misses and evictions say how often pages that were asked for were in "
     "memory, were not, and had to leave it, since this start. If nobody runs the folder, what came after its newest "
     "checkpoint is folded first, which takes a second for some millions of changes.",
-    ("mmsb stats ./data/bank", "mmsb stats ./data/bank --json"),
+    (
+        "mmsb stats ./data/bank",
+        "mmsb stats ./data/bank --json",
+        "mmsb stats --compare http://127.0.0.1:9464 http://127.0.0.1:9465",
+    ),
     _add,
     stats,
 )

@@ -20,7 +20,8 @@ def opened(asked: Namespace, spare: Callable[[], object] | None = None) -> Bus:
     return load_app(asked.app).run(
         data=asked.data, durability=asked.durability, partitions=asked.partitions, window=asked.window,
         memory=asked.memory, checkpoint_seconds=asked.checkpoint_seconds, trim=asked.trim,
-        interpreted=asked.interpreted, dev=asked.dev, spare=spare, **_behind_kafka(asked),
+        interpreted=asked.interpreted, dev=asked.dev, spare=spare, http=getattr(asked, "http", None),
+        **_behind_kafka(asked),
     )  # fmt: skip
 
 

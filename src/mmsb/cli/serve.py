@@ -78,6 +78,10 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--spare", action="store_true", help="wait until the process that runs DATA has ended, and take over at once"
     )
+    parser.add_argument(
+        "--http", metavar="[HOST:]PORT",
+        help="answer probes and Prometheus there: /alive /ready /progressing /metrics /stats (host 127.0.0.1)",
+    )  # fmt: skip
     add_app_options(parser)
     _add_kafka_options(parser)
     parser.add_argument(
@@ -101,6 +105,7 @@ RUN = Command(
         "mmsb run examples.bank:app --data ./data/bank",
         "mmsb run examples.bank:app --data ./worker-1 --log kafka://localhost:9092 --standby",
         "mmsb run examples.bank:app --data ./data/bank --spare",
+        "mmsb run examples.bank:app --data ./data/bank --http 9464",
         "mmsb run shop.py --data ./data/shop --dev",
     ),
     _add,

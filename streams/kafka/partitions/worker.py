@@ -68,6 +68,16 @@ class Worker:
             await self._moved.wait()
         return self.owned
 
+    def unready(self) -> str | None:
+        """Why not all is at work that the group gave, and not all open that is to be followed, if so."""
+        if not self._assigned:
+            return "its group has given it no partitions yet, or moves them: those it has are at rest"
+        owned = [number for number, seat in self.seats.items() if seat.wanted == Wanted.OWNING and not seat.owned]
+        if owned:
+            return f"it takes over partitions {', '.join(map(str, owned))}, and folds them first"
+        opening = [number for number in sorted(self._follows) if self.seats[number].replica is None]
+        return f"it folds partitions {', '.join(map(str, opening))}, to follow them" if opening else None
+
     async def replica(self, number: int) -> Replica:
         """One that has folded what was accepted before this call, at least; it is followed from now on."""
         seat = self.seats[number]

@@ -1,0 +1,24 @@
+"""What a watcher asks of an engine, at any moment, also before it has begun: nothing here waits for anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mmsb.streams.partition import Partition
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A partition that is open in this process."""
+
+    partition: Partition[Any]
+    owned: bool  # else it follows what its owner writes
+    handed: Mapping[int, int]  # how many of its follow-ups each target has been handed
+
+
+class Watchable(Protocol):
+    def seen(self) -> list[Seen]: ...
+
+    def unready(self) -> str | None:
+        """Why it does not serve what it was given, if so."""
+        ...
