@@ -121,6 +121,14 @@ class Layout:
             body[field.offset : field.end] = stored
         return bytes(body)
 
+    def place_of_byte(self, byte: int) -> tuple[int, int]:
+        """Which field a byte of the body belongs to, and which byte of that it is."""
+        for index, field in enumerate(self.fields):
+            if field.offset <= byte < field.end:
+                return index, byte - field.offset
+        what = "padding, which is always zero" if 0 <= byte < self.size else f"outside of its {self.size}"
+        raise InvalidValue(f"{self.name}: expected a byte of a field, found {byte}: it is {what}")
+
     def read(self, body: bytes, index: int) -> Value:
         field = self.fields[index]
         return field.type.unpack(bytes(body[field.offset : field.end]))

@@ -257,11 +257,19 @@ class Bus:
         found, about = await self.door.history(partition, page_id, limit), self.door.about.descriptor
         return History((page_change(page, change, about) for change in found), found.trimmed)
 
-    async def blame(self, page: type[P], key: Any, field: str | None = None) -> PageChange[P]:
-        """The change that gave a field its value; without a field, the one that created the page."""
+    async def blame(
+        self, page: type[P], key: Any, field: str | None = None, *, byte: int | None = None
+    ) -> PageChange[P]:
+        """The change that gave a field its value; without a field, the one that created the page.
+
+        With `byte` the one that gave a byte its value: that one of the field, from 0, or of the page's body.
+        """
         partition, page_id = self._place(page, key)
-        index = None if field is None else _field_index(page_layout_of(page), field)
-        change = await self.door.blame(partition, page_id, index)
+        layout = page_layout_of(page)
+        index = None if field is None else _field_index(layout, field)
+        if index is None and byte is not None:
+            index, byte = layout.place_of_byte(byte)
+        change = await self.door.blame(partition, page_id, index, byte)
         if change is None:
             raise PageNotFound(f"{Ref(page, key)!r} does not exist; its history says whether it ever did")
         return page_change(page, change, self.door.about.descriptor)

@@ -93,8 +93,9 @@ class Door(Protocol):
         """What happened to a page, the newest first."""
         ...
 
-    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        """The change that gave a field its value, or the page its existence; None if there is no such page."""
+    async def blame(self, partition: int, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
+        """The change that gave a field its value, or one byte of it, or the page its existence; None if there is no
+        such page."""
         ...
 
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:

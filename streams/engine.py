@@ -286,9 +286,9 @@ class Engine:
         self.check()
         return await self._partitions[partition].past.history(page, limit)
 
-    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+    async def blame(self, partition: int, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
         self.check()
-        return await self._partitions[partition].past.blame(page, field)
+        return await self._partitions[partition].past.blame(page, field, byte)
 
     async def checkpoint(self) -> list[Manifest]:
         self.check()

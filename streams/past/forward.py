@@ -28,9 +28,9 @@ def history(past: Past, page: PageId, limit: int) -> History[Change]:
     return found
 
 
-def blame(past: Past, page: PageId, field: int | None) -> Change | None:
+def blame(past: Past, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
     """`Past.blame`, in the layout of the page's type."""
-    change = past.blame(page, field)
+    change = past.blame(page, field, byte)
     return None if change is None else brought_forward(change, page[0], past.outline.conversions)
 
 

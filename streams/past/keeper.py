@@ -71,8 +71,8 @@ class Keeper:
     async def history(self, page: PageId, limit: int) -> History[Change]:
         return await self._asker.run(self._ask, forward.history, self._past, page, limit)
 
-    async def blame(self, page: PageId, field: int | None) -> Change | None:
-        return await self._asker.run(self._ask, forward.blame, self._past, page, field)
+    async def blame(self, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
+        return await self._asker.run(self._ask, forward.blame, self._past, page, field, byte)
 
     def _ask(self, function: Callable[..., T], *arguments: Any) -> T:
         """Ask once more if something was removed meanwhile: a file may have gone that was about to be read."""

@@ -103,14 +103,14 @@ class Past:
         life.move_to(line.stretches[0])
         return life.epoch, life.body
 
-    def blame(self, page: PageId, field: int | None) -> Change | None:
+    def blame(self, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
         """The last change that altered a field, or that created the page; None if there is no such page.
 
-        `field` is an index in the page type's layout; None asks for the creation.
+        `field` is an index in the page type's layout; None asks for the creation. With `byte`, that one of the field.
         """
         self._follow()
         line = Line.of(self._catalog, page, self._catalog.end)
-        slots = slots_of(line.stretches, field) if line.stretches and field is not None else {}
+        slots = slots_of(line.stretches, field, byte) if line.stretches and field is not None else {}
         below, base = I64_MAX, self._catalog.base_before(I64_MAX)
         life = self._life(line, base, below)
         told = last_alteration(life, slots)

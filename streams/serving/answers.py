@@ -94,11 +94,11 @@ def _history(body: bytes) -> Answer:
 
 
 def _blame(body: bytes) -> Answer:
-    partition, credit, page, field = reads.decode_blame(body)
+    partition, credit, page, field, byte = reads.decode_blame(body)
 
     async def parts(door: Door) -> AsyncGenerator[bytes]:
         _check_partition(door, partition)
-        found = await door.blame(partition, page, field)
+        found = await door.blame(partition, page, field, byte)
         if found is not None:
             yield encode_change(found)
 

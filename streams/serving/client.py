@@ -213,8 +213,8 @@ class Connection:
         async with closed(self._parts(Kind.HISTORY, reads.encode_history(partition, CREDIT, page, limit))) as parts:
             return decode_history(b"".join([part async for part in parts]))
 
-    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        found = await self._all(Kind.BLAME, reads.encode_blame(partition, CREDIT, page, field), decode_changes)
+    async def blame(self, partition: int, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
+        found = await self._all(Kind.BLAME, reads.encode_blame(partition, CREDIT, page, field, byte), decode_changes)
         return found[0] if found else None
 
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncGenerator[list[Event]]:

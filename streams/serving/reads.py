@@ -197,16 +197,17 @@ def decode_history(body: bytes) -> tuple[int, int, PageId, int]:
     return partition, credit, page, limit
 
 
-def encode_blame(partition: int, credit: int, page: PageId, field: int | None) -> bytes:
-    return encode_stream(partition, credit) + _FIELD.pack(_NO_FIELD if field is None else field, 0) + _page(page)
+def encode_blame(partition: int, credit: int, page: PageId, field: int | None, byte: int | None = None) -> bytes:
+    part = _FIELD.pack(_NO_FIELD if field is None else field, 0 if byte is None else byte + 1)
+    return encode_stream(partition, credit) + part + _page(page)
 
 
-def decode_blame(body: bytes) -> tuple[int, int, PageId, int | None]:
-    """Partition, credit, page, field."""
+def decode_blame(body: bytes) -> tuple[int, int, PageId, int | None, int | None]:
+    """Partition, credit, page, field, byte of it."""
     reader = Body("blame", body)
     partition, credit = read_credit(reader)
-    field, zero = reader.fixed(_FIELD)
-    reader.check(not zero, "zero", zero)
+    field, byte = reader.fixed(_FIELD)
+    reader.check(not byte or field != _NO_FIELD, "no byte of no field", byte)
     page = _read_page(reader)
     reader.end()
-    return partition, credit, page, None if field == _NO_FIELD else field
+    return partition, credit, page, None if field == _NO_FIELD else field, byte - 1 if byte else None

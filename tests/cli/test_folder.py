@@ -72,7 +72,11 @@ def test_blame_names_the_intent_that_gave_a_field_its_value(ask, folder):
     [owner] = objects(ask("blame", folder, "Account", 1, "owner", "--json")[1])
     code, out, _ = ask("blame", folder, "Account", 1)
 
-    assert set(balance) == CHANGE | {"field", "value"}
+    [low] = objects(ask("blame", folder, "Account", 1, "balance", "--byte", 0, "--json")[1])
+    [high] = objects(ask("blame", folder, "Account", 1, "balance", "--byte", 7, "--json")[1])
+
+    assert set(balance) == CHANGE | {"field", "value", "byte"}
+    assert (low["offset"], low["byte"], high["offset"], low["value"]) == (10, 0, 0, 50)
     assert (balance["offset"], balance["field"], balance["value"]) == (10, "balance", 50)
     assert (owner["offset"], owner["actor"], owner["value"]) == (0, "alice", "owner 1")
     assert code == Exit.DONE

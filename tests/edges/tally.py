@@ -18,7 +18,7 @@ class Count(mmsb.Intent):
     key: u64
     amount: i64
 
-    def query(self):  # type: ignore[no-untyped-def]
+    def query(self):
         return Tally[self.key]
 
     def predicate(self, tally: Tally) -> bool:

@@ -14,6 +14,7 @@ import mmsb
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.statuses import Status
 from mmsb.streams.edges import attempting, packing
+from mmsb.streams.edges.declaring import POSITION_MAX
 from mmsb.streams.edges.delivering import Counts
 from tests.edges.tally import Count, Tally, fresh_app
 
@@ -260,5 +261,5 @@ def test_numbers_rise_with_positions_and_ordinals():
     assert packing.number_of(0, 0) == 1
     assert packing.number_of(0, packing.ANSWERS_MAX - 1) < packing.number_of(1, 0)
     with pytest.raises(InvalidValue, match="expected a message's position"):
-        packing.check_position(packing.POSITION_MAX + 1)
-    assert packing.number_of(packing.POSITION_MAX, packing.ANSWERS_MAX - 1) < 2**63
+        packing.check_position(POSITION_MAX + 1)
+    assert packing.number_of(POSITION_MAX, packing.ANSWERS_MAX - 1) < 2**63

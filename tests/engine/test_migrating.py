@@ -105,6 +105,7 @@ def test_history_and_blame_speak_of_the_fields_that_there_are_now(tmp_path: Path
             assert [change.generation for change in (last, sent, made)] == [2, 1, 1]
             assert (await shop.blame(shop_3.Item, 3, "title")).offset == last.offset
             assert (await shop.blame(shop_3.Item, 5, "stock")).actor == "ann"
+            assert (await shop.blame(shop_3.Item, 3, "stock", byte=7)).offset == made.offset  # there since it is wide
             gone, _ = await shop.history(shop_3.Item, 4)
             assert (gone.page, gone.kind) == (None, mmsb.EventKind.DELETED)
 

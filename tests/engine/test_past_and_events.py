@@ -9,6 +9,7 @@ import pytest
 
 import mmsb
 from examples.bank import Account, Deposit, Open, Transfer, app
+from mmsb.schemas.classes import layout_of
 
 COUNTS = [1, 3]
 
@@ -43,6 +44,24 @@ def test_history_and_blame_say_who_and_why(tmp_path: Path) -> None:
             with pytest.raises(mmsb.PageNotFound):
                 await bank.blame(Account, 2, "balance")
             assert await bank.history(Account, 2) == []
+
+    run(main())
+
+
+def test_blame_says_who_gave_a_byte_its_value(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with app.run(data=tmp_path, interpreted=True) as bank:
+            await fill(bank)
+            carried = await bank.submit(Deposit(1, 256))  # from 130 to 386: its lowest byte stays
+            assert [(await bank.blame(Account, 1, "balance", byte=n)).offset for n in (0, 1, 7)] == [3, 4, 0]
+            assert carried.offset == (await bank.blame(Account, 1, "balance")).offset == 4
+            field = layout_of(Account).fields[layout_of(Account).index_of["balance"]]
+            assert (await bank.blame(Account, 1, byte=field.offset)).offset == 3
+            assert (await bank.blame(Account, 1, byte=field.offset + 1)).offset == 4
+            with pytest.raises(mmsb.InvalidValue, match="expected a byte below 8, found 8"):
+                await bank.blame(Account, 1, "balance", byte=8)
+            with pytest.raises(mmsb.InvalidValue, match="expected a byte of a field, found 4000: it is outside of its"):
+                await bank.blame(Account, 1, byte=4_000)
 
     run(main())
 

@@ -35,6 +35,7 @@ FILES = {
     "scan.bin": lambda: encode_frame(Kind.SCAN, 5, reads.encode_scan(0, 64, PAGE[0])),
     "history.bin": lambda: encode_frame(Kind.HISTORY, 6, reads.encode_history(0, 1, PAGE, 100)),
     "blame.bin": lambda: encode_frame(Kind.BLAME, 7, reads.encode_blame(0, 1, PAGE, 2)),
+    "blame_byte.bin": lambda: encode_frame(Kind.BLAME, 7, reads.encode_blame(0, 1, PAGE, 2, 0)),
     "blame_page.bin": lambda: encode_frame(Kind.BLAME, 7, reads.encode_blame(0, 1, PAGE, None)),
     "events.bin": lambda: encode_frame(
         Kind.EVENTS, 8, changes.encode_events_wanted(0, 8, Position(-1, 0), EventFilter(PAGE[0], KEY, (0, 2)))

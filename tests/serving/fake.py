@@ -182,7 +182,7 @@ class FakeDoor:
         self.asked.append((partition, page, limit))
         return History((change(offset) for offset in range(limit, 0, -1)), trimmed=None if limit > 100 else 7)
 
-    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
+    async def blame(self, partition: int, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
         self.asked.append((partition, page, field))
         return None if field == 1_000 else change(field or 1)
 

@@ -83,8 +83,8 @@ class Owner:
             self._answer(Kind.HISTORY, reads.encode_history(partition, CREDIT_MAX, page, limit), ANSWER_SECONDS)
         )
 
-    def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        asked = reads.encode_blame(partition, CREDIT_MAX, page, field)
+    def blame(self, partition: int, page: PageId, field: int | None, byte: int | None) -> Change | None:
+        asked = reads.encode_blame(partition, CREDIT_MAX, page, field, byte)
         found = self._answer(Kind.BLAME, asked, ANSWER_SECONDS)
         return decode_changes(found)[0] if found else None
 

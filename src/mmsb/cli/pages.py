@@ -94,12 +94,15 @@ def blame(asked: Namespace, screen: Screen) -> int:
         descriptor = source.descriptor
         layout: PageLayout = named(descriptor.pages, asked.page, "page")
         key = parse_key(layout, asked.key)
-        index = None if asked.field is None else field_index(layout, asked.field)
-        change = source.blame(partition_for(source, layout, key), (layout.type_id, key), index)
+        index, byte = None if asked.field is None else field_index(layout, asked.field), asked.byte
+        if index is None and byte is not None:
+            index, byte = layout.place_of_byte(byte)
+        change = source.blame(partition_for(source, layout, key), (layout.type_id, key), index, byte)
     if change is None:
         raise PageNotFound(_absent(layout, key))
     found = change_json(layout, descriptor.layouts_by_type, change)
-    found |= {"field": asked.field, "value": found["fields"][asked.field] if asked.field else None}
+    field = None if index is None else layout.fields[index].name
+    found |= {"field": field, "byte": byte, "value": found["fields"][field] if field else None}
     if screen.machine:
         screen.record(found)
     else:
@@ -111,6 +114,8 @@ def _show_blame(screen: Screen, found: dict[str, Any], key: str) -> None:
     """Who gave it its value, as a list of what is known."""
     what = f"{found['page']} {key}"
     became = f"{what} {found['field']} = {shown(found['value'])}" if found["field"] else f"{what} came to be"
+    if found["byte"] is not None:
+        became += f", its byte {found['byte']}"
     screen.line(f"{became}, by the intent at offset {found['offset']}")
     for name in ("intent", "time", "actor", "reason", "id", "correlation", "causation", "source", "number"):
         if found[name] is not None:
@@ -153,6 +158,9 @@ def _add_history(parser: ArgumentParser) -> None:
 def _add_blame(parser: ArgumentParser) -> None:
     _add_key(parser)
     parser.add_argument("field", metavar="FIELD", nargs="?", help="whose value; without it, who created the page")
+    parser.add_argument(
+        "--byte", type=int, metavar="N", help="of which byte, from 0: of FIELD, or without one of the page's body"
+    )
     add_json(parser, "one object: the change, with field and value")
 
 
@@ -183,11 +191,11 @@ HISTORY = Command(
 )
 BLAME = Command(
     "blame",
-    "DATA PAGE KEY [FIELD]",
+    "DATA PAGE KEY [FIELD] [--byte N]",
     "show which intent gave a field its value",
     "It names the last intent that changed the field, who asked for it and why, and the code that decided. Without "
     "FIELD it names the intent that created the page.",
-    ("mmsb blame ./data/bank Account 1 balance",),
+    ("mmsb blame ./data/bank Account 1 balance", "mmsb blame ./data/bank Account 1 --byte 24"),
     _add_blame,
     blame,
 )

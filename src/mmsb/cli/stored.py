@@ -90,8 +90,8 @@ class Stored:
     def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
         return forward.history(self.past(partition), page, limit)
 
-    def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        return forward.blame(self.past(partition), page, field)
+    def blame(self, partition: int, page: PageId, field: int | None, byte: int | None) -> Change | None:
+        return forward.blame(self.past(partition), page, field, byte)
 
     def entries(self, partition: int, first: int, last: int) -> Iterator[Entry]:
         return self.past(partition).entries(first, last)

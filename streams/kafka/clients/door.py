@@ -244,8 +244,8 @@ class KafkaDoor:
     async def history(self, partition: int, page: PageId, limit: int) -> History[Change]:
         return await (await self._view(partition)).past.history(page, limit)
 
-    async def blame(self, partition: int, page: PageId, field: int | None) -> Change | None:
-        return await (await self._view(partition)).past.blame(page, field)
+    async def blame(self, partition: int, page: PageId, field: int | None, byte: int | None = None) -> Change | None:
+        return await (await self._view(partition)).past.blame(page, field, byte)
 
     def events(self, partition: int, after: Position | None, wanted: EventFilter) -> AsyncIterator[list[Event]]:
         """Asked for at this call, not when the first is waited for; what comes before the partition is open is not
