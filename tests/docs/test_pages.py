@@ -15,7 +15,7 @@ RUNNING = [path for path in PAGES if {"python", "run", "serve"} & {
 }]  # fmt: skip
 
 # Fences that show what other tests hold against the code, or a picture.
-SHOWN = {"", "text", "json", "mermaid"}
+SHOWN = {"", "text", "json", "mermaid", "toml"}
 
 # Commands that no page runs, because they take minutes, or run these tests, or need a broker: tests/kafka has one.
 ELSEWHERE = re.compile(
