@@ -42,12 +42,13 @@ $(STAMP): requirements.lock pyproject.toml
 run: setup ## the bank: a million transfers, and then questions about them; leaves ./data/bank to try things on
 	@$(BIN)/python -m examples.demo
 
-check: setup ## lint, formatting, both type checkers, import contracts
+check: setup ## lint, formatting, both type checkers, import contracts, what is in deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@deploy/check
 
 format: setup ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix-only .
