@@ -25,27 +25,30 @@ class Load:
         self.settled = 0
         self._bank = bank
         self._rate = rate
-        self._run = uuid.uuid4()
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
 
     async def open_accounts(self) -> None:
         """The same ids each time, and an account that is there is not opened again."""
         await asyncio.gather(*(self._submit(Open(n, f"owner {n}"), f"load-open-{n}") for n in range(1, ACCOUNTS + 1)))
 
     async def run(self) -> None:
-        """A second's worth each second, or as much as settles."""
-        for second in range(sys.maxsize):
+        """A second's worth each second, or as much as settles, until `stop` and all that was begun has settled."""
+        while not self._stopped.is_set():
             async with asyncio.TaskGroup() as group:
                 group.create_task(asyncio.sleep(1))
-                for number in range(self._rate):
-                    group.create_task(self._deposit(f"{self._run}-{second}-{number}"))
+                for _ in range(self._rate):
+                    group.create_task(self._deposit())
 
     async def say(self) -> None:
         while True:
             await asyncio.sleep(SAY_SECONDS)
             print(f"{self.settled:,} deposits settled", flush=True)
 
-    async def _deposit(self, name: str) -> None:
-        await self._submit(Deposit(random.randint(1, ACCOUNTS), 1), name)
+    async def _deposit(self) -> None:
+        await self._submit(Deposit(random.randint(1, ACCOUNTS), 1), str(uuid.uuid4()))
         self.settled += 1
 
     async def _submit(self, intent: mmsb.Intent, name: str) -> None:
@@ -58,18 +61,16 @@ class Load:
 
 
 async def main(to: str, rate: int) -> None:
-    stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with mmsb.connect(to, app) as bank:
         load = Load(bank, rate)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.stop)
         await load.open_accounts()
         print("all accounts are open", flush=True)
-        tasks = [asyncio.create_task(work) for work in (stopped.wait(), load.run(), load.say())]
-        ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in others:
-            task.cancel()
-        for task in ended:
-            await task  # raises what ended it
+        saying = asyncio.create_task(load.say())
+        try:
+            await load.run()
+        finally:
+            saying.cancel()
     print(f"ended: {load.settled:,} deposits settled", flush=True)
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def place() -> Iterator[Path]:
 
 
 @contextmanager
-def worker(place: Path, command: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+def worker(place: Path, command: str) -> Generator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     variables = {
         "PATH": f"{place}/mmsb/bin:/usr/bin:/bin",
         "MMSB_CACHE": f"{place}/var/cache",
