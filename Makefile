@@ -17,6 +17,8 @@ SEED ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run check format compile test test-cluster test-more planted kafka crash crash-kafka sim bench bench-gate lock clean
@@ -40,12 +42,13 @@ $(STAMP): requirements.lock pyproject.toml
 run: setup ## the bank: a million transfers, and then questions about them; leaves ./data/bank to try things on
 	@$(BIN)/python -m examples.demo
 
-check: setup ## lint, formatting, both type checkers, import contracts
+check: setup ## lint, formatting, both type checkers, import contracts, what is in deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@deploy/check
 
 format: setup ## format the code and repair what ruff can
 	$(BIN)/ruff check --fix-only .
@@ -89,10 +92,9 @@ bench: setup ## measure, and write bench/results/ and docs/benchmarks.md (NAME=c
 bench-gate: setup ## fail if something got slower than bench/results/baseline.json allows; says what
 	$(BIN)/python -m bench gate
 
-lock: setup ## write requirements.lock anew from pyproject.toml (UPGRADE=--upgrade moves every pin)
-	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --fork-strategy fewest --group dev --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE) \
-		--output-file requirements.lock pyproject.toml
+lock: setup ## write both locks anew from pyproject.toml (UPGRADE=--upgrade moves every pin)
+	$(COMPILE) --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group wheel --constraint requirements.lock --no-annotate --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## remove .venv, caches and build results
 	rm -rf .venv build dist htmlcov .cache .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -173,9 +173,15 @@ def _compile_once(dispatcher: Any) -> None:
 @cache
 def cache_folder() -> Path:
     """Where compiled code of exactly these kernels is kept: below MMSB_CACHE, or the user's cache folder."""
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    root = Path(os.environ.get("MMSB_CACHE") or user / "mmsb")
-    return root / f"kernels-{_fingerprint()}"
+    return _cache_root() / f"kernels-{_fingerprint()}"
+
+
+def _cache_root() -> Path:
+    """A user of a container may have no home, so that is asked for last."""
+    said, users = os.environ.get("MMSB_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if said:
+        return Path(said)
+    return (Path(users) if users else Path.home() / ".cache") / "mmsb"
 
 
 def _fingerprint() -> str:

@@ -48,7 +48,7 @@ class App:
     def __init__(self, name: str, *, generation: int = 1, hops_max: int = HOPS_DEFAULT) -> None:
         if not _is_app_name(name):
             raise InvalidDefinition(f"App({name!r}): a name has {NAME_WORDS}, because topics are named after it")
-        if type(generation) is not int or not 1 <= generation < 2**63:
+        if not _is_generation(generation):
             raise InvalidDefinition(f"App({name!r}): generation is an integer from 1, found {generation!r}")
         if type(hops_max) is not int or not 1 <= hops_max <= HOPS_MAX:
             raise InvalidDefinition(f"App({name!r}): hops_max is an integer from 1 to {HOPS_MAX}, found {hops_max!r}")
@@ -167,12 +167,15 @@ class App:
 
         return declare
 
-    def bundle(self, *, debug: bool = False) -> Bundle:
+    def bundle(self, *, debug: bool = False, generation: int | None = None) -> Bundle:
         """Everything that was declared, as one hashed whole.
 
         With `debug`, breakpoints set in `predicate`, `delta` and helpers are met when the bundle runs interpreted; it
-        is the same bundle, by its hash and by what it does, and slower.
+        is the same bundle, by its hash and by what it does, and slower. A `generation` stands for the one that the app
+        says.
         """
+        if generation is not None and not _is_generation(generation):
+            raise InvalidValue(f"generation: expected an integer from 1, found {generation!r}")
         self._translate_waiting()
         for forward in self._waiting.values():
             raise forward.error
@@ -181,7 +184,7 @@ class App:
         if debug:
             programs = [load(program.layout, program.code, program.place, debug=True) for program in programs]
         pages = self._pages.values()
-        return make_bundle(self.name, self.generation, self.hops_max, pages, programs, self._origins)
+        return make_bundle(self.name, generation or self.generation, self.hops_max, pages, programs, self._origins)
 
     def run(
         self,
@@ -189,6 +192,7 @@ class App:
         data: str | Path,
         log: str | None = None,
         security: "Security | None" = None,
+        generation: int | None = None,
         durability: Durability | str | None = None,
         partitions: int | None = None,
         replicas: int | None = None,
@@ -206,6 +210,7 @@ class App:
     ) -> "Bus":
         """Run the application over a data folder, made if it is not there: `async with app.run(data=…) as bus`.
 
+        `generation` is said here to run the code under another than its own: old code under the next one, to go back.
         `durability` is what a receipt promises: "fsync", that it survives a loss of power, or "process", that it
         survives the death of the process. `partitions` (1 unless said otherwise) and `window`, which is how many
         offsets back an id is known, are fixed when the folder is made. `memory` is how many bytes pages and their
@@ -248,7 +253,8 @@ class App:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
         address = None if http is None else parse_address(http)
         keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
-        bundle, folder, world, tell = self.bundle(debug=interpreted), Path(data), RealWorld(), Folding()
+        bundle = self.bundle(debug=interpreted, generation=generation)
+        folder, world, tell = Path(data), RealWorld(), Folding()
         engine: Engine | KafkaEngine  # its own modules are loaded for Kafka alone
         if log is None:
             _check_embedded(
@@ -333,6 +339,10 @@ def _cluster(url: str, security: "Security | None") -> "Cluster":
     from mmsb.streams.kafka.cluster.security import OPEN, Cluster
 
     return Cluster(url, security or OPEN)
+
+
+def _is_generation(given: object) -> bool:
+    return type(given) is int and 1 <= given < 2**63
 
 
 def _check_count(name: str, given: int | None, most: int) -> None:

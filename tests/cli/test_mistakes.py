@@ -16,7 +16,8 @@ USAGE = [
     (["rum", "x"], "there is no command 'rum'; did you mean `mmsb run`?"),
     (["delete", "x"], "there is no command 'delete'; there are run, submit,"),
     (["get"], "missing: DATA, PAGE, KEY; `mmsb get --help` shows how"),
-    (["run", "examples.bank:app"], "missing: --data"),
+    (["run", "--data", "NEW"], "missing: APP, module:name, or path/to/file.py"),
+    (["run", "examples.bank:app"], "missing: DATA, the data folder; made if it is not there; say it with --data,"),
     (["get", "DATA", "Account", "1", "--jsn"], "unknown: --jsn; `mmsb get --help` shows how"),
     (["get", "DATA", "Acount", "1"], "there is no page 'Acount' here; did you mean 'Account'?"),
     (["get", "DATA", "Account", "ann"], "Account: a key is u64: expected u64, 0 to 18446744073709551615, found 'ann'"),
@@ -34,8 +35,8 @@ USAGE = [
     (["run", "examples.bank:ap", "--data", "NEW"], "expected an mmsb.App, found nothing; the module has app"),
     (["run", "examples.bank:Account", "--data", "NEW"], "expected an mmsb.App, found a PageClass"),
     (["run", "json", "--data", "NEW"], "json: expected one mmsb.App in this module, and it has none"),
-    (["run", "examples.bank", "--data", "NEW", "--partitions", "0"], "partitions: expected 1 to 65536, found 0"),
-    (["run", "examples.bank", "--data", "NEW", "--memory", "12Q"], "a number of bytes, as 512M or 4G, found '12Q'"),
+    (["run", "examples.bank", "--partitions", "0"], "--partitions: expected a whole number from 1 to 65536, found '0'"),
+    (["run", "examples.bank", "--memory", "12Q"], "a number of bytes, as 512M or 4G, found '12Q'"),
     (["inspect", "README.md"], "README.md: expected a data folder or a segment"),
 ]  # fmt: skip
 

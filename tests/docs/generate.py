@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.docs.limits import with_limits
 from tests.docs.metrics import with_metrics
 from tests.docs.reference import reference
+from tests.docs.settings import with_settings
 from tests.project.tree import ROOT
 
 DOCS = ROOT / "docs"
@@ -12,8 +13,12 @@ DOCS = ROOT / "docs"
 
 def generated() -> dict[Path, str]:
     """What each of them has to hold."""
-    operations = DOCS / "operations.md"
-    return {DOCS / "reference.md": reference(), operations: with_metrics(with_limits(operations.read_text("utf-8")))}
+    operations, configuration = DOCS / "operations.md", DOCS / "configuration.md"
+    return {
+        DOCS / "reference.md": reference(),
+        operations: with_metrics(with_limits(operations.read_text("utf-8"))),
+        configuration: with_settings(configuration.read_text("utf-8")),
+    }
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ The words behind a fence say what becomes of a block, and readers do not see the
 
     python               a program: it runs
     python continues     goes on with the names of the program before it
-    python file=NAME     is saved under that name, as the page tells the reader to
+    … file=NAME          is saved under that name, as the page tells the reader to
     console              commands that are only looked up: what they do is tested elsewhere
     console run          commands that run one after another, and what each prints
     console serve        one command, which runs until the next heading and then gets SIGTERM
@@ -103,7 +103,10 @@ class Run:
     def block(self, block: Block) -> None:
         self._end_serving(block.section)
         where = f"{self._name}:{block.line}"
-        if block.kind == "python":
+        file = block.option("file")
+        if file:
+            (self._folder / file).write_text(block.text, "utf-8")
+        elif block.kind == "python":
             self._python(block)
         elif block.kind == "text" and block.follows:
             assert_shown(block.text, self._printed, where)
@@ -115,11 +118,8 @@ class Run:
             self._serve(command, where, block.section)
 
     def _python(self, block: Block) -> None:
-        file = block.option("file")
-        path = self._folder / (file or f"block_{block.line}.py")
+        path = self._folder / f"block_{block.line}.py"
         path.write_text(block.text, "utf-8")
-        if file:
-            return
         if "continues" not in block.words:
             self._names = {"__name__": "__main__"}
         linecache.checkcache(str(path))

@@ -15,14 +15,16 @@ RUNNING = [path for path in PAGES if {"python", "run", "serve"} & {
 }]  # fmt: skip
 
 # Fences that show what other tests hold against the code, or a picture.
-SHOWN = {"", "text", "json", "mermaid"}
+SHOWN = {"", "text", "json", "mermaid", "toml"}
 
-# Commands that no page runs, because they take minutes, or run these tests, or need a broker: tests/kafka has one.
+# Commands that no page runs, because they take minutes, or run these tests, or need a broker, which tests/kafka has, or
+# a machine or cluster to install on: tests/deploy holds what they name.
 ELSEWHERE = re.compile(
     r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\."
     r"|mmsb .*(kafka://|\./worker-1)|kafka-[a-z-]+\.sh |echo '.*' \|( kafka-console-producer\.sh .*)?$"
     r"|examples/clients/build$|((java -jar|node) )?\.cache/clients/.* localhost:9092 "
     r"|source \.venv/bin/activate$|faust --app examples\."
+    r"|(deploy/install|mkdir|cp|install|systemctl|journalctl|runuser|curl|docker|kubectl) "
 )
 
 
@@ -82,8 +84,8 @@ def test_every_link_leads_somewhere(path):
         assert not section or section in anchors(target), f"no section #{section} in {target.name}"
 
 
-# Files that a program makes, or that a reader is to write.
-MADE = re.compile(r"[<*A-Z…]|^\.venv/|^bench/results/|^(first|newer)\.py$|^\d/")
+# Files that a program makes, that a reader is to write, or that are installed.
+MADE = re.compile(r"[<*A-Z…]|^/|^\.venv/|^bench/results/|^(first|newer)\.py$|^\d/")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -55,6 +55,19 @@ def test_a_password_is_never_shown() -> None:
     assert "secret" not in repr(Security(**USER))
 
 
+def test_a_password_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    said = {"MMSB_KAFKA_USER": "ann", "MMSB_KAFKA_PASSWORD_FILE": str(file)}
+    file.write_text("s3cret \n")
+
+    assert from_environment(said).password == "s3cret "
+    with pytest.raises(InvalidValue, match="found both"):
+        from_environment({**said, "MMSB_KAFKA_PASSWORD": "other"})
+    file.unlink()
+    with pytest.raises(EnvironmentFailed, match="expected a file that has the password"):
+        from_environment(said)
+
+
 def test_commands_take_it_from_the_environment() -> None:
     said = {
         "MMSB_KAFKA_PROTOCOL": "SASL_SSL",

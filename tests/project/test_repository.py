@@ -10,14 +10,26 @@ from tests.project.tree import ROOT, run
 FOLDERS_OF_ONE_MACHINE = [f"/{name}/" for name in ("work", "root")]
 
 
-def test_the_lock_hashes_every_package_and_names_no_host_and_no_path():
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LOCKS = ("requirements.lock", "deploy/requirements.lock")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_hashes_every_package_and_names_no_host_and_no_path(name):
+    lock = (ROOT / name).read_text(encoding="utf-8")
     pins = re.findall(r"^[a-z].*(?:\n    --hash=sha256:[0-9a-f]{64}.*)+", lock, re.MULTILINE)
     names = [re.match(r"[a-z0-9.-]+==", pin) for pin in pins]
 
     assert len(pins) == len(re.findall(r"^\S+==", lock, re.MULTILINE)) > 0
     assert None not in names
     assert re.findall(r"://|@|^\s*-[a-z-]*(?:index|find|host)|\s/\S|file:", lock, re.MULTILINE) == []
+
+
+def test_what_is_deployed_is_what_was_tested():
+    tested, deployed = (
+        set(re.findall(r"^[a-z0-9.-]+==\S+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)) for name in LOCKS
+    )
+
+    assert deployed < tested
 
 
 def test_make_lists_every_command():

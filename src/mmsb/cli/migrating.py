@@ -10,6 +10,7 @@ from mmsb.cli.apps import load_app
 from mmsb.cli.command import Command, add_data, add_json
 from mmsb.cli.exits import Exit
 from mmsb.cli.screen import Screen, counted
+from mmsb.cli.settings import GENERATION, add_flag
 from mmsb.cli.values import fields_json, shown
 from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.json_values import json_key
@@ -50,7 +51,7 @@ def migrate(asked: Namespace, screen: Screen) -> int:
     from mmsb.cli.stored import Stored
 
     app = load_app(asked.app)
-    bundle = app.bundle()
+    bundle = app.bundle(generation=asked.generation)
     stored = Stored(Path(asked.data))
     try:
         found, folds = _look(stored, bundle, screen)
@@ -106,7 +107,7 @@ def _finish(asked: Namespace, screen: Screen, app: "App", found: list[Found]) ->
     if found and not asked.dry_run:
         import asyncio
 
-        asyncio.run(_start(app, Path(asked.data)))
+        asyncio.run(_start(app, asked))
         done = True
     if not screen.machine:
         now = "migrated" if done else "nothing was changed; the next start of this release does it"
@@ -114,9 +115,9 @@ def _finish(asked: Namespace, screen: Screen, app: "App", found: list[Found]) ->
     return Exit.DONE
 
 
-async def _start(app: "App", data: Path) -> None:
+async def _start(app: "App", asked: Namespace) -> None:
     """Every start migrates, so this is one, and the end of it."""
-    async with app.run(data=data):
+    async with app.run(data=asked.data, generation=asked.generation):
         """Leaving it settles what was logged."""
 
 
@@ -173,12 +174,13 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument("app", metavar="APP", help="module:name, or path/to/file.py where there is one mmsb.App in it")
     add_data(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show what would change; nothing is written")
+    add_flag(parser, GENERATION)
     add_json(parser, "an object for each page type that changes, and for each intent that is known no more")
 
 
 MIGRATE = Command(
     "migrate",
-    "APP DATA [--dry-run]",
+    "APP DATA [--dry-run] [--generation N]",
     "show what a release makes of the pages in a folder, and do it",
     "Where a page class has other fields than its pages, they are converted when an engine starts. This shows how: "
     "which fields are added, dropped, renamed and widened, how many pages there are, and what becomes of the first of "

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mmsb.cli.apps import load_app
 from mmsb.cli.screen import Progress, Screen, counted
+from mmsb.cli.settings import RUNNING
 from mmsb.streams.bus import Bus
 from mmsb.streams.stats import Stats
 
@@ -18,8 +19,8 @@ STATUS_SECONDS: Final = 1.0
 def opened(asked: Namespace, spare: Callable[[], object] | None = None) -> Bus:
     """The application's bus over the folder, not entered yet."""
     return load_app(asked.app).run(
-        data=asked.data, durability=asked.durability, partitions=asked.partitions, window=asked.window,
-        memory=asked.memory, checkpoint_seconds=asked.checkpoint_seconds, trim=asked.trim,
+        data=asked.data, generation=asked.generation, durability=asked.durability, partitions=asked.partitions,
+        window=asked.window, memory=asked.memory, checkpoint_seconds=asked.checkpoint_seconds, trim=asked.trim,
         interpreted=asked.interpreted, dev=asked.dev, spare=spare, http=getattr(asked, "http", None),
         **_behind_kafka(asked),
     )  # fmt: skip
@@ -32,8 +33,9 @@ def _behind_kafka(asked: Namespace) -> dict[str, Any]:
         return {name: value for name, value in given.items() if value is not None}
     from mmsb.streams.kafka.cluster.security import from_environment
 
+    said = {setting.variable: getattr(asked, setting.key) for setting in RUNNING if setting.key.startswith("kafka_")}
     return {
-        "log": asked.log, "security": from_environment(), "replicas": asked.replicas, "standby": asked.standby,
+        "log": asked.log, "security": from_environment(said), "replicas": asked.replicas, "standby": asked.standby,
         "checkpoints": asked.checkpoints, "events": asked.events,
     }  # fmt: skip
 

@@ -52,7 +52,9 @@ def make_parser(command: Command) -> Parser:
     parts = (command.summary, *command.text.split("\n\n"))
     text = "\n\n".join(textwrap.fill(part, WIDTH) for part in parts)
     examples = "\n".join(["examples:", *(f"  {line}" for line in command.examples)])
-    parser = Parser(name, usage=f"{name} {command.usage}", description=text, epilog=examples, add_help=False)
+    parser = Parser(
+        name, usage=f"{name} {command.usage}", description=text, epilog=examples, add_help=False, allow_abbrev=False
+    )
     command.add_arguments(parser)
     parser.add_argument("--help", "-h", action="help", help="show this and end")
     parser.set_defaults(json=False)

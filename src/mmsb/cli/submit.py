@@ -9,7 +9,7 @@ from mmsb.cli.command import Command, add_data, add_json
 from mmsb.cli.exits import Exit
 from mmsb.cli.owner import OR_RUN_IT, running
 from mmsb.cli.screen import Screen
-from mmsb.cli.serve import add_app_options
+from mmsb.cli.settings import OWNING, add_flag
 from mmsb.cli.values import named, parse_arguments
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import InvalidValue
@@ -148,7 +148,8 @@ def _add(parser: ArgumentParser) -> None:
         help="run this application over DATA meanwhile, since nobody else does; of topics: the code that says in which "
         "partition an intent belongs",
     )  # fmt: skip
-    add_app_options(parser)
+    for setting in OWNING:
+        add_flag(parser, setting)
     add_json(parser, "a receipt for each intent")
 
 

@@ -26,6 +26,9 @@ ENVIRONMENT: Final = {
 }
 """The variables that commands take each field from."""
 
+PASSWORD_FILE: Final = "MMSB_KAFKA_PASSWORD_FILE"
+"""The one that names a file with the password: what a supervisor hands over, and no environment shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Security:
@@ -133,12 +136,25 @@ def tls_context(security: Security) -> ssl.SSLContext | None:
     return context
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Security:
+def from_environment(environment: Mapping[str, str | None] | None = None) -> Security:
     """What the variables of ENVIRONMENT say; one that is empty says nothing."""
     variables = os.environ if environment is None else environment
-    said = {name: variables[variable] for name, variable in ENVIRONMENT.items() if variables.get(variable)}
+    said = {name: value for name, variable in ENVIRONMENT.items() if (value := variables.get(variable))}
+    if file := variables.get(PASSWORD_FILE):
+        if "password" in said:
+            raise InvalidValue(f"expected {ENVIRONMENT['password']} or {PASSWORD_FILE}, found both; leave one out")
+        said["password"] = _password_in(Path(file))
     files = {name: Path(said.pop(name)) for name in ("authorities", "certificate", "key") if name in said}
     return Security(**said, **files)  # type: ignore[arg-type]
+
+
+def _password_in(file: Path) -> str:
+    """What it holds; a line's end belongs to the editor that wrote it."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EnvironmentFailed(f"{file}: expected a file that has the password, found: {error}") from error
+    return text.rstrip("\r\n")
 
 
 def _missing(security: Security) -> str:
