@@ -60,6 +60,17 @@ async def until(count: int, folder: Path) -> None:
             await asyncio.sleep(0.01)
 
 
+async def until_one_has(offset: int, folder: Path) -> None:
+    """Only the newest is looked at: others may be removed meanwhile."""
+    files, partition = RealFiles(), folder / "0"
+    async with asyncio.timeout(60):
+        while not any(
+            read_manifest(files, partition / CHECKPOINTS / name).facts.settled >= offset
+            for name in list_names(files, partition)[:1]
+        ):
+            await asyncio.sleep(0.01)
+
+
 def test_a_command_makes_one_of_all_that_has_settled(tmp_path: Path) -> None:
     async def main() -> None:
         async with app.run(data=tmp_path, interpreted=True) as bus:
@@ -98,10 +109,12 @@ def test_a_schedule_makes_them_and_logs_are_trimmed_behind_the_older_of_the_two_
 
     async def main() -> None:
         async with app.run(data=tmp_path, window=1, checkpoint_seconds=0.2, trim=True) as bus:
-            for _ in range(30):
-                await bus.submit_many(Sell, {"till": np.arange(1000), "amount": 1})
-                await asyncio.sleep(0.05)
-            await bus.submit(Sell(1, 5))
+            for day in range(3):
+                for _ in range(10):
+                    await bus.submit_many(Sell, {"till": np.arange(1000), "amount": 1})
+                await until_one_has(10_000 * (day + 1) - 1, tmp_path)
+            await bus.checkpoint()  # of this state there is one: none follows, and this waits until logs are trimmed
+            assert {manifest.cause for manifest in manifests(tmp_path)} == {Cause("schedule")}
             first = manifests(tmp_path)[1].facts.settled
             assert (await bus.get(Till, 7)).total == 30
             assert (await bus.get(Till, 7, at=first)).total == (first + 1) // 1000

@@ -50,7 +50,7 @@ def check(way: Way, bundle: Bundle, *members: dict[str, Any]) -> list[str]:
         texts = [json.dumps(each).encode() for each in members]
         cases = [make_case(bundle, values) for values in (texts, list(map(partial(packed, ours), members, texts)))]
         for case in cases:
-            for cut in CUTS:
+            for cut in {min(cut, len(members)) for cut in CUTS}:  # larger ones would all be one batch
                 check_cut(case, ours, cut, way)
     found = [[out.rejection or out.status_name for out in case.outcomes] for case in cases]
     agree("packed and JSON", found[0], found[1], bundle.app)
