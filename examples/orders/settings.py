@@ -20,6 +20,5 @@ def settings(name: str) -> dict[str, Any]:
         "broker_heartbeat_interval": 1.0,
         # What was done since the last commit is done once more after a kill: every second instead of every 2.8 s.
         "broker_commit_interval": 1.0,
-        "datadir": f"./data/{name}",
         "topic_disable_leader": True,  # nothing here is for one worker alone
     }
