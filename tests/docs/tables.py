@@ -10,7 +10,7 @@ DOCUMENTS = sorted(
         ROOT / "README.md",
         *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("*/README.md"),
-        *ROOT.glob("examples/*/README.md"),
+        ROOT / "examples" / "orders" / "README.md",
         *ROOT.glob("tests/*/*.md"),
     ]
 )
