@@ -105,7 +105,9 @@ def test_follow_ups_are_counted_by_their_target(tmp_path: Path) -> None:
         async with remittances.run(data=tmp_path, partitions=2, interpreted=True, http=str(port)) as bus:
             await asyncio.gather(*(bus.submit(OpenFar(number, 100, 1_000)) for number in range(8)))
             await asyncio.gather(*(bus.submit(Send(number, 7 - number, 1)) for number in range(8)))
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(20):
+                while any(part.emitted != part.relayed or part.lag for part in (await bus.stats()).partitions):
+                    await asyncio.sleep(0.01)
             found, stats = await scraped(port), await bus.stats()
         emitted = {(str(p.partition), str(to)): count for p in stats.partitions for to, count in p.emitted.items()}
         assert emitted
