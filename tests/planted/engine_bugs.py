@@ -127,9 +127,8 @@ ENGINE_BUGS: Final = (
     Bug(
         "reads show what is not accepted",
         "streams/reading.py",
-        "            found = [self._state.pages.get(page) for page in pages]\n"
-        "        await self._settled.reach(boundary)\n",
-        "            found = [self._state.pages.get(page) for page in pages]\n",
+        "                found = self._look_up(pages)\n        await self._settled.reach(boundary)\n",
+        "                found = self._look_up(pages)\n",
         SEEDS,
         "[reads show what is accepted]",
         "a read is answered when its boundary is accepted",
@@ -146,7 +145,7 @@ ENGINE_BUGS: Final = (
     Bug(
         "room is never given back",
         "streams/journal.py",
-        "        self.inbox.release(released)\n",
+        "        self.inbox.release(sum(ticket.size for ticket in told))\n",
         "",
         SEEDS,
         "[nobody waits for ever]",
