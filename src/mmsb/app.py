@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
+from mmsb import arguments
 from mmsb.processors.bundle import Bundle, make_bundle
 from mmsb.processors.language.frames import ForwardReference
 from mmsb.processors.language.intents import translate
@@ -28,9 +29,8 @@ from mmsb.streams.edges.declaring import ATTEMPTS, CONCURRENCY, TIMEOUT_SECONDS,
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
-    from mmsb.streams.kafka.cluster.security import Cluster, Security
+    from mmsb.streams.kafka.cluster.security import Security
     from mmsb.streams.kafka.engine import KafkaEngine
-    from mmsb.streams.kafka.outputs.projecting import Form
 
 NAME_WORDS: Final = f"1 to {APP_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -"
 
@@ -246,9 +246,9 @@ class App:
             raise InvalidValue(f"data: expected the path of a data folder, found {data!r}")
         if is_url(str(data)):
             raise InvalidValue(f"data: expected the path of a data folder, found {str(data)!r}; say that as log")
-        _check_count("partitions", partitions, PARTITIONS_MAX)
-        _check_count("window", window, WINDOW_MAX)
-        _check_memory(memory, partitions or 1)
+        arguments.check_count("partitions", partitions, PARTITIONS_MAX)
+        arguments.check_count("window", window, WINDOW_MAX)
+        arguments.check_memory(memory, partitions or 1)
         if checkpoint_seconds is not None and not checkpoint_seconds > 0:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
         address = None if http is None else parse_address(http)
@@ -257,10 +257,10 @@ class App:
         folder, world, tell = Path(data), RealWorld(), Folding()
         engine: Engine | KafkaEngine  # its own modules are loaded for Kafka alone
         if log is None:
-            _check_embedded(
+            arguments.check_embedded(
                 security=security, replicas=replicas, checkpoints=checkpoints, events=events, standby=standby or None
             )
-            named = Durability.FSYNC if durability is None else _durability(durability)
+            named = Durability.FSYNC if durability is None else arguments.durability_of(durability)
             settings = Settings(
                 named, partitions, window, interpreted, dev, keeping, memory, spare, metered=address is not None
             )
@@ -268,14 +268,14 @@ class App:
         else:
             from mmsb.streams.kafka.engine import KafkaSettings, behind
 
-            _check_behind_kafka(durability=durability, spare=spare)
-            shared, form = None if checkpoints is None else Path(checkpoints), _form(events)
+            arguments.check_behind_kafka(durability=durability, spare=spare)
+            shared, form = None if checkpoints is None else Path(checkpoints), arguments.form_of(events)
             behind_kafka = KafkaSettings(
                 partitions, window, replicas, interpreted, dev, keeping, memory, standby, form, shared,
                 metered=address is not None,
             )  # fmt: skip
             engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
-        owner, cluster = Served(engine, folder), None if log is None else _cluster(log, security)
+        owner, cluster = Served(engine, folder), None if log is None else arguments.cluster_of(log, security)
         if address is None:
             return Bus(owner, self.name, cluster)
         return Bus(Watched(owner, engine, world, self.name, __version__, address), self.name, cluster)
@@ -335,51 +335,6 @@ class App:
             raise InvalidValue(f"{intent!r}: its pages cannot be named, it would be rejected: {code}") from None
 
 
-def _cluster(url: str, security: "Security | None") -> "Cluster":
-    from mmsb.streams.kafka.cluster.security import OPEN, Cluster
-
-    return Cluster(url, security or OPEN)
-
-
-def _is_generation(given: object) -> bool:
-    return type(given) is int and 1 <= given < 2**63
-
-
-def _check_count(name: str, given: int | None, most: int) -> None:
-    if given is not None and (type(given) is not int or not 1 <= given <= most):
-        raise InvalidValue(f"{name}: expected 1 to {most}, found {given!r}")
-
-
-def _check_embedded(**given: object) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise InvalidValue(f'{name}: only with log="kafka://host:port"; an embedded log has nobody to share with')
-
-
-def _check_behind_kafka(**given: object) -> None:
-    what = {"durability": "brokers decide what survives what", "spare": "say standby=True to follow what others own"}
-    for name, value in given.items():
-        if value is not None:
-            raise InvalidValue(f"{name}: not with a log behind Kafka: {what[name]}")
-
-
-def _form(name: str | None) -> "Form | None":
-    from mmsb.streams.kafka.outputs.projecting import Form
-
-    forms: dict[str | None, Form | None] = {None: Form.PACKED, "none": None, **{form.value: form for form in Form}}
-    if name not in forms:
-        raise InvalidValue(f'events: expected "packed", "json" or "none", found {name!r}')
-    return forms[name]
-
-
-def _durability(name: Durability | str) -> Durability:
-    embedded = (Durability.FSYNC, Durability.PROCESS)
-    found = next((each for each in embedded if name in (each, each.name.lower())), None)
-    if found is None:
-        raise InvalidValue(f'durability: expected "fsync" or "process", found {name!r}')
-    return found
-
-
 def connect(to: str | Path, app: App, *, data: str | Path | None = None, security: "Security | None" = None) -> "Bus":
     """Use an application that another process runs: `async with mmsb.connect("./data", app) as bus`, the same API.
 
@@ -400,7 +355,7 @@ def connect(to: str | Path, app: App, *, data: str | Path | None = None, securit
         engine = behind(
             to, security, app.name, app.bundle(), folder, KafkaSettings(), RealWorld(), Folding(), owns=False
         )
-        return Bus(engine, app.name, _cluster(to, security))
+        return Bus(engine, app.name, arguments.cluster_of(to, security))
     if data is not None or security is not None:
         raise InvalidValue(f"data, security: only for kafka://host:port, and this is the data folder {str(to)!r}")
     from mmsb.streams.serving.client import Remote
@@ -413,6 +368,10 @@ def _callers_names() -> Mapping[str, Any]:
     frame = inspect.currentframe()
     caller = frame.f_back.f_back if frame and frame.f_back else None
     return caller.f_locals if caller else {}
+
+
+def _is_generation(given: object) -> bool:
+    return type(given) is int and 1 <= given < 2**63
 
 
 def _is_app_name(name: Any) -> bool:
@@ -444,11 +403,3 @@ def _source(function: Any) -> str:
 
 def _is_call(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-
-
-def _check_memory(memory: int | None, partitions: int) -> None:
-    from mmsb.streams.folder import MEMORY_MIN
-
-    least = MEMORY_MIN * partitions
-    if memory is not None and (type(memory) is not int or memory < least):
-        raise InvalidValue(f"memory: expected {least} bytes or more, {MEMORY_MIN} for each partition; found {memory!r}")
