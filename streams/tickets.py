@@ -60,12 +60,6 @@ class Ticket:
         """Whether somebody waited for it and does no more."""
         return any(future is not None and future.cancelled() for future in (self.logged, self.settled))
 
-    @property
-    def failed(self) -> bool:
-        """Whether whoever waits for its outcomes was told that there is none."""
-        settled = self.settled
-        return settled is not None and settled.done() and not settled.cancelled() and settled.exception() is not None
-
     def tell_logged(self) -> None:
         if self.logged is not None and not self.logged.done():
             self.logged.set_result(self.first)

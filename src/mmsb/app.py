@@ -25,7 +25,15 @@ from mmsb.schemas.origins import Origins, page_origins
 from mmsb.schemas.places import function_node, place_of_class
 from mmsb.schemas.rejections import Refused
 from mmsb.schemas.tlog.claims import Durability
-from mmsb.streams.edges.declaring import ATTEMPTS, CONCURRENCY, TIMEOUT_SECONDS, Iterates, Processor, Topic
+from mmsb.streams.edges.declaring import (
+    ATTEMPTS,
+    CONCURRENCY,
+    PROCESSOR_NAME_MAX,
+    TIMEOUT_SECONDS,
+    Iterates,
+    Processor,
+    Topic,
+)
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
@@ -157,8 +165,8 @@ class App:
 
         def declare(function: Callable[[Any], Awaitable[Any]]) -> Processor:
             known = str(getattr(function, "__name__", "")) if name is None else name
-            if not _is_app_name(known):
-                raise InvalidDefinition(f"processor {known!r}: a name has {NAME_WORDS}, as topics are named after it")
+            if not _is_processor_name(known):
+                raise InvalidDefinition(f"processor {known!r}: a name has 1 to {PROCESSOR_NAME_MAX} of A-Z a-z 0-9 _ -")
             if known in self.processors:
                 raise InvalidDefinition(f"processor {known!r}: {self!r} has another one of that name; give it a name=")
             made = Processor(known, function, source, concurrency, batch, attempts, timeout, rejects)
@@ -372,6 +380,11 @@ def _callers_names() -> Mapping[str, Any]:
 
 def _is_generation(given: object) -> bool:
     return type(given) is int and 1 <= given < 2**63
+
+
+def _is_processor_name(name: str) -> bool:
+    """Without dots, which stand between the names that topics and groups are made of."""
+    return _is_app_name(name) and "." not in name and len(name) <= PROCESSOR_NAME_MAX
 
 
 def _is_app_name(name: Any) -> bool:

@@ -61,73 +61,94 @@ class Attempts:
     async def of_one(self, message: Message) -> Answer:
         answer = Answer(1, message.position + 1)
         try:
-            decoded = message if self._decode is None else self._decoded(self._decode, message)
-            answer.values = await self._call(decoded, lambda given: pack_answer(given, self._source, message.position))
+            answer.values = await self._call(
+                lambda: self._decoded(message), lambda given: pack_answer(given, self._source, message.position)
+            )
         except _Failed as failed:
             answer.rejected.append(Rejected(message, str(failed)))
         return answer
 
     async def of_many(self, messages: Messages) -> Answer:
         answer = Answer(len(messages), messages.positions[-1] + 1)
-        raw, decoded = messages, messages
-        if self._decode is not None:
-            raw, decoded = self._all_decoded(self._decode, messages, answer)
-        if len(raw):
-            await self._parts(raw, decoded, answer)
+        messages, decoded = self._decodable(messages, answer)
+        if len(messages):
+            await self._parts(messages, [decoded], answer, self._processor.attempts)
         return answer
 
-    async def _parts(self, raw: Messages, decoded: Messages, answer: Answer) -> None:
-        """All at once; if that fails, one half and then the other."""
+    async def _parts(self, messages: Messages, decoded: list[Messages], answer: Answer, attempts: int) -> None:
+        """All at once; if that fails, one half and then the other. Only the whole and single ones are tried again.
+
+        `decoded` has what the first attempt gets, if that is there already.
+        """
         try:
             intents = await self._call(
-                decoded, lambda given: pack_batch_answer(given, self._identity, decoded.positions)
+                lambda: decoded.pop() if decoded else self._all_decoded(messages),
+                lambda given: pack_batch_answer(given, self._identity, messages.positions),
+                attempts,
             )
         except _Failed as failed:
-            if len(raw) == 1:
-                answer.rejected.append(Rejected(_only(raw), str(failed)))
+            if len(messages) == 1:
+                answer.rejected.append(Rejected(_only(messages), str(failed)))
                 return
-            middle = len(raw) // 2
-            for start, stop in ((0, middle), (middle, len(raw))):
-                await self._parts(raw.part(start, stop), decoded.part(start, stop), answer)
+            middle = len(messages) // 2
+            for part in (messages.part(0, middle), messages.part(middle, len(messages))):
+                await self._parts(part, [], answer, self._processor.attempts if len(part) == 1 else 1)
         else:
             if intents is not None and len(intents):
                 answer.columns.append(intents)
 
-    async def _call(self, argument: Message | Messages, pack: Callable[[Any], T]) -> T:
+    async def _call(
+        self, argument: Callable[[], Message | Messages], pack: Callable[[Any], T], attempts: int | None = None
+    ) -> T:
+        """Each attempt gets what it may change as it came."""
         pause, longest = BACKOFF_SECONDS
         function: Callable[[Any], Awaitable[Any]] = self._processor.function
         reason = ""
-        for attempt in range(self._processor.attempts):
+        for attempt in range(attempts or self._processor.attempts):
             if attempt:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)
+            limit = asyncio.timeout(self._processor.timeout)
             try:
-                async with asyncio.timeout(self._processor.timeout):
-                    return pack(await function(argument))
-            except TimeoutError:
-                reason = f"it took longer than {self._processor.timeout:g} s"
+                async with limit:
+                    return pack(await function(argument()))
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                reason = _words(error)  # of something that the function waited for
             except Exception as error:
-                reason = _words(error)
+                reason = f"it took longer than {self._processor.timeout:g} s" if limit.expired() else _words(error)
         raise _Failed(reason)
 
-    def _decoded(self, decode: Decode, message: Message) -> Message:
+    def _decoded(self, message: Message) -> Message:
+        if self._decode is None:
+            return message
         try:
-            value = decode(message.value)
+            value = _value(self._decode, message.value)
         except Exception as error:
-            raise _Failed(f"its value cannot be decoded: {_words(error)}") from None
+            raise _Failed(_undecodable(error)) from None
         return Message(value, message.key, message.time, message.source, message.position)
 
-    def _all_decoded(self, decode: Decode, messages: Messages, answer: Answer) -> tuple[Messages, Messages]:
-        """Those that can be, as they came and decoded; the others are set aside."""
+    def _all_decoded(self, messages: Messages) -> Messages:
+        decode = self._decode
+        if decode is None:
+            return messages
+        values = [_value(decode, raw) for raw in messages.values]
+        return Messages(values, messages.keys, messages.times, messages.source, messages.positions)
+
+    def _decodable(self, messages: Messages, answer: Answer) -> tuple[Messages, Messages]:
+        """Those that can be decoded, as they came and decoded; the others are set aside."""
+        if self._decode is None:
+            return messages, messages
         values: list[Any] = []
         good: list[int] = []
         for index, raw in enumerate(messages.values):
             try:
-                values.append(decode(raw))
+                values.append(_value(self._decode, raw))
                 good.append(index)
             except Exception as error:
-                reason = f"its value cannot be decoded: {_words(error)}"
-                answer.rejected.append(Rejected(_only(messages.part(index, index + 1)), reason))
+                answer.rejected.append(Rejected(_only(messages.part(index, index + 1)), _undecodable(error)))
         if len(good) < len(messages):
             messages = Messages(
                 [messages.values[index] for index in good],
@@ -139,10 +160,19 @@ class Attempts:
         return messages, Messages(values, messages.keys, messages.times, messages.source, messages.positions)
 
 
+def _value(decode: Decode, raw: bytes | None) -> Any:
+    """None has no bytes to decode: in a compacted topic it says that there is nothing any more."""
+    return None if raw is None else decode(raw)
+
+
+def _undecodable(error: Exception) -> str:
+    return f"its value cannot be decoded: {_words(error)}"
+
+
 def _only(messages: Messages) -> Message:
     key, time = (messages.keys[0], messages.times[0]) if messages.keys else (None, -1)
     return Message(messages.values[0], key, time, messages.source, messages.positions[0])
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:REASON_CHARACTERS_MAX]

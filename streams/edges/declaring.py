@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # not loaded, because declaring does without
 CONCURRENCY: Final = 64
 ATTEMPTS: Final = 3
 TIMEOUT_SECONDS: Final = 30.0
+PROCESSOR_NAME_MAX: Final = 40  # characters: brokers take 249 for an application's name, this one and what is behind
 POSITION_MAX: Final = 2**47 - 2
 """Of a message in its source; with an ordinal of 16 bits it makes the number that an intent carries, below 2⁶³."""
 
@@ -119,12 +120,16 @@ class Processor:
         self._check(iscoroutinefunction(self.function), "decorates an `async def` function of one message")
         of_topic = isinstance(self.source, Topic)
         self._check(of_topic or callable(self.source), "has a source: mmsb.Topic(…), or a function that iterates")
-        counts = {"concurrency": self.concurrency, "attempts": self.attempts, "batch": self.batch or 1}
-        for name, given in counts.items():
+        counts = [("concurrency", self.concurrency), ("attempts", self.attempts)]
+        for name, given in counts if self.batch is None else [*counts, ("batch", self.batch)]:
             self._check(type(given) is int and given >= 1, f"{name} is an integer from 1, found {given!r}")
-        self._check(self.timeout > 0, f"timeout is a number of seconds above 0, found {self.timeout!r}")
+        seconds: object = self.timeout
+        timed = isinstance(seconds, int | float) and seconds > 0  # pyright: ignore[reportUnnecessaryIsInstance]
+        self._check(timed, f"timeout is a number of seconds above 0, found {seconds!r}")
         if of_topic:
             self._check(self.rejects is None or isinstance(self.rejects, str), "rejects is the name of a topic")
+            own = isinstance(self.source, Topic) and self.rejects == self.source.name
+            self._check(not own, "rejects is another topic than its source, or what is set aside would come again")
         else:
             self._check(self.rejects is not None, "has rejects: the path of a file for what it cannot deal with")
 

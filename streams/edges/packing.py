@@ -17,9 +17,13 @@ ORDINAL_BITS: Final = 16
 ANSWERS_MAX: Final = 1 << ORDINAL_BITS  # intents that one message may lead to
 
 
-def number_of(position: int, ordinal: int) -> int:
-    """From 1 on, and rising with position and ordinal: what a target counts of a source."""
-    return (position << ORDINAL_BITS) + ordinal + 1
+def number_of(position: int, ordinal: int, count: int) -> int:
+    """From 1 on, and rising: what a target counts of a source, for one of `count` intents that a message leads to.
+
+    The last of them has the same number however many there are. So what a second attempt gives beyond what the first
+    one gave is dropped with the rest of it, where both go to one partition.
+    """
+    return (position << ORDINAL_BITS) + ANSWERS_MAX - count + ordinal + 1
 
 
 def check_position(position: Any) -> None:
@@ -32,13 +36,14 @@ def pack_answer(answer: Any, source: bytes, position: int) -> list[bytes]:
     if answer is None:
         return []
     if isinstance(answer, Intent | Ask | Mutate | Upsert):
-        return [_pack_one(answer, source, number_of(position, 0))]
+        return [_pack_one(answer, source, number_of(position, 0, 1))]
     if not isinstance(answer, list | tuple):
         raise InvalidValue(f"expected an intent, a list of them or None, found {answer!r}")
     given = cast("Sequence[Any]", answer)
     if len(given) > ANSWERS_MAX:
         raise InvalidValue(f"expected at most ANSWERS_MAX = {ANSWERS_MAX} intents for a message, found {len(given)}")
-    return [_pack_one(each, source, number_of(position, ordinal)) for ordinal, each in enumerate(given)]
+    count = len(given)
+    return [_pack_one(each, source, number_of(position, ordinal, count)) for ordinal, each in enumerate(given)]
 
 
 def _pack_one(each: Any, source: bytes, number: int) -> bytes:
@@ -62,15 +67,16 @@ def pack_batch_answer(answer: Any, source: str, positions: Sequence[int]) -> Int
 
 
 def _numbers(positions: Any, rows: Any) -> Any:
-    """Of intents by the messages that they are of: equal rows have ordinals from 0 on."""
+    """Of intents by the messages that they are of, as `number_of` has them: equal rows are of one message."""
     if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
         raise InvalidValue(f"rows: expected indices of messages, found {rows.dtype} of shape {rows.shape}")
     if not len(rows):
         return np.empty(0, np.int64)
-    if rows[0] < 0 or rows[-1] >= len(positions) or (np.diff(rows) < 0).any():
+    if rows[0] < 0 or rows[-1] >= len(positions) or (rows[1:] < rows[:-1]).any():
         raise InvalidValue(f"rows: expected indices from 0 to {len(positions) - 1} that never fall, found {rows!r}")
-    starts = np.flatnonzero(np.r_[True, np.diff(rows) != 0])
-    ordinals = np.arange(len(rows)) - np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
-    if int(ordinals.max()) >= ANSWERS_MAX:
+    starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    lengths = np.diff(np.r_[starts, len(rows)])
+    if int(lengths.max()) > ANSWERS_MAX:
         raise InvalidValue(f"rows: expected at most ANSWERS_MAX = {ANSWERS_MAX} intents for a message")
-    return (positions[rows] << ORDINAL_BITS) + ordinals + 1
+    counts, ordinals = np.repeat(lengths, lengths), np.arange(len(rows)) - np.repeat(starts, lengths)
+    return (positions[rows] << ORDINAL_BITS) + ANSWERS_MAX - counts + ordinals + 1

@@ -1,6 +1,6 @@
 """Messages out of a source, in units that a processor's function is called with."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
 import numpy as np
@@ -20,29 +20,59 @@ UNREADABLE: Final = "neither we nor Kafka's own client can read the batch that i
 
 async def units_of_topic(
     following: Following, offset: int, source: str, batch: int | None
-) -> AsyncIterator[list[Unit]]:
-    """From an offset on, for ever. With `batch` messages come together, up to so many."""
+) -> AsyncGenerator[list[Unit]]:
+    """From an offset on, for ever. With `batch` messages come together, up to so many of those that were fetched."""
     try:
         while True:
-            for rows in read_foreign(await following.take(), offset):
+            for messages, rows in _stretches(read_foreign(await following.take(), offset), source):
                 offset = rows.next
-                units = _units(rows, source, batch)
+                units = [_unreadable(rows, source)] if rows.records is None else _units(messages, rows.next, batch)
                 for start in range(0, len(units), UNITS_AT_ONCE):
                     yield units[start : start + UNITS_AT_ONCE]
     finally:
         following.close()
 
 
-def _units(rows: Rows, source: str, batch: int | None) -> list[Unit]:
-    if rows.records is None:
-        return [_unreadable(rows, source)]
-    if not len(rows.offsets):
-        return [Unit(None, rows.next)]
-    messages = _messages(rows, rows.records, source)
+def _stretches(all_rows: Iterable[Rows], source: str) -> Iterator[tuple[Messages, Rows]]:
+    """Messages that were fetched together as one, whatever batches a producer made; and what nobody can read.
+
+    Each with the rows that are the last of it.
+    """
+    parts: list[Messages] = []
+    last: Rows | None = None
+    for rows in all_rows:
+        if rows.records is None:
+            if last is not None:
+                yield _joined(parts, source), last
+            yield _joined([], source), rows
+            parts, last = [], None
+        else:
+            parts.append(_messages(rows, rows.records, source))
+            last = rows
+    if last is not None:
+        yield _joined(parts, source), last
+
+
+def _joined(parts: Sequence[Messages], source: str) -> Messages:
+    values, keys, times, positions = list[Any](), list[bytes | None](), list[int](), list[int]()
+    for part in parts:
+        values += part.values
+        keys += part.keys
+        times += part.times
+        positions += part.positions
+    return Messages(values, keys, times, source, positions)
+
+
+def _units(messages: Messages, behind: int, batch: int | None) -> list[Unit]:
+    """`behind` is the place behind all of it, where there may be some that no message is at."""
+    if not len(messages):
+        return [Unit(None, behind)]
     if batch is not None:
-        return _parts(messages, batch)
-    columns = zip(messages.values, messages.keys, messages.times, messages.positions, strict=True)
-    return [Unit(Message(value, key, time, source, at), at + 1) for value, key, time, at in columns]
+        units = _parts(messages, batch)
+    else:
+        columns = zip(messages.values, messages.keys, messages.times, messages.positions, strict=True)
+        units = [Unit(Message(value, key, time, messages.source, at), at + 1) for value, key, time, at in columns]
+    return units if units[-1].next == behind else [*units, Unit(None, behind)]
 
 
 def _parts(messages: Messages, batch: int) -> list[Unit]:
@@ -57,18 +87,17 @@ def _unreadable(rows: Rows, source: str) -> Unit:
 
 def _messages(rows: Rows, records: Records, source: str) -> Messages:
     """As columns; None is a key or a value that is not there."""
-    times: list[int] = [int(time) for time in records.times]
+    data = bytes(records.buffer)
     return Messages(
-        _cut(records, records.starts, records.sizes),
-        _cut(records, records.key_starts, records.key_sizes),
-        times,
+        _cut(data, records.starts, records.sizes),
+        _cut(data, records.key_starts, records.key_sizes),
+        _plain(records.times),
         source,
         rows.offsets.tolist(),
     )
 
 
-def _cut(records: Records, starts: Sequence[int], sizes: Sequence[int]) -> list[bytes | None]:
-    data = bytes(records.buffer)
+def _cut(data: bytes, starts: Sequence[int], sizes: Sequence[int]) -> list[bytes | None]:
     return [
         None if size == NULL else data[start : start + size]
         for start, size in zip(_plain(starts), _plain(sizes), strict=True)
@@ -81,10 +110,22 @@ def _plain(numbers: Any) -> list[int]:
     return found
 
 
-async def units_of_iterator(iterates: Iterates, source: str, batch: int | None) -> AsyncIterator[list[Unit]]:
+async def units_of_iterator(iterates: Iterates, source: str, batch: int | None) -> AsyncGenerator[list[Unit]]:
     """For a processor of batches each of its items is a batch: positions, and as many values."""
+    items = iterates()
+    try:
+        async for units in _units_of(items, source, batch):
+            yield units
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()  # what it holds is let go now, and not when nobody looks
+
+
+async def _units_of(
+    items: AsyncIterator[tuple[int, Any]], source: str, batch: int | None
+) -> AsyncGenerator[list[Unit]]:
     last = -1
-    async for item in iterates():
+    async for item in items:
         position, value = _pair(item, source)
         if batch is not None:
             messages = _batch(position, value, source)
@@ -118,6 +159,6 @@ def _batch(positions: Any, values: Any, source: str) -> Messages:
     plain: list[int] = found.tolist()
     for at in (plain[0], plain[-1]) if plain else ():
         check_position(at)
-    if (np.diff(found) <= 0).any():
+    if (found[1:] <= found[:-1]).any():
         raise InvalidValue(f"{source}: expected positions of a batch that rise, found some that do not")
     return Messages(values, (), (), source, plain)

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from mmsb.processors.batching import MESSAGE_BYTES
 from mmsb.schemas.batches import Record, encode_batch
-from mmsb.schemas.errors import EnvironmentFailed
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue
 from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.streams.edges.attempting import Rejected
 from mmsb.streams.files import failed
 from mmsb.streams.kafka.cluster.appending import Appending
-from mmsb.streams.kafka.cluster.broker import Broker, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, Refused, TopicPartition
 
 SETTINGS: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": str(BATCH_BYTES_MAX)}
 """Of a topic that is made for them: nothing in it goes away before somebody has looked."""
+
+LARGE_BYTES: Final = 512 << 10  # what is refused below that is not refused for its size
+AROUND_BYTES: Final = 6 << 10  # at most what headers take: a reason of 1,000 characters, and where it was
 
 
 class RejectsFile:
@@ -39,7 +43,10 @@ class RejectsFile:
             "reason": rejected.reason,
             "value": message.value,
         }
-        return json.dumps(said, default=_as_text).encode() + b"\n"
+        try:
+            return json.dumps(said, default=_as_text).encode() + b"\n"
+        except (TypeError, ValueError):  # keys that JSON has no form for, or something that contains itself
+            return json.dumps(said | {"value": repr(message.value)}).encode() + b"\n"
 
     def _append(self, lines: bytes) -> None:
         try:
@@ -61,8 +68,24 @@ class RejectsTopic:
 
     async def put_away(self, rejected: Sequence[Rejected], partition: int) -> None:
         at = TopicPartition(self._topic, partition)
-        for each in rejected:
-            await self._appending.append(at, encode_batch(0, [self._record(each)]))
+        some: list[Record] = []
+        for record in map(self._record, rejected):
+            if some and _size(some) + _size([record]) > MESSAGE_BYTES:
+                await self._append(at, some)
+                some = []
+            some.append(record)
+        await self._append(at, some)
+
+    async def _append(self, at: TopicPartition, records: Sequence[Record]) -> None:
+        """One that is too large for the topic goes without its value: its source has that."""
+        try:
+            await self._appending.append(at, encode_batch(0, records))
+        except (Refused, InvalidValue):
+            (record, *more) = records
+            if more or record.value is None or _size(records) < LARGE_BYTES:
+                raise
+            left_out = ("mmsb-left-out", f"a value of {len(record.value)} bytes".encode())
+            await self._append(at, [Record(record.key, None, record.time, (*record.headers, left_out))])
 
     def _record(self, rejected: Rejected) -> Record:
         message = rejected.message
@@ -72,8 +95,13 @@ class RejectsTopic:
             "mmsb-source": message.source,
             "mmsb-position": str(message.position),
         }
-        told = tuple((name, value.encode()) for name, value in headers.items())
+        told = tuple((name, value.encode("utf-8", "backslashreplace")) for name, value in headers.items())
         return Record(message.key, message.value, max(message.time, 0), told)
+
+
+def _size(records: Sequence[Record]) -> int:
+    """Of their batch, about."""
+    return sum(len(record.key or b"") + len(record.value or b"") + AROUND_BYTES for record in records)
 
 
 async def ensure_topic(broker: Broker, topic: str, partitions: int) -> None:

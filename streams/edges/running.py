@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from mmsb.schemas.errors import InvalidValue
 from mmsb.streams.door import Door
 from mmsb.streams.edges.declaring import Processor, Topic
 from mmsb.streams.edges.delivering import Counts
@@ -27,6 +28,8 @@ async def process(
 ) -> dict[str, Counts]:
     """Return when all sources have ended; or, once `until` is done, when what was read has settled."""
     counts = {each.name: Counts() for each in processors}
+    if len(counts) < len(processors):
+        raise InvalidValue(f"process: found one of {', '.join(map(repr, counts))} twice; each runs once in a process")
     runs = [
         TopicRun(each, door, app, bus_at, counts[each.name])
         if isinstance(each.source, Topic)

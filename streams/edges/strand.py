@@ -8,7 +8,8 @@ those that come late would be taken for repeated ones.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ from mmsb.streams.edges.attempting import Answer
 from mmsb.streams.edges.declaring import Message, Messages
 from mmsb.streams.grouping import RECORD_BYTES, SINGLES_BYTES
 
-AHEAD: Final = 16_384  # units that were read and are not delivered
+AHEAD: Final = 16_384  # messages that were read and are not delivered; or two units, if these have more
+UNITS_AHEAD: Final = 2  # so that one is dealt with while another is delivered
 AT_ONCE_BYTES: Final = SINGLES_BYTES  # of intents in a delivery, so that those of a message lie in one batch
+COLUMNS_BYTES: Final = 16 << 20  # of those that are columns
 TURN_SECONDS: Final = 0.002  # for functions that await nothing: then others get a turn
 
 
@@ -29,9 +32,13 @@ class Unit:
     next: int
     answer: Answer | None = None
 
+    @property
+    def count(self) -> int:
+        return len(self.of) if isinstance(self.of, Messages) else 1
+
 
 class Strand:
-    """`run` until its source ends, or `drain` has it end."""
+    """`run` until its source ends, or `drain` or `stop` has it end."""
 
     def __init__(
         self,
@@ -44,12 +51,13 @@ class Strand:
         self._concurrency = concurrency
         self._todo: deque[Unit] = deque()
         self._order: deque[Unit] = deque()  # what is not delivered
+        self._ahead = 0  # messages in it
         self._filled, self._room, self._front = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ended = False
         self._reading: asyncio.Task[None] | None = None
         self._turn_ends = 0.0
 
-    async def run(self, units: AsyncIterator[Sequence[Unit]]) -> None:
+    async def run(self, units: AsyncGenerator[Sequence[Unit]]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 self._reading = group.create_task(self._read(units))
@@ -64,15 +72,26 @@ class Strand:
         if self._reading is not None:
             self._reading.cancel()
 
-    async def _read(self, units: AsyncIterator[Sequence[Unit]]) -> None:
+    def stop(self) -> None:
+        """Read and begin no more; what was begun is dealt with and delivered, and the rest is read again some day."""
+        self.drain()
+        while self._todo and self._order and self._order[-1] is self._todo[-1]:
+            self._todo.pop()
+            self._ahead -= self._order.pop().count
+        self._front.set()
+
+    async def _read(self, units: AsyncGenerator[Sequence[Unit]]) -> None:
         try:
-            async for some in units:
-                self._order += some
-                self._todo += some
-                self._filled.set()
-                while len(self._order) >= AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
+            async with aclosing(units):
+                async for some in units:
+                    self._ahead += sum(unit.count for unit in some)
+                    self._order += some
+                    self._todo += some
+                    self._filled.set()
+                    await asyncio.sleep(0)  # a source that is always ready leaves others a turn
+                    while self._ahead >= AHEAD and len(self._order) > UNITS_AHEAD:
+                        self._room.clear()
+                        await self._room.wait()
         finally:
             self._ended = True
             self._filled.set()
@@ -91,7 +110,7 @@ class Strand:
                 unit.answer = await self._work(unit.of)
             elif unit.answer is None:
                 unit.answer = Answer(0, unit.next)
-            if unit is self._order[0]:
+            if self._order and unit is self._order[0]:
                 self._front.set()
             if clock() > self._turn_ends:
                 await asyncio.sleep(0)
@@ -105,8 +124,7 @@ class Strand:
                 self._front.clear()
                 await self._front.wait()
             answers = self._take()
-            if len(self._order) < AHEAD:
-                self._room.set()
+            self._room.set()
             await self._deliver(answers)
 
     def _take(self) -> list[Answer]:
@@ -118,8 +136,8 @@ class Strand:
             if answer is None:
                 break
             size += answer.size + RECORD_BYTES * len(answer.values)
-            if taken and size > AT_ONCE_BYTES:
+            if taken and size > (COLUMNS_BYTES if answer.columns else AT_ONCE_BYTES):
                 break
             taken.append(answer)
-            self._order.popleft()
+            self._ahead -= self._order.popleft().count
         return taken

@@ -1,7 +1,7 @@
 """A processor over a topic: its partitions are shared out among all processes that run it, as a consumer group.
 
 given ─▶ read from where the group has committed ─▶ settled ─▶ committed, once a second
-taken back ─▶ what was read settles, the rest is left to whoever gets the partition
+taken back ─▶ what was begun settles, the rest is left to whoever gets the partition
 
 Whoever goes on begins at or before what settled last, and what it submits again is a duplicate by its number.
 """
@@ -27,7 +27,7 @@ from mmsb.streams.kafka.cluster.security import OPEN, Cluster
 
 COMMIT_SECONDS: Final = 1.0
 REST_SECONDS: Final = 20.0
-"""That what was read gets to settle when partitions are taken back; what has not by then is read again elsewhere."""
+"""That what was begun gets to settle when partitions are taken back; what has not by then is read again elsewhere."""
 
 
 class _Reading:
@@ -52,19 +52,19 @@ class TopicRun:
         self._rejects = str(processor.rejects or f"{self._group}.rejects")
         self._at = cluster_of(processor, self._topic, bus_at)
         self._counts = counts
+        self._count = 0  # partitions of the topic
         self._readings: dict[int, _Reading] = {}
         self._committed: dict[int, int] = {}
         self._draining = asyncio.Event()
 
     async def run(self) -> None:
         async with open_broker(self._at.url, self._at.security) as broker:
-            count = await self._count_partitions(broker)
-            await ensure_topic(broker, self._rejects, count)
-            topic_id = await broker.topic_id(self._topic.name)
-            member = await broker.join(self._group, self._topic.name, frozenset(), f"{self._group}.{uuid4().hex}")
+            self._count = await self._count_partitions(broker)
+            await ensure_topic(broker, self._rejects, self._count)
+            member = await broker.join(self._group, self._topic.name, frozenset(), uuid4().hex)
             committing = asyncio.create_task(self._keep_committing(member))
             try:
-                await self._obey(broker, member, topic_id)
+                await self._obey(broker, member, committing)
             finally:
                 committing.cancel()
                 await asyncio.gather(committing, return_exceptions=True)
@@ -85,11 +85,11 @@ class TopicRun:
 
     # As the group says
 
-    async def _obey(self, broker: KafkaBroker, member: Member, topic_id: UUID) -> None:
+    async def _obey(self, broker: KafkaBroker, member: Member, committing: "asyncio.Task[None]") -> None:
         while True:
             said = asyncio.ensure_future(member.next())
             draining = asyncio.ensure_future(self._draining.wait())
-            running = [reading.running for reading in self._readings.values()]
+            running = [committing, *(reading.running for reading in self._readings.values())]
             try:
                 await asyncio.wait([said, draining, *running], return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -107,9 +107,17 @@ class TopicRun:
                 await self._rest(member)
                 member.ready()
             else:
-                await self._begin(broker, topic_id, sorted(assigned.partitions))
+                await self._begin(broker, sorted(assigned.partitions))
 
-    async def _begin(self, broker: KafkaBroker, topic_id: UUID, partitions: Sequence[int]) -> None:
+    async def _begin(self, broker: KafkaBroker, partitions: Sequence[int]) -> None:
+        """Which topic it is, and how many partitions it has, may be something else than when this process began."""
+        count = await self._count_partitions(broker)
+        if count != self._count:
+            raise EnvironmentFailed(
+                f"topic {self._topic.name!r}: expected the {self._count} partitions that it had when this process "
+                f"began, found {count}: start it again"
+            )
+        topic_id = await broker.topic_id(self._topic.name)
         places = [TopicPartition(self._topic.name, number) for number in partitions]
         committed = await broker.committed(self._group, places)
         appending = Appending(broker)
@@ -136,9 +144,9 @@ class TopicRun:
         return _Reading(strand, delivery, asyncio.create_task(strand.run(units)))
 
     async def _rest(self, member: Member) -> None:
-        """Let what was read settle, and say how far that is."""
+        """Let what was begun settle, and say how far that is."""
         for reading in self._readings.values():
-            reading.strand.drain()
+            reading.strand.stop()
         running = [reading.running for reading in self._readings.values()]
         if running:
             await asyncio.wait(running, timeout=REST_SECONDS)

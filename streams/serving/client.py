@@ -146,7 +146,7 @@ class Connection:
                 rows += len(chunk)
                 await asyncio.sleep(0)  # a large call must not stop everybody else
                 if intents.sources is not None:
-                    await asyncio.wait([call.future])  # numbers of a source must reach the log in their order
+                    await call.future  # numbers of a source go in their order, and none behind one that failed
             return columns.join_receipts(await asyncio.gather(*(call.future for call in sent)))
         except MmsbError as error:
             alone = len(sent) == 1 and sent[0].future.done() and sent[0].future.exception() is error

@@ -28,7 +28,7 @@ from mmsb.streams.tickets import Receipt
 HELLO_SECONDS: Final = 10.0
 FLUSH_SECONDS: Final = 5.0  # how long a client may take to read its last answers
 
-_SUBMISSIONS: Final = (Kind.SUBMIT, Kind.SUBMIT_LOGGED, Kind.SUBMIT_MANY)
+_SUBMISSIONS: Final = (Kind.SUBMIT, Kind.SUBMIT_LOGGED, Kind.SUBMIT_MANY, Kind.SUBMIT_VALUES)
 
 
 class Session(Link):

@@ -11,6 +11,7 @@ from bench.batching import batch, times
 from bench.plain import Bank, parsed, values_of
 from bench.ragged import Column, decimals, join, labels, varints
 from bench.traffic import ACTOR, BATCH, FUNDS, TRANSFER, traffic
+from mmsb.schemas.classes import layout_of
 from mmsb.schemas.varints import encode_varint
 
 SMALL = traffic(intents=1_500, accounts=40, seed=7)
@@ -28,8 +29,15 @@ def intents(*, with_ids: bool) -> list[bytes]:
     for kind, left, right, amount, identity in zip(*columns, strict=True):
         of_left = Transfer(int(left), int(right), 1) if kind == TRANSFER else Deposit(int(left), 1)
         object.__setattr__(of_left, "amount", int(amount))  # 0 is what mmsb would refuse to make
+        object.__setattr__(of_left, "_body", _packed(of_left))
         made.append(mmsb.pack(of_left, id=identity.tobytes()) if with_ids else mmsb.pack_json(of_left))
     return made
+
+
+def _packed(intent: mmsb.Intent) -> bytes:
+    layout = layout_of(type(intent))
+    body: bytes = layout.pack([getattr(intent, name) for name in layout.index_of])
+    return body
 
 
 def encoded(first: int, values: list[bytes]) -> list[bytes]:

@@ -108,4 +108,4 @@ def test_a_port_that_is_none_is_refused(ask, tmp_path):
     code, _, err = ask("run", "examples.bank:app", "--data", tmp_path / "bank", "--http", "web")
 
     assert code == Exit.CALLER
-    assert "http: expected [HOST:]PORT" in err
+    assert "--http: expected a text, [HOST:]PORT" in err

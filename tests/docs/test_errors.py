@@ -34,6 +34,7 @@ BUILT_IN = {  # what Python's own protocols ask for, and what only a bug of ours
     ("streams/events/reader.py", "StopAsyncIteration"),
     ("streams/past/differing.py", "AssertionError"),
     ("streams/serving/client.py", "TimeoutError"),
+    ("streams/submitting.py", "TimeoutError"),
     ("streams/serving/link.py", "NotImplementedError"),
 }
 

@@ -10,11 +10,11 @@ from examples.bank import Deposit
 from examples.bank import app as bank
 from mmsb.faust import Sink
 
-URL: Final = os.environ["MMSB_TEST_KAFKA"]
+URL: Final = os.environ["TESTED_KAFKA"]
 MENDED: Final = "MMSB_TEST_MENDED" in os.environ
 BAD: Final = b"bad"
 
-bank.name = os.environ["MMSB_TEST_NAME"]
+bank.name = os.environ["TESTED_NAME"]
 app = faust.App(f"{bank.name}-deposits", broker=URL, topic_disable_leader=True, broker_commit_interval=0.1)
 deposits = app.topic(f"{bank.name}-deposits", value_serializer="raw")
 sink = Sink("deposits", app, bank, URL)

@@ -68,7 +68,7 @@ def test_a_record_that_its_agent_fails_on_ends_the_worker_and_is_not_passed_over
 ) -> None:
     name = f"bank-{uuid4()}"
     monkeypatch.setattr(bank, "name", name)
-    module, known = "tests.kafka.faust_failing", {"MMSB_TEST_KAFKA": kafka_url, "MMSB_TEST_NAME": name}
+    module, known = "tests.kafka.faust_failing", {"TESTED_KAFKA": kafka_url, "TESTED_NAME": name}
     run = mmsb_command("run", f"{module}:bank", "--log", kafka_url, "--data", "worker", "--interpreted")
     worker = Program("bank", run, tmp_path, known)
     agents: list[Program] = []

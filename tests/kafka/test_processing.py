@@ -78,9 +78,9 @@ def test_messages_of_a_topic_become_intents_and_a_restart_goes_on(kafka_url: str
         values = [json.dumps({"key": n % 5, "amount": n}).encode() for n in range(300)]
         values[7], values[8] = b"no JSON", b"null"
         topic = await topic_of(kafka_url, *values)
-        app = fresh_app()
+        app = fresh_app(f"tally-{uuid.uuid4().hex}")
 
-        @app.processor(source=mmsb.Topic(topic, at=kafka_url), name=f"place-{topic}", attempts=1)
+        @app.processor(source=mmsb.Topic(topic, at=kafka_url), attempts=1)
         async def place(message: mmsb.Message) -> Count:
             await asyncio.sleep(0)
             return Count(message.value["key"], message.value["amount"])
@@ -94,7 +94,7 @@ def test_messages_of_a_topic_become_intents_and_a_restart_goes_on(kafka_url: str
             await produce(kafka_url, topic, (b'{"key": 9, "amount": 1}',))
             again = (await processed(bus, place, messages=1))[place.name]
             assert (again.messages, again.outcomes) == (1, {Status.APPLIED: 1})
-        await check_set_aside(kafka_url, f"tally.{place.name}.rejects", topic)
+        await check_set_aside(kafka_url, f"{app.name}.place.rejects", topic)
 
     run(act)
 

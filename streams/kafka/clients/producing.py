@@ -68,8 +68,8 @@ class Producer:
                 if any(ticket.settled is not None for ticket in tickets):
                     await self._attend()
                 for some in batches(tickets):
-                    await self._send(some)
                     tickets = tickets[len(some) :]
+                    await self._send(some)
             except BaseException as error:
                 self._leave(tickets, error)
                 raise
@@ -77,14 +77,12 @@ class Producer:
                 await asyncio.sleep(begun + PACE_SECONDS - self._world.seconds())
 
     def _leave(self, tickets: list[Ticket], error: BaseException) -> None:
-        """Those that are being sent are told by whoever hears of outcomes; the others were not sent."""
-        sending = set(self._settling.unlogged)
-        unsent = [ticket for ticket in tickets if ticket not in sending]
+        """They were not sent; what was being sent is told by whoever hears of outcomes."""
         why = str(error) or "it was closed"
-        self._settling.drop(unsent, EnvironmentFailed(f"{self._at}: nothing of it was sent: {why}"))
+        self._settling.drop(tickets, EnvironmentFailed(f"{self._at}: nothing of it was sent: {why}"))
 
     async def _send(self, tickets: list[Ticket]) -> None:
-        orphans = [ticket for ticket in tickets if ticket.after is not None and ticket.after.failed]
+        orphans = [ticket for ticket in tickets if ticket.after is not None and ticket.after.first < 0]
         if orphans:
             self._settling.drop(orphans, EnvironmentFailed(f"{self._at}: nothing of it was sent: {_ORPHANED}"))
             tickets = [ticket for ticket in tickets if ticket not in orphans]

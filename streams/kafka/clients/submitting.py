@@ -63,6 +63,7 @@ class Submitting:
     async def submit_many(self, intents: Intents) -> Receipts:
         if len(self._inboxes) == 1 or not len(intents):
             return await self._waited(self._submit_columns(0, intents))
+        self._check_routes()
         partitions = await self._routing.run(self._find_partitions, intents)
         spread = submit_spread(partitions, lambda number, rows: self._submit_columns(number, intents.take(rows)))
         return await self._waited(spread)
