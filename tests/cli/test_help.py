@@ -83,9 +83,10 @@ def test_bash_completes_a_command_and_an_option(ask):
 
 
 def test_exit_codes_are_those_of_the_page():
-    rows = table(text_of("docs/errors.md"), "exit code", "means")
+    rows = table(text_of("docs/errors.md"), "exit code", "means", "next")
 
-    assert [(int(code(number)), meaning) for number, meaning in rows] == [(int(k), v) for k, v in MEANINGS.items()]
+    assert [(int(code(number)), meaning) for number, meaning, _ in rows] == [(int(k), v) for k, v in MEANINGS.items()]
+    assert all(following for *_, following in rows)
     assert set(MEANINGS) == set(Exit)
 
 

@@ -21,7 +21,7 @@ SHOWN = {"", "text", "json", "mermaid", "toml"}
 # a machine or cluster to install on: tests/deploy holds what they name.
 ELSEWHERE = re.compile(
     r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\."
-    r"|mmsb .*(kafka://|\./worker-1)|kafka-[a-z-]+\.sh |echo '.*' \|( kafka-console-producer\.sh .*)?$"
+    r"|mmsb .*(kafka://|\./worker-1|--http |http://)|kafka-[a-z-]+\.sh |echo '.*' \|( kafka-console-producer\.sh .*)?$"
     r"|examples/clients/build$|((java -jar|node) )?\.cache/clients/.* localhost:9092 "
     r"|source \.venv/bin/activate$|faust --app examples\."
     r"|(deploy/install|mkdir|cp|install|systemctl|journalctl|runuser|curl|docker|kubectl) "
