@@ -21,7 +21,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --no-config --universal --python-version
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check format compile test test-cluster test-more planted kafka crash crash-kafka sim bench bench-gate lock clean
+.PHONY: help setup run check format compile programs test test-cluster test-more planted kafka crash crash-kafka sim bench bench-gate lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,10 +58,14 @@ compile: setup ## make .pyc files and machine code, or each of hundreds of proce
 	@$(BIN)/python -m compileall -q src/mmsb src/mmsb/*/ examples tests
 	@$(BIN)/python -m tests.processors.machine_code
 
-test: setup check compile ## check, then every test, slow ones too (ARGS="…" goes to pytest)
+# Programs in other languages that tests start, where they can be had.
+programs: setup
 	@deploy/kafka/fetch --if-possible
 	@examples/clients/build --if-possible
 	@$(BIN)/python -m tests.kafka.classes
+
+test: setup ## check, then every test, slow ones too (ARGS="…" goes to pytest)
+	@$(MAKE) --no-print-directory -j3 --output-sync=target check compile programs
 	$(BIN)/pytest -n 3 --maxschedchunk 1 -m "not alone and not campaign and not cluster" $(ARGS) # more than cores: many tests wait, for disks and for processes
 	$(BIN)/pytest -m alone $(ARGS) || test $$? -eq 5 # 5: ARGS leave none of them
 

@@ -117,6 +117,7 @@ def test_a_worker_takes_over_what_was_copied(
             before = (await bus.get(module.Account, 1)).balance
             await bus.submit(module.Deposit(1, 5))
             assert (await bus.get(module.Account, 1)).balance == before + 5
+            await bus.door.until_working()  # else there may be nothing yet of a partition that nobody has asked
 
     asyncio.run(run())
     copied, there = in_folder(bank), in_topics(kafka_url, name)
