@@ -58,8 +58,7 @@ compile: setup ## make .pyc files and machine code, or each of hundreds of proce
 	@$(BIN)/python -m compileall -q src/mmsb src/mmsb/*/ examples tests
 	@$(BIN)/python -m tests.processors.machine_code
 
-# Programs in other languages that tests start, where they can be had.
-programs: setup
+programs: setup ## fetch and build what tests start in other languages, where it can be had
 	@deploy/kafka/fetch --if-possible
 	@examples/clients/build --if-possible
 	@$(BIN)/python -m tests.kafka.classes
