@@ -49,8 +49,8 @@ def main() -> None:
 async def measured(url: str, folder: Path) -> list[Figure]:
     begun = time.strftime("%H%M%S")
     json, numbers = f"edges-json-{begun}", f"edges-packed-{begun}"
-    found = await rates(folder, "a call for each message", ONES, lambda *known: one_of_iterator(folder, *known))
-    found += await rates(folder, "batches", MANY, lambda *known: many_of_iterator(folder, *known))
+    found = await rates(folder, "a call for each message", ONES, one_of_iterator(folder))
+    found += await rates(folder, "batches", MANY, many_of_iterator(folder))
     await fill(url, json, islice(as_json(), ONES // IN_EACH))
     found += await rates(folder, "a call for each message of a topic", ONES, one_of_topic(json), url)
     await fill(url, numbers, packed(make_app("filling")[1]))
@@ -88,27 +88,33 @@ async def all_settled(bus: Bus, count: int) -> bool:
     return sum(each.settled + 1 for each in (await bus.stats()).partitions) >= count
 
 
-def one_of_iterator(folder: Path, app: mmsb.App, intent: type[Any]) -> mmsb.Processor:
+def one_of_iterator(folder: Path) -> Declare:
     async def numbers() -> AsyncIterator[tuple[int, int]]:
         for number in range(ONES):
             yield number, number
 
-    async def one(message: mmsb.Message) -> Any:
-        return intent(message.value % KEYS, 1)
+    def declare(app: mmsb.App, intent: type[Any]) -> mmsb.Processor:
+        async def one(message: mmsb.Message) -> Any:
+            return intent(message.value % KEYS, 1)
 
-    return app.processor(source=numbers, rejects=folder / "rejects.jsonl")(one)
+        return app.processor(source=numbers, rejects=folder / "rejects.jsonl")(one)
+
+    return declare
 
 
-def many_of_iterator(folder: Path, app: mmsb.App, intent: type[Any]) -> mmsb.Processor:
+def many_of_iterator(folder: Path) -> Declare:
     async def numbers() -> AsyncIterator[tuple[Any, Any]]:
         for start in range(0, MANY, AT_ONCE):
             positions = np.arange(start, start + AT_ONCE)
             yield positions, positions % KEYS
 
-    async def many(messages: mmsb.Messages) -> mmsb.Columns:
-        return mmsb.Columns(intent, {"key": np.asarray(messages.values, np.uint64), "amount": 1})
+    def declare(app: mmsb.App, intent: type[Any]) -> mmsb.Processor:
+        async def many(messages: mmsb.Messages) -> mmsb.Columns:
+            return mmsb.Columns(intent, {"key": np.asarray(messages.values, np.uint64), "amount": 1})
 
-    return app.processor(source=numbers, batch=AT_ONCE, rejects=folder / "rejects.jsonl")(many)
+        return app.processor(source=numbers, batch=AT_ONCE, rejects=folder / "rejects.jsonl")(many)
+
+    return declare
 
 
 def one_of_topic(topic: str) -> Declare:
