@@ -52,10 +52,12 @@ class Strand:
         self._todo: deque[Unit] = deque()
         self._order: deque[Unit] = deque()  # what is not delivered
         self._ahead = 0  # messages in it
-        self._filled, self._room, self._front = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()  # of workers that wait for something to do
+        self._room, self._front = asyncio.Event(), asyncio.Event()
         self._ended = False
         self._reading: asyncio.Task[None] | None = None
         self._turn_ends = 0.0
+        self._clock = asyncio.get_running_loop().time
 
     async def run(self, units: AsyncGenerator[Sequence[Unit]]) -> None:
         try:
@@ -87,24 +89,24 @@ class Strand:
                     self._ahead += sum(unit.count for unit in some)
                     self._order += some
                     self._todo += some
-                    self._filled.set()
-                    await asyncio.sleep(0)  # a source that is always ready leaves others a turn
+                    self._wake(len(some))
+                    await self._leave_turn()  # also where a source is always ready
                     while self._ahead >= AHEAD and len(self._order) > UNITS_AHEAD:
                         self._room.clear()
                         await self._room.wait()
         finally:
             self._ended = True
-            self._filled.set()
+            self._wake(self._concurrency)
             self._front.set()
 
     async def _keep_working(self) -> None:
-        clock = asyncio.get_running_loop().time
         while True:
             while not self._todo:
                 if self._ended:
                     return
-                self._filled.clear()
-                await self._filled.wait()
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._idle.append(turn)
+                await turn
             unit = self._todo.popleft()
             if unit.of is not None:
                 unit.answer = await self._work(unit.of)
@@ -112,9 +114,19 @@ class Strand:
                 unit.answer = Answer(0, unit.next)
             if self._order and unit is self._order[0]:
                 self._front.set()
-            if clock() > self._turn_ends:
-                await asyncio.sleep(0)
-                self._turn_ends = clock() + TURN_SECONDS
+            await self._leave_turn()
+
+    def _wake(self, count: int) -> None:
+        """So many workers, and not all of them for each message."""
+        for _ in range(min(count, len(self._idle))):
+            turn = self._idle.popleft()
+            if not turn.done():
+                turn.set_result(None)
+
+    async def _leave_turn(self) -> None:
+        if self._clock() > self._turn_ends:
+            await asyncio.sleep(0)
+            self._turn_ends = self._clock() + TURN_SECONDS
 
     async def _keep_delivering(self) -> None:
         while True:
