@@ -110,6 +110,8 @@ class Coordinator:
         self._lane = ("group", group, name)  # a connection of its own, since joining may take a minute
         self._aside = (*self._lane, "offsets")
         self._at: Address | None = None
+        self._join_is_open = False
+        """One was sent and not answered: a coordinator that was frozen may carry it out late, behind newer ones."""
 
     async def partitions(self, topic: str) -> int | None:
         """How many it has, if that is known."""
@@ -135,6 +137,7 @@ class Coordinator:
         )
         answer = await self._ask(request, self._patience.session)
         if answer is None:
+            self._join_is_open = True
             return Verdict.AWAY, Joined(-1, member, None)
         leads = answer.error_code == 0 and answer.leader_id == answer.member_id
         members = {id: _said(metadata) for id, _, metadata in answer.members} if leads else None
@@ -214,6 +217,9 @@ class Coordinator:
 
     def _verdict(self, answer: Any) -> Verdict:
         code: int = answer.error_code
+        if code == _FENCED and self._join_is_open:
+            self._join_is_open = False  # who has joined under our name was us
+            return Verdict.EXPELLED
         if code not in _VERDICTS:
             raise self._refused(code)
         verdict = _VERDICTS[code]
