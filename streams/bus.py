@@ -114,7 +114,7 @@ class Bus:
     async def process(self, *processors: Processor, tell: "Tell | None" = None) -> "dict[str, Counts]":
         """Have processors submit what they decide, until their sources end, or SIGTERM or SIGINT comes.
 
-        Then what was read is dealt with, settles and is committed, before this returns what was done, by the names of
+        Then what was begun settles and is committed, before this returns what was done, by the names of
         processors; `tell` hears that once a second. Leave the `async with` afterwards, as from `until_stopped`.
         """
         from mmsb.streams.edges.running import process  # loads what only they need

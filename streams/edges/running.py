@@ -26,7 +26,7 @@ async def process(
     until: "asyncio.Future[None]",
     tell: Tell | None,
 ) -> dict[str, Counts]:
-    """Return when all sources have ended; or, once `until` is done, when what was read has settled."""
+    """Return when all sources have ended; or, once `until` is done, when what was begun has settled."""
     counts = {each.name: Counts() for each in processors}
     if len(counts) < len(processors):
         raise InvalidValue(f"process: found one of {', '.join(map(repr, counts))} twice; each runs once in a process")

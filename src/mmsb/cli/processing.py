@@ -27,7 +27,7 @@ def process(asked: Namespace, screen: Screen) -> int:
     if screen.machine:
         screen.record({"event": "ended", "processors": {name: _as_json(each) for name, each in counts.items()}})
     else:
-        screen.line("ended: what was read has settled, and its place is kept")
+        screen.line("ended: what was begun has settled, and its place is kept")
         for name, each in counts.items():
             screen.line(f"{name}: {each}")
     return Exit.DONE
@@ -83,7 +83,7 @@ PROCESS = Command(
     "have processors submit what they decide about messages of other topics",
     "Processors are async functions that APP declares with @app.processor: each message of their source leads to "
     "intents, which are submitted in the source's order. Any number of processes share a topic's partitions out. "
-    "SIGTERM or Ctrl-C ends it once what was read has settled. kill -9 loses and repeats nothing: intents carry "
+    "SIGTERM or Ctrl-C ends it once what was begun has settled. kill -9 loses and repeats nothing: intents carry "
     "the place of their message, and what comes again is a duplicate.",
     (
         "mmsb process shop.py ./data/shop",

@@ -51,11 +51,6 @@ class Settling:
 
     # What was submitted
 
-    @property
-    def unlogged(self) -> Sequence[Ticket]:
-        """What is being appended."""
-        return self._sending
-
     def sending(self, tickets: Sequence[Ticket]) -> None:
         """They are being appended from now on, together."""
         assert not self._sending, "one append at a time"
