@@ -35,6 +35,7 @@ MANY_AT_LEAST: Final = 500_000
 TOUCHED: Final = 1 << 30  # bytes of memory for the files of a turn
 NEEDED: Final = 8 << 30  # bytes of disk
 APPEND_SECONDS: Final = 30.0
+OFFSET_BYTES: Final = 8
 LOOK_SECONDS: Final = 0.02
 
 Declare = Callable[[mmsb.App, type[Any]], mmsb.Processor]
@@ -142,7 +143,8 @@ async def fill(url: str, topic: str, batches: Iterator[bytes]) -> None:
     async with open_broker(url) as broker:
         await broker.create(topic, 1, -1, {"retention.ms": "-1"})
         for batch in batches:
-            assert await broker.append(TopicPartition(topic, 0), batch, APPEND_SECONDS) is not None
+            sent = bytes(OFFSET_BYTES) + batch[OFFSET_BYTES:]  # offsets are the broker's to give
+            assert await broker.append(TopicPartition(topic, 0), sent, APPEND_SECONDS) is not None
 
 
 if __name__ == "__main__":
