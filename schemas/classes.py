@@ -126,8 +126,7 @@ class Intent(_Record):
 
 
 def _set_fields(record: _Record, layout: Layout, body: bytes) -> None:
-    for name, value in zip(layout.index_of, layout.unpack(body), strict=True):
-        object.__setattr__(record, name, value)
+    record.__dict__.update(zip(layout.index_of, layout.unpack(body), strict=True))
 
 
 def bind_arguments(layout: IntentLayout, args: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:

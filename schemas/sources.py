@@ -38,9 +38,9 @@ class Source:
             raise InvalidValue(f"source: expected {ID_BYTES} bytes, found {len(self.source)}")
         if not 1 <= self.number <= I64_MAX:
             raise InvalidValue(f"number: expected 1 to {I64_MAX}, found {self.number}")
-        expected = range(1, HOPS_BITS_MAX + 1) if self.kind == FOLLOW_UP else range(1)
-        if self.hops not in expected:
-            raise InvalidValue(f"hops: expected {expected[0]} to {expected[-1]}, found {self.hops}")
+        least, most = (1, HOPS_BITS_MAX) if self.kind == FOLLOW_UP else (0, 0)
+        if not least <= self.hops <= most:
+            raise InvalidValue(f"hops: expected {least} to {most}, found {self.hops}")
 
     def pack(self) -> bytes:
         """The row in a block."""

@@ -5,14 +5,16 @@ a batch that fails the messages are tried in ever smaller parts, until it is kno
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from mmsb.processors.batching import Intents
 from mmsb.schemas.ids import source_of
+from mmsb.streams.edges.calling import call_within
 from mmsb.streams.edges.declaring import Decode, Message, Messages, Processor, Topic
 from mmsb.streams.edges.packing import pack_answer, pack_batch_answer
+from mmsb.streams.grouping import RECORD_BYTES
 
 BACKOFF_SECONDS: Final = (0.1, 5.0)
 """Doubled from the first to the second between two attempts."""
@@ -36,13 +38,24 @@ class Answer:
     count: int
     next: int
     """The position behind the last of them."""
-    values: list[bytes] = field(default_factory=list[bytes])
-    columns: list[Intents] = field(default_factory=list[Intents])
-    rejected: list[Rejected] = field(default_factory=list[Rejected])
+    values: Sequence[bytes] = ()
+    columns: Sequence[Intents] = ()
+    rejected: Sequence[Rejected] = ()
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.values)) + sum(len(each) * each.value_bytes for each in self.columns)
+        """In bytes, of what is submitted."""
+        if self.columns:
+            return sum(len(each) * each.value_bytes for each in self.columns)
+        return sum(map(len, self.values)) + RECORD_BYTES * len(self.values)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What came of some messages so far, in their order."""
+
+    columns: list[Intents] = field(default_factory=list[Intents])
+    rejected: list[Rejected] = field(default_factory=list[Rejected])
 
 
 class _Failed(Exception):
@@ -65,17 +78,17 @@ class Attempts:
                 lambda: self._decoded(message), lambda given: pack_answer(given, self._source, message.position)
             )
         except _Failed as failed:
-            answer.rejected.append(Rejected(message, str(failed)))
+            answer.rejected = (Rejected(message, str(failed)),)
         return answer
 
     async def of_many(self, messages: Messages) -> Answer:
-        answer = Answer(len(messages), messages.positions[-1] + 1)
-        messages, decoded = self._decodable(messages, answer)
-        if len(messages):
-            await self._parts(messages, [decoded], answer, self._processor.attempts)
-        return answer
+        found = _Found()
+        good, decoded = self._decodable(messages, found)
+        if len(good):
+            await self._parts(good, [decoded], found, self._processor.attempts)
+        return Answer(len(messages), messages.positions[-1] + 1, (), found.columns, found.rejected)
 
-    async def _parts(self, messages: Messages, decoded: list[Messages], answer: Answer, attempts: int) -> None:
+    async def _parts(self, messages: Messages, decoded: list[Messages], found: _Found, attempts: int) -> None:
         """All at once; if that fails, one half and then the other. Only the whole and single ones are tried again.
 
         `decoded` has what the first attempt gets, if that is there already.
@@ -88,37 +101,34 @@ class Attempts:
             )
         except _Failed as failed:
             if len(messages) == 1:
-                answer.rejected.append(Rejected(_only(messages), str(failed)))
+                found.rejected.append(Rejected(_only(messages), str(failed)))
                 return
             middle = len(messages) // 2
             for part in (messages.part(0, middle), messages.part(middle, len(messages))):
-                await self._parts(part, [], answer, self._processor.attempts if len(part) == 1 else 1)
+                await self._parts(part, [], found, self._processor.attempts if len(part) == 1 else 1)
         else:
             if intents is not None and len(intents):
-                answer.columns.append(intents)
+                found.columns.append(intents)
 
     async def _call(
         self, argument: Callable[[], Message | Messages], pack: Callable[[Any], T], attempts: int | None = None
     ) -> T:
         """Each attempt gets what it may change as it came."""
         pause, longest = BACKOFF_SECONDS
-        function: Callable[[Any], Awaitable[Any]] = self._processor.function
         reason = ""
         for attempt in range(attempts or self._processor.attempts):
             if attempt:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)
-            limit = asyncio.timeout(self._processor.timeout)
             try:
-                async with limit:
-                    return pack(await function(argument()))
+                return pack(await call_within(self._processor.timeout, self._processor.function, argument()))
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
                 reason = _words(error)  # of something that the function waited for
             except Exception as error:
-                reason = f"it took longer than {self._processor.timeout:g} s" if limit.expired() else _words(error)
+                reason = _words(error)
         raise _Failed(reason)
 
     def _decoded(self, message: Message) -> Message:
@@ -137,7 +147,7 @@ class Attempts:
         values = [_value(decode, raw) for raw in messages.values]
         return Messages(values, messages.keys, messages.times, messages.source, messages.positions)
 
-    def _decodable(self, messages: Messages, answer: Answer) -> tuple[Messages, Messages]:
+    def _decodable(self, messages: Messages, found: _Found) -> tuple[Messages, Messages]:
         """Those that can be decoded, as they came and decoded; the others are set aside."""
         if self._decode is None:
             return messages, messages
@@ -148,7 +158,7 @@ class Attempts:
                 values.append(_value(self._decode, raw))
                 good.append(index)
             except Exception as error:
-                answer.rejected.append(Rejected(_only(messages.part(index, index + 1)), _undecodable(error)))
+                found.rejected.append(Rejected(_only(messages.part(index, index + 1)), _undecodable(error)))
         if len(good) < len(messages):
             messages = Messages(
                 [messages.values[index] for index in good],

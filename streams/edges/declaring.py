@@ -1,7 +1,7 @@
 """What a user says of a processor: where its messages come from, and what may go wrong with one."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -22,6 +22,8 @@ POSITION_MAX: Final = 2**47 - 2
 """Of a message in its source; with an ordinal of 16 bits it makes the number that an intent carries, below 2⁶³."""
 
 Decode = Callable[[bytes], Any]
+Function = Callable[[Any], Coroutine[Any, Any, Any]]
+"""Of a Message, or of Messages; what it gives is submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Processor:
     """An async function and its source; `app.processor` makes it."""
 
     name: str
-    function: Callable[[Any], Awaitable[Any]]
+    function: Function
     source: Topic | Iterates
     concurrency: int = CONCURRENCY
     batch: int | None = None

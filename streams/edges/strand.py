@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mmsb.streams.edges.attempting import Answer
 from mmsb.streams.edges.declaring import Message, Messages
-from mmsb.streams.grouping import RECORD_BYTES, SINGLES_BYTES
+from mmsb.streams.grouping import SINGLES_BYTES
 
 AHEAD: Final = 16_384  # messages that were read and are not delivered; or two units, if these have more
 UNITS_AHEAD: Final = 2  # so that one is dealt with while another is delivered
@@ -86,7 +86,7 @@ class Strand:
         try:
             async with aclosing(units):
                 async for some in units:
-                    self._ahead += sum(unit.count for unit in some)
+                    self._ahead += sum([unit.count for unit in some])
                     self._order += some
                     self._todo += some
                     self._wake(len(some))
@@ -147,7 +147,7 @@ class Strand:
             answer = self._order[0].answer
             if answer is None:
                 break
-            size += answer.size + RECORD_BYTES * len(answer.values)
+            size += answer.size
             if taken and size > (COLUMNS_BYTES if answer.columns else AT_ONCE_BYTES):
                 break
             taken.append(answer)

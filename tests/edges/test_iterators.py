@@ -104,7 +104,7 @@ def test_what_cannot_be_dealt_with_is_set_aside_with_its_reason_and_the_rest_goe
     assert told[3] == {
         "processor": "place", "source": "place", "position": 3, "reason": "ValueError: no such order", "value": 3,
     }  # fmt: skip
-    assert told[7]["reason"] == "it took longer than 0.05 s"
+    assert told[7]["reason"] == "TimeoutError: it took longer than 0.05 s"
     assert told[9]["reason"] == "InvalidValue: expected an intent, a list of them or None, found 'an order'"
     assert "expected an intent, a list of them or None, found <class" in told[11]["reason"]
     assert "found 5" in told[13]["reason"]
