@@ -26,9 +26,13 @@ async def units_of_topic(
         while True:
             for messages, rows in _stretches(read_foreign(await following.take(), offset), source):
                 offset = rows.next
-                units = [_unreadable(rows, source)] if rows.records is None else _units(messages, rows.next, batch)
-                for start in range(0, len(units), UNITS_AT_ONCE):
-                    yield units[start : start + UNITS_AT_ONCE]
+                if rows.records is None:
+                    yield [_unreadable(rows, source)]
+                    continue
+                for start in range(0, len(messages), UNITS_AT_ONCE if batch is None else batch):
+                    yield _units(messages, start, batch)
+                if not len(messages) or messages.positions[-1] + 1 < rows.next:
+                    yield [Unit(None, rows.next)]  # places behind them that no message is at
     finally:
         following.close()
 
@@ -63,21 +67,21 @@ def _joined(parts: Sequence[Messages], source: str) -> Messages:
     return Messages(values, keys, times, source, positions)
 
 
-def _units(messages: Messages, behind: int, batch: int | None) -> list[Unit]:
-    """`behind` is the place behind all of it, where there may be some that no message is at."""
-    if not len(messages):
-        return [Unit(None, behind)]
+def _units(messages: Messages, start: int, batch: int | None) -> list[Unit]:
+    """Those from index `start` on; made when they are wanted, since what was fetched may have very many."""
     if batch is not None:
-        units = _parts(messages, batch)
-    else:
-        columns = zip(messages.values, messages.keys, messages.times, messages.positions, strict=True)
-        units = [Unit(Message(value, key, time, messages.source, at), at + 1) for value, key, time, at in columns]
-    return units if units[-1].next == behind else [*units, Unit(None, behind)]
+        return [_unit_of(messages.part(start, start + batch))]
+    some = messages.part(start, start + UNITS_AT_ONCE)
+    columns = zip(some.values, some.keys, some.times, some.positions, strict=True)
+    return [Unit(Message(value, key, time, some.source, at), at + 1) for value, key, time, at in columns]
+
+
+def _unit_of(part: Messages) -> Unit:
+    return Unit(part, part.positions[-1] + 1)
 
 
 def _parts(messages: Messages, batch: int) -> list[Unit]:
-    parts = [messages.part(start, start + batch) for start in range(0, len(messages), batch)]
-    return [Unit(part, part.positions[-1] + 1) for part in parts]
+    return [_unit_of(messages.part(start, start + batch)) for start in range(0, len(messages), batch)]
 
 
 def _unreadable(rows: Rows, source: str) -> Unit:

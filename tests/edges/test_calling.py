@@ -1,6 +1,8 @@
 """A function is called without a timer, and with one from where it waits for something."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -8,6 +10,15 @@ import pytest
 from mmsb.streams.edges.calling import call_within
 
 
+def in_a_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    @wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(**fixtures), 30))
+
+    return run
+
+
+@in_a_loop
 async def test_what_waits_for_nothing_gives_its_answer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async def doubled(number: int) -> int:
         return 2 * number
@@ -17,6 +28,7 @@ async def test_what_waits_for_nothing_gives_its_answer_at_once(monkeypatch: pyte
         assert await call_within(1.0, doubled, 21) == 42
 
 
+@in_a_loop
 async def test_what_waits_gives_its_answer_as_if_it_were_awaited() -> None:
     heard = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(0.01, heard.set_result, "heard")
@@ -30,6 +42,7 @@ async def test_what_waits_gives_its_answer_as_if_it_were_awaited() -> None:
     assert await call_within(5.0, waits, 1) == [1, "heard", ["slept", "at once"]]
 
 
+@in_a_loop
 async def test_what_is_raised_where_it_waits_is_raised_in_the_function() -> None:
     failed = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(failed.set_exception, KeyError("gone"))
@@ -45,6 +58,7 @@ async def test_what_is_raised_where_it_waits_is_raised_in_the_function() -> None
 
 
 @pytest.mark.parametrize("waits", [False, True])
+@in_a_loop
 async def test_what_it_raises_is_raised(waits: bool) -> None:
     async def fails(_: object) -> None:
         if waits:
@@ -55,6 +69,7 @@ async def test_what_it_raises_is_raised(waits: bool) -> None:
         await call_within(5.0, fails, None)
 
 
+@in_a_loop
 async def test_what_takes_too_long_is_cancelled_and_its_own_time_limits_stay_its_own() -> None:
     ended: list[str] = []
 
@@ -79,6 +94,7 @@ async def test_what_takes_too_long_is_cancelled_and_its_own_time_limits_stay_its
     assert await call_within(5.0, limits_itself, None) == "went on"
 
 
+@in_a_loop
 async def test_whoever_is_cancelled_cancels_the_function() -> None:
     ended = asyncio.Event()
 
