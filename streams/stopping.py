@@ -18,7 +18,7 @@ class Stop:
         self.asked = False
         self._event = asyncio.Event()
         self._task = asyncio.current_task()
-        self._waiting = False
+        self._waiting = 0  # some may wait side by side: each hears of it
         self._installed = threading.current_thread() is threading.main_thread() and (
             signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         )
@@ -33,7 +33,7 @@ class Stop:
             self._task.cancel()
 
     async def wait(self) -> None:
-        self._waiting = True
+        self._waiting += 1
         loop = asyncio.get_running_loop()
         in_main_thread = threading.current_thread() is threading.main_thread()  # no other one hears of signals
         if in_main_thread:
@@ -41,9 +41,9 @@ class Stop:
         try:
             await self._event.wait()
         finally:
-            if in_main_thread:
+            self._waiting -= 1
+            if in_main_thread and not self._waiting:
                 loop.remove_signal_handler(signal.SIGINT)
-            self._waiting = False
 
     def forget(self) -> None:
         if self._installed:

@@ -11,11 +11,14 @@ from mmsb.streams.edges.attempting import Answer, Rejected
 from mmsb.streams.edges.declaring import Iterates, Message, Messages
 from mmsb.streams.edges.packing import check_position
 from mmsb.streams.edges.strand import Unit
-from mmsb.streams.kafka.batches.foreign import Rows, read_foreign
+from mmsb.streams.kafka.batches.foreign import EXPANDED_BYTES_MAX, Rows, read_foreign
 from mmsb.streams.kafka.cluster.broker import Following
 
 UNITS_AT_ONCE: Final = 1_024
-UNREADABLE: Final = "neither we nor Kafka's own client can read the batch that it was in"
+UNREADABLE: Final = (
+    "the batch that it was in cannot be read: what is in it breaks Kafka's format, or expands to more than "
+    f"EXPANDED_BYTES_MAX = {EXPANDED_BYTES_MAX} bytes"
+)
 
 
 async def units_of_topic(
@@ -70,18 +73,19 @@ def _joined(parts: Sequence[Messages], source: str) -> Messages:
 def _units(messages: Messages, start: int, batch: int | None) -> list[Unit]:
     """Those from index `start` on; made when they are wanted, since what was fetched may have very many."""
     if batch is not None:
-        return [_unit_of(messages.part(start, start + batch))]
+        part = messages.part(start, start + batch)
+        return [Unit(part, part.positions[-1] + 1, None, sum(map(len, filter(None, part.values))))]
     some = messages.part(start, start + UNITS_AT_ONCE)
     columns = zip(some.values, some.keys, some.times, some.positions, strict=True)
-    return [Unit(Message(value, key, time, some.source, at), at + 1) for value, key, time, at in columns]
-
-
-def _unit_of(part: Messages) -> Unit:
-    return Unit(part, part.positions[-1] + 1)
+    return [
+        Unit(Message(value, key, time, some.source, at), at + 1, None, len(value or b""))
+        for value, key, time, at in columns
+    ]
 
 
 def _parts(messages: Messages, batch: int) -> list[Unit]:
-    return [_unit_of(messages.part(start, start + batch)) for start in range(0, len(messages), batch)]
+    parts = [messages.part(start, start + batch) for start in range(0, len(messages), batch)]
+    return [Unit(part, part.positions[-1] + 1) for part in parts]
 
 
 def _unreadable(rows: Rows, source: str) -> Unit:

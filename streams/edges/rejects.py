@@ -14,12 +14,11 @@ from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.streams.edges.attempting import Rejected
 from mmsb.streams.files import failed
 from mmsb.streams.kafka.cluster.appending import Appending
-from mmsb.streams.kafka.cluster.broker import Broker, Refused, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Broker, TooLarge, TopicPartition
 
 SETTINGS: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": str(BATCH_BYTES_MAX)}
 """Of a topic that is made for them: nothing in it goes away before somebody has looked."""
 
-LARGE_BYTES: Final = 512 << 10  # what is refused below that is not refused for its size
 AROUND_BYTES: Final = 6 << 10  # at most what headers take: a reason of 1,000 characters, and where it was
 
 
@@ -77,15 +76,20 @@ class RejectsTopic:
         await self._append(at, some)
 
     async def _append(self, at: TopicPartition, records: Sequence[Record]) -> None:
-        """One that is too large for the topic goes without its value: its source has that."""
+        """What is too large for the topic goes in parts, and one that is so by itself without what its source has."""
         try:
             await self._appending.append(at, encode_batch(0, records))
-        except (Refused, InvalidValue):
+        except (TooLarge, InvalidValue):
             (record, *more) = records
-            if more or record.value is None or _size(records) < LARGE_BYTES:
+            if more:
+                middle = len(records) // 2
+                await self._append(at, records[:middle])
+                await self._append(at, records[middle:])
+                return
+            smaller = _without_its_largest(record)
+            if smaller is None:
                 raise
-            left_out = ("mmsb-left-out", f"a value of {len(record.value)} bytes".encode())
-            await self._append(at, [Record(record.key, None, record.time, (*record.headers, left_out))])
+            await self._append(at, [smaller])
 
     def _record(self, rejected: Rejected) -> Record:
         message = rejected.message
@@ -97,6 +101,15 @@ class RejectsTopic:
         }
         told = tuple((name, value.encode("utf-8", "backslashreplace")) for name, value in headers.items())
         return Record(message.key, message.value, max(message.time, 0), told)
+
+
+def _without_its_largest(record: Record) -> Record | None:
+    key, value = record.key or b"", record.value or b""
+    if not key and not value:
+        return None
+    what = f"a value of {len(value)} bytes" if value else f"a key of {len(key)} bytes"
+    headers = (*record.headers, ("mmsb-left-out", what.encode()))
+    return Record(record.key if value else None, None, record.time, headers)
 
 
 def _size(records: Sequence[Record]) -> int:

@@ -18,6 +18,7 @@ from mmsb.streams.edges.declaring import Message, Messages
 from mmsb.streams.grouping import SINGLES_BYTES
 
 AHEAD: Final = 16_384  # messages that were read and are not delivered; or two units, if these have more
+AHEAD_BYTES: Final = 64 << 20  # of them, as far as that is known
 UNITS_AHEAD: Final = 2  # so that one is dealt with while another is delivered
 AT_ONCE_BYTES: Final = SINGLES_BYTES  # of intents in a delivery, so that those of a message lie in one batch
 COLUMNS_BYTES: Final = 16 << 20  # of those that are columns
@@ -31,6 +32,8 @@ class Unit:
     of: Message | Messages | None
     next: int
     answer: Answer | None = None
+    size: int = 0
+    """In bytes, of its values, if they come from a topic."""
 
     @property
     def count(self) -> int:
@@ -51,7 +54,7 @@ class Strand:
         self._concurrency = concurrency
         self._todo: deque[Unit] = deque()
         self._order: deque[Unit] = deque()  # what is not delivered
-        self._ahead = 0  # messages in it
+        self._ahead = self._bytes_ahead = 0  # messages in it
         self._idle: deque[asyncio.Future[None]] = deque()  # of workers that wait for something to do
         self._room, self._front = asyncio.Event(), asyncio.Event()
         self._ended = False
@@ -79,7 +82,7 @@ class Strand:
         self.drain()
         while self._todo and self._order and self._order[-1] is self._todo[-1]:
             self._todo.pop()
-            self._ahead -= self._order.pop().count
+            self._forget(self._order.pop())
         self._front.set()
 
     async def _read(self, units: AsyncGenerator[Sequence[Unit]]) -> None:
@@ -87,17 +90,22 @@ class Strand:
             async with aclosing(units):
                 async for some in units:
                     self._ahead += sum([unit.count for unit in some])
+                    self._bytes_ahead += sum([unit.size for unit in some])
                     self._order += some
                     self._todo += some
                     self._wake(len(some))
                     await self._leave_turn()  # also where a source is always ready
-                    while self._ahead >= AHEAD and len(self._order) > UNITS_AHEAD:
+                    while self._is_far_ahead():
                         self._room.clear()
                         await self._room.wait()
         finally:
             self._ended = True
             self._wake(self._concurrency)
             self._front.set()
+
+    def _is_far_ahead(self) -> bool:
+        far = self._ahead >= AHEAD or self._bytes_ahead >= AHEAD_BYTES
+        return far and len(self._order) > UNITS_AHEAD
 
     async def _keep_working(self) -> None:
         while True:
@@ -151,5 +159,9 @@ class Strand:
             if taken and size > (COLUMNS_BYTES if answer.columns else AT_ONCE_BYTES):
                 break
             taken.append(answer)
-            self._ahead -= self._order.popleft().count
+            self._forget(self._order.popleft())
         return taken
+
+    def _forget(self, unit: Unit) -> None:
+        self._ahead -= unit.count
+        self._bytes_ahead -= unit.size

@@ -21,7 +21,7 @@ from mmsb.streams.edges.reading import units_of_topic
 from mmsb.streams.edges.rejects import RejectsTopic, ensure_topic
 from mmsb.streams.edges.strand import Strand
 from mmsb.streams.kafka.cluster.appending import Appending
-from mmsb.streams.kafka.cluster.broker import Gone, Member, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Gone, Member, Span, TopicPartition
 from mmsb.streams.kafka.cluster.client import KafkaBroker, open_broker
 from mmsb.streams.kafka.cluster.security import OPEN, Cluster
 
@@ -53,6 +53,7 @@ class TopicRun:
         self._at = cluster_of(processor, self._topic, bus_at)
         self._counts = counts
         self._count = 0  # partitions of the topic
+        self._topic_id = UUID(int=0)  # in what we commit, so that one made anew does not go on from it
         self._readings: dict[int, _Reading] = {}
         self._committed: dict[int, int] = {}
         self._draining = asyncio.Event()
@@ -61,8 +62,9 @@ class TopicRun:
         async with open_broker(self._at.url, self._at.security) as broker:
             self._count = await self._count_partitions(broker)
             await ensure_topic(broker, self._rejects, self._count)
+            self._topic_id = await broker.topic_id(self._topic.name)
             member = await broker.join(self._group, self._topic.name, frozenset(), uuid4().hex)
-            committing = asyncio.create_task(self._keep_committing(member))
+            committing = asyncio.create_task(self._keep_committing(broker, member))
             try:
                 await self._obey(broker, member, committing)
             finally:
@@ -105,6 +107,7 @@ class TopicRun:
             assigned = said.result()
             if assigned is None:
                 await self._rest(member)
+                self._committed.clear()  # who has had them since may have noted less
                 member.ready()
             else:
                 await self._begin(broker, sorted(assigned.partitions))
@@ -117,26 +120,37 @@ class TopicRun:
                 f"topic {self._topic.name!r}: expected the {self._count} partitions that it had when this process "
                 f"began, found {count}: start it again"
             )
-        topic_id = await broker.topic_id(self._topic.name)
+        self._check_same(await broker.topic_id(self._topic.name))
         places = [TopicPartition(self._topic.name, number) for number in partitions]
         committed = await broker.committed(self._group, places)
         appending = Appending(broker)
         rejects = RejectsTopic(appending, self._rejects, self._processor.name)
         for at in places:
             span = await broker.span(at)
-            offset = committed[at][0] if at in committed else span.first
+            offset = self._begins(committed.get(at), span)
             if not span.first <= offset <= span.end:
                 raise Gone(at, offset, span)
-            self._readings[at.partition] = self._read(broker, at, topic_id, offset, rejects)
+            self._readings[at.partition] = self._read(broker, at, offset, rejects)
 
-    def _read(
-        self, broker: KafkaBroker, at: TopicPartition, topic_id: UUID, offset: int, rejects: RejectsTopic
-    ) -> _Reading:
+    def _begins(self, committed: tuple[int, str] | None, span: Span) -> int:
+        """What was committed of this topic, or by a tool, which leaves no words; not of another one of its name."""
+        if committed is None or committed[1] not in ("", self._topic_id.hex):
+            return span.first
+        return committed[0]
+
+    def _check_same(self, found: UUID) -> None:
+        if found != self._topic_id:
+            raise EnvironmentFailed(
+                f"topic {self._topic.name!r}: expected the one that this process began with, found that it was "
+                "deleted and made anew: start it again, and the new one is read from its first message"
+            )
+
+    def _read(self, broker: KafkaBroker, at: TopicPartition, offset: int, rejects: RejectsTopic) -> _Reading:
         async def put_away(rejected: Sequence[Rejected]) -> None:
             await rejects.put_away(rejected, at.partition)
 
         processor = self._processor
-        attempts = Attempts(processor, f"{self._group}/{at.topic}/{topic_id}/{at.partition}")
+        attempts = Attempts(processor, f"{self._group}/{at.topic}/{self._topic_id}/{at.partition}")
         delivery = Delivery(self._door, put_away, self._counts)
         work = attempts.of_one if processor.batch is None else attempts.of_many
         strand = Strand(work, delivery.deliver, processor.concurrency)
@@ -166,18 +180,20 @@ class TopicRun:
 
     # Committing
 
-    async def _keep_committing(self, member: Member) -> None:
+    async def _keep_committing(self, broker: KafkaBroker, member: Member) -> None:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
+            found = self._topic_id
             with suppress(EnvironmentFailed):  # it is said again, and nothing is lost by beginning earlier
+                found = await broker.topic_id(self._topic.name)
                 await self._commit(member)
+            self._check_same(found)
 
     async def _commit(self, member: Member) -> None:
         """Only what has settled."""
         found = {number: reading.delivery.settled for number, reading in self._readings.items()}
         settled = {number: offset for number, offset in found.items() if offset is not None}
-        if settled and settled != self._committed:
-            await member.settled(settled)
+        if settled and settled != self._committed and await member.settled(settled, self._topic_id.hex):
             self._committed = settled
 
 
@@ -187,7 +203,7 @@ def cluster_of(processor: Processor, topic: Topic, bus_at: Cluster | None) -> Cl
         return Cluster(topic.at, topic.security or OPEN)
     if bus_at is None:
         raise EnvironmentFailed(
-            f"processor {processor.name!r}: expected to know where the topic {topic.name!r} is, found an application "
-            'behind an embedded log; write mmsb.Topic(…, at="kafka://host:port")'
+            f"processor {processor.name!r}: expected to know where the topic {topic.name!r} is, found a bus that knows "
+            'of no cluster: an embedded log, or the socket of a data folder; write mmsb.Topic(…, at="kafka://host:port")'
         )
     return bus_at

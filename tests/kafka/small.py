@@ -132,7 +132,8 @@ class Hand:
     def ready(self) -> None:
         self._ready.put_nowait(None)
 
-    async def settled(self, offsets: Mapping[int, int]) -> None: ...
+    async def settled(self, offsets: Mapping[int, int], words: str = "") -> bool:
+        return True
 
     async def leave(self) -> None: ...
 

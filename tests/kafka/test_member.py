@@ -312,7 +312,7 @@ def test_the_tools_of_kafka_show_members_and_how_far_they_are(port):
         async with member_of(port, topic, "one") as one, member_of(port, topic, "two") as two:
             await shared(2, one, two)
             for member in (one, two):
-                await member.member.settled(dict.fromkeys(member.has, 0))
+                assert await member.member.settled(dict.fromkeys(member.has, 0))
             lag, members = await asyncio.gather(
                 *(asyncio.to_thread(describe_group, port, topic, *more) for more in ([], ["--members", "--verbose"]))
             )

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import CorruptState, MalformedBytes
-from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.schemas.records import Records
 from mmsb.streams.kafka.batches.expanding import expand
 from mmsb.streams.kafka.batches.rewriting import Unreadable, read_loosely
 from mmsb.streams.kafka.cluster.broker import Aborted, Fetched
+
+EXPANDED_BYTES_MAX: Final = 256 << 20
+"""Of one batch. What a producer compressed well may be far larger than our own logs allow, and still no mistake."""
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")  # docs/formats.md, section 2
 _LENGTH_FROM: Final = 12
@@ -126,7 +128,7 @@ def _none(batch: _Batch) -> Rows:
 
 def _rows(batch: _Batch) -> Rows:
     content, codec = batch.data[_HEADER.size :], batch.attributes & _CODEC
-    expanded = expand(codec, content, BATCH_BYTES_MAX - _HEADER.size) if codec else content
+    expanded = expand(codec, content, EXPANDED_BYTES_MAX) if codec else content
     try:
         if expanded is None:
             raise Unreadable

@@ -109,6 +109,9 @@ APPENDING: Final = {
 }
 """For an append of one batch with acks=all. What it does not name leaves it open."""
 
+TOO_LARGE: Final = (10, 18)
+"""Of those that refuse an append: the batch is larger than the topic's limit for one, or than a segment."""
+
 FETCHING: Final = {
     0: Means.DONE,
     1: Means.OUTSIDE,

@@ -62,6 +62,10 @@ class Refused(EnvironmentFailed):
     """What the broker will not take, however often it is asked: certainly nothing was appended."""
 
 
+class TooLarge(Refused):
+    """What would be taken if there were less of it."""
+
+
 class Following(Protocol):
     """One partition's batches from an offset on, in order and without a gap, as they pass the high watermark."""
 
@@ -94,8 +98,8 @@ class Member(Protocol):
         """What was taken back is at rest: join the next generation. Called once after each None."""
         ...
 
-    async def settled(self, offsets: Mapping[int, int]) -> None:
-        """Note the first offset of each partition that has not settled, for those who display lag."""
+    async def settled(self, offsets: Mapping[int, int], words: str = "") -> bool:
+        """Note the first offset of each partition that has not settled, as the group's own; is that done?"""
         ...
 
     async def leave(self) -> None: ...

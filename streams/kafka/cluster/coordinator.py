@@ -162,22 +162,21 @@ class Coordinator:
         answer = await self._ask(_Heartbeat(self._group, generation, member, self._name), self._patience.answer)
         return Verdict.AWAY if answer is None else self._verdict(answer)
 
-    async def commit(self, generation: int, member: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Note offsets as the group's own, which takes a member: how far it is, for whoever displays its lag.
-
-        Nothing hangs on it, so what brokers do not take while they rebalance is left to the next time.
-        """
+    async def commit(self, generation: int, member: str, topic: str, offsets: Mapping[int, int], words: str) -> bool:
+        """Note offsets as the group's own, which takes a member. False if they do not take it while they rebalance."""
         if self._at is None:
-            return
-        parts = [(partition, offset, "") for partition, offset in sorted(offsets.items())]
+            return False
+        parts = [(partition, offset, words) for partition, offset in sorted(offsets.items())]
         request = OffsetCommitRequest(self._group, generation, member, _DEFAULT_RETENTION, [(topic, parts)])
         try:
             answer = await self._connections.ask(self._at, self._aside, request, self._patience.answer)
         except (Unsent, Unanswered):
-            return
-        refused = [code for code in read_commit(answer) if code not in _VERDICTS]
+            return False
+        codes = read_commit(answer)
+        refused = [code for code in codes if code not in _VERDICTS]
         if refused:
             raise self._refused(refused[0])
+        return not any(codes)
 
     async def leave(self, member: str) -> Verdict:
         """Once nothing is asked any more: a broker that waits for others to join takes nothing else on a connection."""

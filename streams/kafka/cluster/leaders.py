@@ -5,8 +5,16 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from mmsb.schemas.errors import EnvironmentFailed
-from mmsb.streams.kafka.cluster.answers import FETCHING, Means, means, means_of_append, refusal, refusal_words
-from mmsb.streams.kafka.cluster.broker import Refused, Span, TopicPartition
+from mmsb.streams.kafka.cluster.answers import (
+    FETCHING,
+    TOO_LARGE,
+    Means,
+    means,
+    means_of_append,
+    refusal,
+    refusal_words,
+)
+from mmsb.streams.kafka.cluster.broker import Refused, Span, TooLarge, TopicPartition
 from mmsb.streams.kafka.cluster.connections import Connections, Unanswered, Unsent
 from mmsb.streams.kafka.cluster.requests import (
     END,
@@ -75,7 +83,7 @@ class Leaders:
         except EnvironmentFailed as error:  # before anything was sent
             raise Refused(str(error)) from error
         if meaning is Means.REFUSED:
-            raise Refused(refusal_words(at, code))
+            raise (TooLarge if code in TOO_LARGE else Refused)(refusal_words(at, code))
         if meaning is not Means.DONE:
             self._routes.forget(at)
         return meaning, offset

@@ -77,10 +77,11 @@ class GroupMember:
         assert not self._at_rest.is_set(), "it is called once after each None"
         self._at_rest.set()
 
-    async def settled(self, offsets: Mapping[int, int]) -> None:
-        """Note after which offsets partitions go on, for displays of lag: while a group has members, only they may."""
-        if self._member:
-            await self._coordinator.commit(self._says.generation, self._member, self._topic, offsets)
+    async def settled(self, offsets: Mapping[int, int], words: str = "") -> bool:
+        """Note after which offsets partitions go on: while a group has members, only they may. Is that done?"""
+        if not self._member:
+            return False
+        return await self._coordinator.commit(self._says.generation, self._member, self._topic, offsets, words)
 
     async def leave(self) -> None:
         """Have the group give away what this member had. Where it cannot be told, it notices at the session's end."""

@@ -123,8 +123,8 @@ class Worker:
             settled = {replica.of.partition: replica.partition.settled.at + 1 for replica in replicas}
             if settled != told:
                 with suppress(EnvironmentFailed):  # it is told again, and nothing depends on it
-                    await member.settled(settled)
-                    told = settled
+                    if await member.settled(settled):
+                        told = settled
 
     def _wanted(self, number: int, assigned: Collection[int]) -> Wanted:
         if number in assigned:

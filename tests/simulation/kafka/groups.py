@@ -42,9 +42,10 @@ class ModelMember:
             self.process.check_lives()
         self._group.ready(self)
 
-    async def settled(self, offsets: Mapping[int, int]) -> None:
+    async def settled(self, offsets: Mapping[int, int], words: str = "") -> bool:
         if self.process is not None:
             self.process.check_lives()
+        return True
 
     async def leave(self) -> None:
         if self.process is not None:
