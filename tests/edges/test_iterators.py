@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -171,6 +173,34 @@ def test_a_stop_lets_what_was_read_settle_and_a_restart_goes_on(tmp_path, reject
         counts = await processing
         assert counts["place"].messages == len(seen) == (await bus.get(Tally, 1)).count
         assert seen == list(range(len(seen)))
+
+    run(tmp_path, app, act)
+
+
+def test_sigterm_ends_all_that_are_at_work_side_by_side(tmp_path, rejects):
+    app, seen, pipe = fresh_app(), [], asyncio.Event()
+
+    async def endless() -> AsyncIterator[tuple[int, int]]:
+        yield 0, 0
+        await pipe.wait()
+
+    @app.processor(source=numbers(3), rejects=rejects)
+    async def short(message):
+        return Count(1, 1)
+
+    @app.processor(source=endless, rejects=rejects)
+    async def long(message):
+        seen.append(message.value)
+        await asyncio.sleep(0.05)
+        return Count(2, 1)
+
+    async def act(bus):
+        other = asyncio.create_task(bus.process(long))
+        assert (await bus.process(short))["short"].messages == 3
+        while not seen:
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (await other)["long"].outcomes == {APPLIED: 1}
 
     run(tmp_path, app, act)
 
