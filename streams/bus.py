@@ -157,9 +157,25 @@ class Bus:
         )  # fmt: skip
         return await self.door.submit(value, until, timeout)
 
-    def submit_nowait(self, request: Request, **about: Any) -> "asyncio.Future[Receipt]":
+    def submit_nowait(
+        self,
+        request: Request,
+        *,
+        id: AnyId | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+        correlation: AnyId | None = None,
+        causation: AnyId | None = None,
+        trace: str | None = None,
+        source: str | None = None,
+        number: int | None = None,
+    ) -> "asyncio.Future[Receipt]":
         """As `submit`, without waiting for anything: raises Overloaded where there is no room. Await the future."""
-        return self.door.submit_nowait(pack(request, **about))
+        value = pack(
+            request, id=id, actor=actor, reason=reason, correlation=correlation, causation=causation, trace=trace,
+            source=source, number=number,
+        )  # fmt: skip
+        return self.door.submit_nowait(value)
 
     async def submit_many(
         self,

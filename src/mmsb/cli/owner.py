@@ -32,6 +32,10 @@ ANSWER_SECONDS: Final = 60.0
 READ_BYTES: Final = 262_144
 
 
+class _Lost(EnvironmentFailed):
+    """Nobody answers any more."""
+
+
 class Owner:
     """Whoever runs the folder; raises EnvironmentFailed if nobody does."""
 
@@ -64,7 +68,7 @@ class Owner:
         kind = Kind.SUBMIT if until == "settled" else Kind.SUBMIT_LOGGED
         try:
             return decode_receipt(self._answer(kind, intent, timeout))
-        except EnvironmentFailed as error:
+        except _Lost as error:  # what the owner says itself, it knows
             advice = "it may be logged or not; submit it again with the same --id to learn it"
             raise OutcomeUnknown(f"{error}; {advice}") from error
 
@@ -125,7 +129,7 @@ class Owner:
         try:
             self._socket.sendall(frame)
         except TimeoutError:
-            raise address.silent(self._folder, HELLO_SECONDS) from None
+            raise _Lost(address.silent(self._folder, HELLO_SECONDS)) from None
         except OSError as error:
             raise self._gone() from error
 
@@ -134,7 +138,7 @@ class Owner:
             try:
                 data = self._socket.recv(READ_BYTES)
             except TimeoutError:
-                raise address.silent(self._folder, seconds or 0) from None
+                raise _Lost(address.silent(self._folder, seconds or 0)) from None
             except OSError as error:
                 raise self._gone() from error
             if not data:
@@ -143,7 +147,7 @@ class Owner:
         return self._frames.popleft()
 
     def _gone(self) -> EnvironmentFailed:
-        return EnvironmentFailed(f"{self._folder}: the process that runs it ended meanwhile; start it again")
+        return _Lost(f"{self._folder}: the process that runs it ended meanwhile; start it again")
 
 
 OR_RUN_IT: Final = ", or add --app APP to run it meanwhile"  # of commands that have --app
