@@ -11,13 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from crc32c import crc32c
 from numpy.typing import NDArray
 
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import CorruptState, MalformedBytes
 from mmsb.schemas.records import Records
 from mmsb.streams.kafka.batches.expanding import expand
+from mmsb.streams.kafka.batches.header import (
+    APPEND_TIME,
+    CODEC,
+    CONTROL,
+    HEADER_BYTES,
+    LENGTH_FROM,
+    TRANSACTIONAL,
+    checksum_of,
+    with_content,
+)
 from mmsb.streams.kafka.batches.rewriting import Unreadable, read_loosely
 from mmsb.streams.kafka.cluster.broker import Aborted, Fetched
 
@@ -25,18 +34,6 @@ EXPANDED_BYTES_MAX: Final = 256 << 20
 """Of one batch. What a producer compressed well may be far larger than our own logs allow, and still no mistake."""
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")  # docs/formats.md, section 2
-_LENGTH_FROM: Final = 12
-_LENGTH: Final = struct.Struct(">i")
-_LENGTH_AT: Final = 8
-_EPOCH_AT: Final = 12
-_CHECKSUM: Final = struct.Struct(">I")
-_CHECKSUM_AT: Final = 17
-_CHECKED_FROM: Final = 21
-_ATTRIBUTES: Final = struct.Struct(">h")
-_CODEC: Final = 0x07
-_APPEND_TIME: Final = 0x08
-_TRANSACTIONAL: Final = 0x10
-_CONTROL: Final = 0x20
 _MARKER: Final = struct.Struct(">hh")  # a control record's key: version, and what it marks
 _ABORT: Final = 0
 
@@ -58,11 +55,11 @@ class _Batch:
             self.base_time, self.max_time, self.producer, _, _, self.count,
         ) = _HEADER.unpack_from(data, at)  # fmt: skip
         self.last: int = self.first + last_delta
-        self.data = data[at : at + _LENGTH_FROM + length]
+        self.data = data[at : at + LENGTH_FROM + length]
 
     @property
     def is_control(self) -> bool:
-        return bool(self.attributes & _CONTROL)
+        return bool(self.attributes & CONTROL)
 
     @property
     def is_dense(self) -> bool:
@@ -84,7 +81,7 @@ def read_foreign(fetched: Fetched, offset: int) -> Iterator[Rows]:
             if batch.producer in ended and _is_abort(batch):
                 ended.discard(batch.producer)
             yield _none(batch)
-        elif (batch.attributes & _TRANSACTIONAL and batch.producer in ended) or not batch.count:
+        elif (batch.attributes & TRANSACTIONAL and batch.producer in ended) or not batch.count:
             yield _none(batch)
         else:
             yield _from(_rows(batch), offset)
@@ -99,7 +96,7 @@ def _batches(data: bytes) -> Iterator[_Batch]:
 
 
 def _check(batch: _Batch) -> None:
-    found = crc32c(batch.data[_CHECKED_FROM:])
+    found = checksum_of(batch.data)
     if found != batch.checksum:
         raise CorruptState(
             f"fetched batches: expected checksum {batch.checksum:08x} of the batch at offset {batch.first}, found "
@@ -115,7 +112,7 @@ def _begin_aborted(aborted: list[Aborted], ended: set[int], last: int) -> None:
 
 
 def _is_abort(batch: _Batch) -> bool:
-    content = batch.data[_HEADER.size :]
+    content = batch.data[HEADER_BYTES:]
     for _, record in read_loosely(content, batch.count, batch.base_time):
         if record.key is not None and len(record.key) >= _MARKER.size:
             return bool(_MARKER.unpack_from(record.key)[1] == _ABORT)
@@ -127,33 +124,22 @@ def _none(batch: _Batch) -> Rows:
 
 
 def _rows(batch: _Batch) -> Rows:
-    content, codec = batch.data[_HEADER.size :], batch.attributes & _CODEC
+    content, codec = batch.data[HEADER_BYTES:], batch.attributes & CODEC
     expanded = expand(codec, content, EXPANDED_BYTES_MAX) if codec else content
     try:
         if expanded is None:
             raise Unreadable
         if batch.is_dense:
             with suppress(MalformedBytes):
-                return Rows(batch.offsets, read_batches(_plain(batch, expanded)), batch.last + 1)
+                return Rows(batch.offsets, read_batches(bytes(with_content(batch.data, expanded))), batch.last + 1)
         read = list(read_loosely(expanded, batch.count, batch.base_time))
     except (Unreadable, IndexError):
         return Rows(batch.offsets, None, batch.last + 1)
     records = [record for _, record in read]
-    if batch.attributes & _APPEND_TIME:
+    if batch.attributes & APPEND_TIME:
         records = [replace(record, time=batch.max_time) for record in records]
     offsets = np.array([batch.first + delta for delta, _ in read], np.int64)
     return Rows(offsets, Records.of(batch.first, records), batch.last + 1)
-
-
-def _plain(batch: _Batch, content: memoryview) -> bytes:
-    """The batch as our own logs would hold it: not compressed, and without the broker's notes."""
-    data = bytearray(batch.data[: _HEADER.size])
-    data += content
-    _LENGTH.pack_into(data, _LENGTH_AT, len(data) - _LENGTH_FROM)
-    _LENGTH.pack_into(data, _EPOCH_AT, 0)
-    _ATTRIBUTES.pack_into(data, _CHECKED_FROM, batch.attributes & ~_CODEC)
-    _CHECKSUM.pack_into(data, _CHECKSUM_AT, crc32c(memoryview(data)[_CHECKED_FROM:]))
-    return bytes(data)
 
 
 def _from(rows: Rows, offset: int) -> Rows:

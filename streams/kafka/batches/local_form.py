@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from crc32c import crc32c
 
 from mmsb.kernels.intake import record_batches as rows
 from mmsb.processors.batching import RawBatch
@@ -18,20 +17,20 @@ from mmsb.processors.intake import bytes_of
 from mmsb.schemas.errors import CorruptState
 from mmsb.schemas.limits import BATCH_BYTES_MAX, BATCH_RECORDS_MAX
 from mmsb.streams.kafka.batches.expanding import expand
+from mmsb.streams.kafka.batches.header import (
+    CODEC,
+    EPOCH,
+    HEADER_BYTES,
+    LENGTH_FROM,
+    NO_EPOCH,
+    checksum_of,
+    with_content,
+)
 from mmsb.streams.kafka.batches.rewriting import rewritten
 
 # What is read of a batch's header (docs/formats.md, section 2).
 _HEADER: Final = struct.Struct(">qiibIhiq22xi")
-_LENGTH: Final = struct.Struct(">i")
-_CHECKSUM: Final = struct.Struct(">I")
-_ATTRIBUTES: Final = struct.Struct(">h")
-_LENGTH_FROM: Final = 12  # the length counts the bytes after itself
-_EPOCH: Final = slice(12, 16)
-_NO_EPOCH: Final = bytes(4)
-_CHECKSUM_AT: Final = 17
-_CHECKED_FROM: Final = 21
 _MAGIC: Final = 2
-_CODEC: Final = 0x07
 _RECORD_BYTES_MIN: Final = 7
 
 
@@ -52,7 +51,7 @@ class _Batch(NamedTuple):
 
     @property
     def codec(self) -> int:
-        return self.attributes & _CODEC
+        return self.attributes & CODEC
 
 
 def local_form(data: bytes) -> list[RawBatch]:
@@ -69,7 +68,7 @@ def local_form(data: bytes) -> list[RawBatch]:
         elif right or _are_right(view, [batch]):
             local.append(RawBatch(batch.first, batch.record_count, raw))
         else:
-            local += rewritten(raw, raw[_HEADER.size :])
+            local += rewritten(raw, raw[HEADER_BYTES:])
     return local
 
 
@@ -90,18 +89,18 @@ def _read(data: bytes) -> list[_Batch]:
 
 
 def _read_one(data: memoryview, at: int) -> _Batch:
-    if len(data) - at < _HEADER.size:
-        raise _damaged(at, f"{_HEADER.size} bytes of a batch's header", f"{len(data) - at}")
+    if len(data) - at < HEADER_BYTES:
+        raise _damaged(at, f"{HEADER_BYTES} bytes of a batch's header", f"{len(data) - at}")
     header = _HEADER.unpack_from(data, at)
-    batch = _Batch._make((*header, at, at + _LENGTH_FROM + header[1]))
+    batch = _Batch._make((*header, at, at + LENGTH_FROM + header[1]))
     if batch.magic != _MAGIC:
         raise CorruptState(
             f"offset {batch.first}: expected a record batch of Kafka's format 2, found format {batch.magic}, which "
             "brokers before 0.11 wrote; copy what is in the topic into a new one"
         )
-    if not at + _HEADER.size <= batch.end <= len(data):
+    if not at + HEADER_BYTES <= batch.end <= len(data):
         raise _damaged(at, f"a batch within the {len(data) - at} bytes that there are", f"{batch.end - at}")
-    checksum = crc32c(data[at + _CHECKED_FROM : batch.end])
+    checksum = checksum_of(data[at : batch.end])
     if checksum != batch.checksum:
         raise _damaged(at, f"checksum {checksum:08x} of the batch at offset {batch.first}", f"{batch.checksum:08x}")
     return batch
@@ -114,7 +113,7 @@ def _without_epochs(data: bytes, batches: Sequence[_Batch]) -> memoryview:
         return memoryview(data)
     copy = bytearray(data)
     for start in starts:
-        copy[start + _EPOCH.start : start + _EPOCH.stop] = _NO_EPOCH
+        copy[start + EPOCH.start : start + EPOCH.stop] = NO_EPOCH
     return memoryview(copy).toreadonly()
 
 
@@ -124,11 +123,11 @@ def _are_right(data: memoryview, batches: Sequence[_Batch]) -> bool:
         return True
     for batch in batches:
         size = batch.end - batch.start
-        fitting = min(BATCH_RECORDS_MAX, (size - _HEADER.size) // _RECORD_BYTES_MIN)
+        fitting = min(BATCH_RECORDS_MAX, (size - HEADER_BYTES) // _RECORD_BYTES_MIN)
         if size > BATCH_BYTES_MAX or batch.record_count > fitting:
             return False
     table = np.empty((rows.BATCH_ROWS, len(batches)), np.int64)
-    table[rows.RECORDS_AT] = [batch.start + _HEADER.size for batch in batches]
+    table[rows.RECORDS_AT] = [batch.start + HEADER_BYTES for batch in batches]
     table[rows.END] = [batch.end for batch in batches]
     table[rows.COUNT] = [batch.record_count for batch in batches]
     table[rows.BASE_TIME] = [batch.base_time for batch in batches]
@@ -138,18 +137,13 @@ def _are_right(data: memoryview, batches: Sequence[_Batch]) -> bool:
 
 
 def _expanded(batch: _Batch, raw: memoryview) -> list[RawBatch]:
-    content = expand(batch.codec, raw[_HEADER.size :], BATCH_BYTES_MAX - _HEADER.size)
+    content = expand(batch.codec, raw[HEADER_BYTES:], BATCH_BYTES_MAX - HEADER_BYTES)
     if content is None:
         return rewritten(raw, None)
-    data = bytearray(raw[: _HEADER.size])
-    data += content
-    _LENGTH.pack_into(data, _LENGTH_FROM - _LENGTH.size, len(data) - _LENGTH_FROM)
-    _ATTRIBUTES.pack_into(data, _CHECKED_FROM, batch.attributes & ~_CODEC)
-    view = memoryview(data)
-    _CHECKSUM.pack_into(data, _CHECKSUM_AT, crc32c(view[_CHECKED_FROM:]))
-    if _are_right(view, [batch._replace(start=0, end=len(data))]):
+    view = memoryview(with_content(raw, content))
+    if _are_right(view, [batch._replace(start=0, end=len(view))]):
         return [RawBatch(batch.first, batch.record_count, view.toreadonly())]
-    return rewritten(view, view[_HEADER.size :])
+    return rewritten(view, view[HEADER_BYTES:])
 
 
 def _damaged(at: int, expected: str, found: str) -> CorruptState:

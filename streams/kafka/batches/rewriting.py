@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
-from crc32c import crc32c
 
 from mmsb.processors.batching import RawBatch
 from mmsb.schemas.batches import Record, encode_batch
@@ -20,21 +19,15 @@ from mmsb.schemas.limits import BATCH_RECORDS_MAX
 from mmsb.schemas.records import NULL, Headers
 from mmsb.schemas.types import I64_MIN
 from mmsb.schemas.varints import VARINT_BITS, VARLONG_BITS, encode_varint
+from mmsb.streams.kafka.batches.header import APPEND_TIME, CONTROL, HEADER_BYTES, TRANSACTIONAL, seal
 
 MALFORMED: Final = b"MMI\x01"
 """The value of a record that stands for one that cannot be read: the begin of a packed intent, and nothing else."""
 
 _HEADER: Final = struct.Struct(">q13xh4xqq14xi")  # base offset, attributes, base and max timestamp, count
-_LENGTH: Final = struct.Struct(">i")
-_LENGTH_AT: Final = 8
+_NUMBER: Final = struct.Struct(">i")
 _LAST_AT: Final = 23
 _COUNT_AT: Final = 57
-_CHECKSUM: Final = struct.Struct(">I")
-_CHECKSUM_AT: Final = 17
-_CHECKED_FROM: Final = 21
-_APPEND_TIME: Final = 0x08
-_TRANSACTIONAL: Final = 0x10
-_CONTROL: Final = 0x20
 
 
 class Unreadable(Exception):
@@ -58,9 +51,9 @@ class _Writing:
     """Batches with the attributes that a batch had."""
 
     def __init__(self, attributes: int, time_max: int) -> None:
-        self._append_time = time_max if attributes & _APPEND_TIME else None
-        self._transactional = bool(attributes & _TRANSACTIONAL)
-        self._control = bool(attributes & _CONTROL)
+        self._append_time = time_max if attributes & APPEND_TIME else None
+        self._transactional = bool(attributes & TRANSACTIONAL)
+        self._control = bool(attributes & CONTROL)
 
     def one(self, first: int, records: Sequence[Record]) -> RawBatch:
         if self._append_time is not None:  # theirs may be anything, and count for nothing
@@ -76,13 +69,11 @@ class _Writing:
 
     def stand_ins(self, first: int, count: int, time: int) -> RawBatch:
         """As many records as were meant; there may be millions, so they are not encoded one by one."""
-        batch = bytearray(self.one(first, [Record(None, MALFORMED, time)]).data[: _HEADER.size])
+        batch = bytearray(self.one(first, [Record(None, MALFORMED, time)]).data[:HEADER_BYTES])
         batch += _stand_ins(count)
-        _LENGTH.pack_into(batch, _LENGTH_AT, len(batch) - _LENGTH_AT - _LENGTH.size)
-        _LENGTH.pack_into(batch, _LAST_AT, count - 1)
-        _LENGTH.pack_into(batch, _COUNT_AT, count)
-        _CHECKSUM.pack_into(batch, _CHECKSUM_AT, crc32c(memoryview(batch)[_CHECKED_FROM:]))
-        return RawBatch(first, count, bytes(batch))
+        _NUMBER.pack_into(batch, _LAST_AT, count - 1)
+        _NUMBER.pack_into(batch, _COUNT_AT, count)
+        return RawBatch(first, count, bytes(seal(batch)))
 
     def encode(self, first: int, records: Sequence[Record]) -> list[RawBatch]:
         """As one batch, or several if it would be too large or its times lie too far from each other."""
