@@ -74,7 +74,8 @@ def _units(messages: Messages, start: int, batch: int | None) -> list[Unit]:
     """Those from index `start` on; made when they are wanted, since what was fetched may have very many."""
     if batch is not None:
         part = messages.part(start, start + batch)
-        return [Unit(part, part.positions[-1] + 1, None, sum(map(len, filter(None, part.values))))]
+        values: Sequence[bytes | None] = part.values
+        return [Unit(part, part.positions[-1] + 1, None, sum(len(value) for value in values if value))]
     some = messages.part(start, start + UNITS_AT_ONCE)
     columns = zip(some.values, some.keys, some.times, some.positions, strict=True)
     return [
