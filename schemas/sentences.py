@@ -1,5 +1,6 @@
 """A rejection in words, from its 32 bytes and the layouts and messages that the claim carries."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -59,6 +60,7 @@ _SENTENCES: Final[dict[Code, str]] = {
     Code.BAD_UPSERT: "the upsert is malformed at {value}",
 }
 
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _BUILT_IN: Final[dict[int, Layout]] = {layout.type_id: layout for layout in (MUTATE, UPSERT)}
 _MEMBERS: Final = {MUTATE.name: ("delta",), UPSERT.name: ("page", "key")}
 """The JSON members of the built-in intents that rejections know by number (docs/formats.md, section 6)."""
@@ -80,8 +82,22 @@ def sentence(rejection: Rejection, layouts: Mapping[int, Layout], messages: Sequ
         bound=_shown(rejection.bound),
         ordinal=rejection.ordinal,
         status=_status(rejection.ordinal),
-        message=messages[rejection.ordinal] if known else f"message {rejection.ordinal}",
+        message=_message(messages[rejection.ordinal], rejection) if known else f"message {rejection.ordinal}",
     )
+
+
+def _message(text: str, rejection: Rejection) -> str:
+    """With its values, if it has some, where there are braces; within them stands what the numbers of an enum mean."""
+    if rejection.value is None:
+        return text
+    values = iter((rejection.value, rejection.bound))
+    return _BRACES.sub(lambda braces: _named(braces[1], _shown(next(values, None))), text)
+
+
+def _named(members: str, number: str) -> str:
+    """`members` is `0=NEW|1=PAID`, or nothing for a number that is just that."""
+    found = (member.partition("=") for member in members.split("|"))
+    return next((name for known, _, name in found if known == number), number)
 
 
 def _place(rejection: Rejection, layout: Layout | None) -> str:

@@ -35,8 +35,11 @@ def now() -> int:
     _outside("now")
 
 
-def reject(reason: str) -> NoReturn:
-    """Reject the intent with this text, which must be a literal."""
+def reject(reason: str, *values: int) -> NoReturn:
+    """Reject the intent with this text, a literal in which each `{}` shows a value: an integer or a member of an enum.
+
+    >>> mmsb.reject("an order cannot go from {} to {}", order.stage, self.to)  # doctest: +SKIP
+    """
     _outside("reject")
 
 

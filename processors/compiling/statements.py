@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mmsb.kernels.intake.rejections import I64
 from mmsb.processors.compiling.accesses import Access, element_place
 from mmsb.processors.compiling.bodies import Body, Value, bits_of_number, in_scratch
 from mmsb.processors.compiling.emits import write_emit
@@ -82,8 +83,14 @@ class Statements:
         with self.body.source.block(f"for {counter} in range({start}, {stop}, {step}):"):
             self.write(nodes)
 
-    def _refuse(self, text: str) -> None:
-        self.body.reject(Code.REFUSED, ordinal=str(self.body.messages[text]))
+    def _refuse(self, text: str, *nodes: Node) -> None:
+        ordinal = str(self.body.messages[text])
+        if not nodes:
+            self.body.reject(Code.REFUSED, ordinal=ordinal)
+            return
+        bits = [f"bits_of_int({self.body.source.assign(value.text)})" for value in self.expressions.values(nodes)]
+        value, bound = [*bits, None][:2]
+        self.body.reject(Code.REFUSED, value=value, bound=bound, ordinal=ordinal, kind=I64)
 
     def _emit(self, name: str, arguments: Sequence[Node]) -> None:
         write_emit(self.body, self.expressions, name, arguments)

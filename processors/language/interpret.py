@@ -286,9 +286,12 @@ def _for(slot: int, start: int, stop: int, stride: int, nodes: Sequence[Node]) -
     return step
 
 
-def _refuse(text: str) -> Step:
+def _refuse(text: str, *nodes: Node) -> Step:
+    values = [getter(node) for node in nodes]
+
     def step(run: Run) -> None:
-        raise Refused(Rejection(Code.REFUSED, run.type_id, ordinal=run.messages[text]))
+        value, bound, *_ = *(int(get(run)) for get in values), None, None
+        raise Refused(Rejection(Code.REFUSED, run.type_id, 0, value, bound, ordinal=run.messages[text]))
 
     return step
 

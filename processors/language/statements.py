@@ -11,10 +11,12 @@ from typing import Any, Final
 from mmsb.processors.language import calls, expressions
 from mmsb.processors.language.emits import emit
 from mmsb.processors.language.frames import Frame, SelfName, SlotName
-from mmsb.processors.language.kinds import I64, Node, Typed, kind_of
+from mmsb.processors.language.kinds import I64, Kind, Node, Typed, kind_of
 from mmsb.processors.language.values import matched, stored, text_literal
 from mmsb.schemas.places import FunctionNode
 from mmsb.schemas.types import Array
+
+REFUSED_VALUES_MAX: Final = 2  # of mmsb.reject, beside its text: as many as a rejection carries
 
 _INSTEAD: Final[dict[type[ast.stmt], str]] = {
     ast.While: "`while`: write `for i in range(n)` with a constant n",
@@ -299,12 +301,31 @@ def _expression(frame: Frame, statement: ast.Expr) -> tuple[list[Node], bool]:
 
 
 def _reject(frame: Frame, node: ast.Call) -> Node:
-    (reason,) = calls.operands(frame, node, 1, 1)
+    reason, *operands = calls.operands(frame, node, 1, 1 + REFUSED_VALUES_MAX)
     if frame.context.part == "query":
         raise frame.wrong(node, "`query` cannot reject; write the condition into `predicate`")
     if not isinstance(reason, ast.Constant) or not isinstance(reason.value, str) or not reason.value:
-        raise frame.wrong(node, 'mmsb.reject takes one literal text, for instance mmsb.reject("insufficient funds")')
-    return ("refuse", text_literal(frame, reason, reason.value))
+        raise frame.wrong(node, 'mmsb.reject takes a literal text, for instance mmsb.reject("insufficient funds")')
+    values = [expressions.value(frame, operand) for operand in operands]
+    text = _with_names(frame, node, reason.value, [value.kind for value in values]) if values else reason.value
+    return ("refuse", text_literal(frame, reason, text), *(value.node for value in values))
+
+
+def _with_names(frame: Frame, node: ast.Call, text: str, kinds: Sequence[Kind]) -> str:
+    """The text as it is recorded: between the braces for an enum stands what its numbers are called."""
+    first, *others = text.split("{}")
+    if len(others) != len(kinds) or any(brace in part for part in (first, *others) for brace in "{}"):
+        raise frame.wrong(
+            node, f"mmsb.reject takes a text with {{}} for each of its {len(kinds)} values, found {text!r}"
+        )
+    for kind in kinds:
+        if kind != I64 and kind.python is None:
+            raise frame.wrong(node, f"mmsb.reject shows i64 and members of enums, found {kind}")
+    return first + "".join(f"{{{_names(kind)}}}{part}" for kind, part in zip(kinds, others, strict=True))
+
+
+def _names(kind: Kind) -> str:
+    return "" if kind.python is None else "|".join(f"{int(member)}={member.name}" for member in kind.python)
 
 
 def _only_in_delta(frame: Frame, node: ast.Call, verb: str) -> None:

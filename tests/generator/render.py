@@ -118,7 +118,7 @@ def simple_statement(tree: Tree) -> str:
     if kind == "return":
         return "return" if tree[1] is None else f"return {expression(tree[1])}"
     if kind == "reject":
-        return f"mmsb.reject({tree[1]!r})"
+        return f"mmsb.reject({', '.join([repr(tree[1]), *map(expression, tree[2:])])})"
     if kind == "delete":
         return f"mmsb.delete({tree[1]})"
     if kind == "emit":

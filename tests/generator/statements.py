@@ -6,7 +6,7 @@ from random import Random
 from tests.generator.expressions import Known, Scope, array_length, lit, read_type
 from tests.model.bundle import Body, Field, Helper, Page, Param, Tree
 
-MESSAGES = ["no", "not enough", "closed", "über", 'a "quoted" \\ text', "zero €", "A"]
+MESSAGES = ["no", "not enough", "closed", "über", 'a "quoted" \\ text', "zero €", "A", "not {}", "from {} to {}"]
 KINDS = ["i64", "i64", "i64", "f64", "bool"]
 
 
@@ -162,7 +162,9 @@ class Writer:
         return ("for_array", name, owner, f.name, self.body(scope.rng.randint(1, 2), depth - 1, inner, loop=True))
 
     def s_reject(self, scope: Scope, _depth: int, _loop: bool) -> Tree:
-        return ("if", ((scope.condition(1), (("reject", scope.rng.choice(MESSAGES)),)),), ())
+        message = scope.rng.choice(MESSAGES)
+        values = (scope.expression("i64") for _ in range(message.count("{}")))
+        return ("if", ((scope.condition(1), (("reject", message, *values),)),), ())
 
     def s_emit(self, scope: Scope, _depth: int, _loop: bool) -> Tree | None:
         others = [i for i in scope.known.intents if not any(array_length(f) and f.default is None for f in i.fields)]

@@ -15,6 +15,7 @@ import mmsb
 from mmsb.processors.bundle import Bundle
 from mmsb.processors.lowering import Surroundings, lower
 from mmsb.schemas.rejections import Refused
+from mmsb.schemas.sentences import sentence
 
 PRELUDE = """\
 import enum
@@ -126,6 +127,7 @@ class Outcome:
     pages: dict[str, Any] = field(default_factory=dict[str, Any])
     emitted: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
     rejection: Any = None  # a Rejection, where there is one
+    words: str = ""  # of that, for people
 
     @property
     def code(self) -> str:
@@ -169,7 +171,9 @@ def perform(
     try:
         lowered = lower(program, intent.packed_arguments(), around)
     except Refused as refused:
-        return Outcome(rejection=refused.rejection)
+        layouts = {each.type_id: each for each in (*bundle.descriptor.pages, *bundle.descriptor.intents)}
+        words = sentence(refused.rejection, layouts, bundle.descriptor.messages)
+        return Outcome(rejection=refused.rejection, words=words)
     pages = {_shown(bundle, change.layout.type_id, change.key): _fields(change) for change in lowered.changes}
     emitted = [
         (one.layout.name, dict(zip(one.layout.index_of, one.layout.unpack(one.arguments), strict=True)))

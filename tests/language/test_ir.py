@@ -134,6 +134,8 @@ def test_8_0_statements():
             mmsb.delete(p)
         else:
             mmsb.reject('no')
+        if self.b:
+            mmsb.reject('{} is {}', x, self.c)
         for y in range(1, 9, 2):
             p.i = y
     """
@@ -144,6 +146,7 @@ def test_8_0_statements():
         ["let", 1, ["local", 0]],
         ["set_at", 0, 20, ["local", 1], ["op", "add", "i64", ["get_at", 0, 20, ["local", 1]], ["const", "i64", 2]]],
         ["when", ["get", 0, 6], [["delete", 0]], [["refuse", "no"]]],
+        ["when", ["arg", 5], [["refuse", "{} is {1=RED|2=BLUE}", ["local", 0], ["arg", 6]]], []],
         ["for", 2, 1, 9, 2, [["let", 3, ["local", 2]], ["set", 0, 0, ["local", 3]]]],
     ]
 

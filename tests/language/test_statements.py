@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmsb.schemas.rejections import unpack_rejection
 from tests.language.harness import ARGUMENTS, go, ir, refused
 
 BUMP = "def bump(p, x):\n    p.j = p.j * 10 + x\n    return x\n"
@@ -305,8 +306,23 @@ def test_4_11_reject():
     assert (
         go("mmsb.reject('a')", predicate="if self.b:\n    mmsb.reject('b')\nreturn True", b=True).rejection.ordinal == 1
     )
+    for delta, value, bound, words in (
+        ("mmsb.reject('at most {}, not {} cents', 5, self.i)", 5, 7, "at most 5, not 7 cents"),
+        ("mmsb.reject('{}!', self.i)", 7, 0, "7!"),
+        ("mmsb.reject('from {} to {}', p.c, self.c)", 1, 2, "from RED to BLUE"),
+        ("mmsb.reject('{} to {}', Color.RED, self.c)", 1, 2, "RED to BLUE"),
+    ):
+        shown = go(delta, i=7, c=2)
+        assert shown.rejection.value == value
+        assert unpack_rejection(shown.rejection.pack()).bound == bound
+        assert shown.words == words
+    assert go("mmsb.reject('{} {}', self.i * 2, self.i)", i=2**62).code == "overflow"
     for wrong in ("TEXT", "'a' + 'b'", "''", "5", "", "'a', 'b'", "reason='a'", "f'{p.i}'"):
         refused(delta=f"mmsb.reject({wrong})  # here", top="TEXT = 'a'")
+    for wrong in ("'a {} {}', self.i", "'a', self.i", "'{} {', self.i", "'{i}', self.i", "'{}{}{}', 1, 2, 3"):
+        refused("mmsb.reject takes", delta=f"mmsb.reject({wrong})  # here")
+    for wrong, kind in (("self.f", "f64"), ("self.b", "bool"), ("self.s", "text"), ("self.u", "u64")):
+        refused(f"shows i64 and members of enums, found {kind}", delta=f"mmsb.reject('{{}}', {wrong})  # here")
     refused("no value", delta="p.i = mmsb.reject('a')  # here")
     refused(
         "`query` cannot reject",

@@ -102,7 +102,9 @@ class Evaluator:
         elif kind == "return":
             return None if tree[1] is None else self.expression(tree[1], names)
         elif kind == "reject":
-            raise self.fail("refused", ordinal=self.compiled.messages.index(tree[1]))
+            shown = [self.expression(part, names) for part in tree[2:]]
+            more = dict(zip(("value", "bound"), shown, strict=False))
+            raise self.fail("refused", ordinal=self.compiled.messages.index(tree[1]), **more)
         elif kind == "delete":
             names[tree[1]].deleted = True
         elif kind == "call":
