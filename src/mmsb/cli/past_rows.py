@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mmsb.cli.values import fields_json, shown
+from mmsb.cli.values import fields_json, repeats, shown
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.envelopes import HEADER
 from mmsb.schemas.ids import id_text
@@ -129,8 +129,7 @@ ENTRY_HEAD = ("offset", "time", "status", "intent", "actor", "reason", "what")
 
 
 def entry_row(found: Mapping[str, Any]) -> tuple[object, ...]:
-    first = found["first_offset"]
-    what = found["why"] or (f"first seen at offset {first}" if first is not None else shown_pages(found))
+    what = found["why"] or repeats(found["first_offset"]) or shown_pages(found)
     return (
         found["offset"], found["time"], found["status"], found["intent"], found["actor"], found["reason"], what,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from mmsb.cli.exits import Exit
 from mmsb.cli.owner import OR_RUN_IT, running
 from mmsb.cli.screen import Screen
 from mmsb.cli.settings import OWNING, add_flag
-from mmsb.cli.values import named, parse_arguments
+from mmsb.cli.values import named, parse_arguments, repeats
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.ids import make_id
@@ -109,8 +109,7 @@ def _show(screen: Screen, descriptor: Descriptor, receipt: "Receipt") -> int:
     if screen.machine:
         screen.record(found)
     else:
-        first = found["first_offset"]
-        why = found["why"] or (f"first seen at offset {first}" if first is not None else "")
+        why = found["why"] or repeats(found["first_offset"])
         where = f" in partition {receipt.partition}" if receipt.partition else ""
         screen.line(f"{found['status']} at offset {receipt.offset}{where}{': ' if why else ''}{why}")
     return Exit.REJECTED if receipt.status == Status.REJECTED else Exit.DONE
