@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.events import Event
+from mmsb.schemas.limits import PAGES_PER_INTENT_MAX
 from mmsb.schemas.tlog.claims import Durability
 from mmsb.state.pages import PageId
 from mmsb.streams.checkpoints.folder import CHECKPOINTS, MANIFEST
@@ -116,8 +117,11 @@ class PartitionJudge(Replay):
     def refuses_events(self, subscription: Subscription) -> None:
         """Events behind a place are gone with the log that had them: a consumer begins again with what comes."""
         after = subscription.after
-        assert after is not None, "what comes is never trimmed"
-        self._judge_trimmed(after.offset + 1)
+        if after is None:  # it fell behind, from a place that nobody knows exactly
+            self._judge_trimmed(subscription.lower + 1)
+        else:
+            more_of_it = after.offset >= 0 and after.ordinal < PAGES_PER_INTENT_MAX - 1
+            self._judge_trimmed(after.offset if more_of_it else after.offset + 1)
         subscription.begin, subscription.seen = None, []
 
     def _judge_trimmed(self, offset: int) -> None:
