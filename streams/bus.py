@@ -46,11 +46,21 @@ FROM_THE_START: Final[Mapping[int, Position]] = {}  # as `after`: no partition h
 class Bus:
     """What `async with app.run(…) as bus` gives, and `async with mmsb.connect(…) as bus`."""
 
-    def __init__(self, owner: AbstractAsyncContextManager[Door], app: str, at: "Cluster | None" = None) -> None:
-        """`app` is the name of the application whose classes will be used; `at` is where its topics are, if any."""
+    def __init__(
+        self,
+        owner: AbstractAsyncContextManager[Door],
+        app: str,
+        at: "Cluster | None" = None,
+        processed: "dict[str, Counts] | None" = None,
+    ) -> None:
+        """`app` is the name of the application whose classes will be used; `at` is where its topics are, if any.
+
+        `processed` gets what processors do, for whoever watches.
+        """
         self._owner = owner
         self._app = app
         self._at = at
+        self._processed = {} if processed is None else processed
         self._door: Door | None = None
         self._stop: Stop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -124,7 +134,7 @@ class Bus:
                 raise InvalidValue(f"process: expected what @app.processor(…) made, found {each!r}")
         stopped = asyncio.ensure_future(self.until_stopped())
         try:
-            return await process(processors, self.door, self._app, self._at, stopped, tell)
+            return await process(processors, self.door, self._app, self._at, stopped, tell, self._processed)
         finally:
             stopped.cancel()
             await asyncio.gather(stopped, return_exceptions=True)

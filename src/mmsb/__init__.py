@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from mmsb.streams.page_values import PageChange, PageEvent
     from mmsb.streams.stats import PartitionStats, Stats
     from mmsb.streams.tickets import Receipt
+    from mmsb.streams.watching.counting import Counter
 
 __version__ = "0.1.0"
 
@@ -85,6 +86,7 @@ __all__ = [
     "Compiled",
     "Conflict",
     "CorruptState",
+    "Counter",
     "Counts",
     "Delta",
     "DeltaKind",
@@ -315,6 +317,7 @@ _HOMES = {
     "mmsb.streams.page_values": ("PageChange", "PageEvent"),
     "mmsb.streams.stats": ("PartitionStats", "Stats"),
     "mmsb.streams.tickets": ("Receipt",),
+    "mmsb.streams.watching.counting": ("Counter",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
@@ -35,6 +35,7 @@ from mmsb.streams.edges.declaring import (
     Processor,
     Topic,
 )
+from mmsb.streams.watching.counting import Counter
 
 if TYPE_CHECKING:
     from mmsb.streams.bus import Bus
@@ -65,6 +66,7 @@ class App:
         self.generation = generation
         self.hops_max = hops_max
         self.processors: dict[str, Processor] = {}
+        self.counters: dict[str, Counter] = {}
         self._pages: dict[type[Any], PageLayout] = {}
         self._origins: dict[str, Origins] = {}
         self._checkpointing: set[int] = set()
@@ -176,6 +178,17 @@ class App:
 
         return declare
 
+    def counter(self, name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
+        """A counter of the application's own, shown by /metrics where it runs with `http`.
+
+        `read = app.counter("letters_read_total", "letters that were read", ["kind"])`, then `read.add(kind="bill")`, in
+        processors and programs: what a delta does is counted already, by type and outcome.
+        """
+        if name in self.counters:
+            raise InvalidDefinition(f"counter {name!r}: {self!r} has it already; use that one")
+        made = self.counters[name] = Counter(name, meaning, labels)
+        return made
+
     def bundle(self, *, debug: bool = False, generation: int | None = None) -> Bundle:
         """Everything that was declared, as one hashed whole.
 
@@ -248,6 +261,7 @@ class App:
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
         from mmsb.streams.watching.http import parse_address
+        from mmsb.streams.watching.metrics import Own
         from mmsb.streams.watching.watched import Watched
         from mmsb.streams.world import RealWorld
 
@@ -287,7 +301,9 @@ class App:
         owner, cluster = Served(engine, folder), None if log is None else arguments.cluster_of(log, security)
         if address is None:
             return Bus(owner, self.name, cluster)
-        return Bus(Watched(owner, engine, world, self.name, __version__, address), self.name, cluster)
+        own = Own(self.counters)
+        watched = Watched(owner, engine, world, self.name, __version__, address, own)
+        return Bus(watched, self.name, cluster, own.processed)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():

@@ -25,11 +25,16 @@ async def process(
     bus_at: Cluster | None,
     until: "asyncio.Future[None]",
     tell: Tell | None,
+    processed: dict[str, Counts],
 ) -> dict[str, Counts]:
-    """Return when all sources have ended; or, once `until` is done, when what was begun has settled."""
+    """Return when all sources have ended; or, once `until` is done, when what was begun has settled.
+
+    `processed` is for whoever watches meanwhile: it gets the counts, by the names of processors.
+    """
     counts = {each.name: Counts() for each in processors}
     if len(counts) < len(processors):
         raise InvalidValue(f"process: found one of {', '.join(map(repr, counts))} twice; each runs once in a process")
+    processed.update(counts)
     runs = [
         TopicRun(each, door, app, bus_at, counts[each.name])
         if isinstance(each.source, Topic)

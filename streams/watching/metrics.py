@@ -4,13 +4,16 @@ A step that hangs must not silence whoever would tell of it. So offsets and coun
 of different blocks; `mmsb stats` gives those of one boundary.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mmsb.schemas.rejections import Code
 from mmsb.schemas.statuses import Status
+from mmsb.streams.edges.delivering import Counts
 from mmsb.streams.partition import Partition
 from mmsb.streams.reading import sent
+from mmsb.streams.watching.counting import Counter
 from mmsb.streams.watching.exposition import Exposition, Metric
 from mmsb.streams.watching.process import PROCESS_METRICS, add_process
 from mmsb.streams.watching.progress import Progress
@@ -49,6 +52,13 @@ METRICS: Final = (
     Metric("mmsb_page_evictions_total", "counter", _PART, "those that left memory"),
     Metric("mmsb_follow_ups_emitted_total", "counter", (*_PART, "target"), "follow-ups for each partition, ever"),
     Metric("mmsb_follow_ups_relayed_total", "counter", (*_PART, "target"), "those that it has been handed"),
+    Metric(
+        "mmsb_processor_messages_total", "counter", (*_APP, "processor"), "messages that processors here dealt with"
+    ),
+    Metric("mmsb_processor_set_aside_total", "counter", (*_APP, "processor"), "those that were set aside"),
+    Metric(
+        "mmsb_processor_intents_total", "counter", (*_APP, "processor", "status"), "what they submitted, as it settled"
+    ),
     *PROCESS_METRICS,
 )
 
@@ -64,6 +74,15 @@ class Build:
 
 
 @dataclass(frozen=True)
+class Own:
+    """What the application's own code counts and does in this process."""
+
+    counters: Mapping[str, Counter]
+    processed: dict[str, Counts] = field(default_factory=dict[str, Counts])
+    """By the names of processors."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """All that an exposition is made from."""
 
@@ -73,9 +92,12 @@ class Figures:
     progressing: bool
     progress: Progress
     seen: list[Seen]
+    own: Own
 
     def text(self) -> bytes:
-        to = Exposition(METRICS)
+        counters = self.own.counters.values()
+        declared = [Metric(each.name, "counter", (*_APP, *each.labels), each.meaning) for each in counters]
+        to = Exposition((*METRICS, *declared))
         if self.build is not None:
             build = self.build
             to.add("mmsb_build_info", 1, self.app, build.version, str(build.generation), build.bundle, build.durability)
@@ -84,8 +106,20 @@ class Figures:
         to.add_histogram("mmsb_event_loop_lag_seconds", self.progress.loop_seconds, self.app)
         for each in self.seen:
             _add_partition(to, self.app, each, self.progress.still_seconds(each.partition))
+        for name, counts in self.own.processed.items():
+            _add_processor(to, (self.app, name), counts)
+        for counter in counters:
+            for labels, count in list(counter.counts.items()):
+                to.add(counter.name, count, self.app, *labels)
         add_process(to)
         return to.text()
+
+
+def _add_processor(to: Exposition, labels: tuple[str, str], counts: Counts) -> None:
+    to.add("mmsb_processor_messages_total", counts.messages, *labels)
+    to.add("mmsb_processor_set_aside_total", counts.rejected, *labels)
+    for status, count in counts.outcomes.items():
+        to.add("mmsb_processor_intents_total", count, *labels, str(status))
 
 
 def _add_partition(to: Exposition, app: str, seen: Seen, still_seconds: float) -> None:

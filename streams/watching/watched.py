@@ -18,7 +18,7 @@ from mmsb.schemas.errors import MmsbError
 from mmsb.streams.door import Door
 from mmsb.streams.watching.exposition import CONTENT_TYPE
 from mmsb.streams.watching.http import JSON, Address, Answer, HttpServer
-from mmsb.streams.watching.metrics import Build, Figures
+from mmsb.streams.watching.metrics import Build, Figures, Own
 from mmsb.streams.watching.progress import Progress
 from mmsb.streams.watching.watchable import Watchable
 from mmsb.streams.world import World
@@ -32,13 +32,14 @@ class Watched:
 
     def __init__(
         self, owner: AbstractAsyncContextManager[Door], engine: Watchable, world: World, app: str, version: str,
-        address: Address,
+        address: Address, own: Own,
     ) -> None:  # fmt: skip
         """`owner` enters and leaves the engine."""
         self._owner = owner
         self._engine = engine
         self._app = app
         self._version = version
+        self._own = own
         self._progress = Progress(world, engine.seen)
         self._door: Door | None = None
         self._closing = False
@@ -101,7 +102,7 @@ class Watched:
     async def _metrics(self) -> Answer:
         progressing = not self._progress.why_still()
         ready = not self._why_unready()
-        figures = Figures(self._app, self._build(), ready, progressing, self._progress, self._engine.seen())
+        figures = Figures(self._app, self._build(), ready, progressing, self._progress, self._engine.seen(), self._own)
         return Answer(HTTPStatus.OK, figures.text(), CONTENT_TYPE)
 
     def _build(self) -> Build | None:

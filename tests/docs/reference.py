@@ -44,7 +44,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "Process": (
         "Processors at the edge: async functions that turn messages into intents, in [processors.md](processors.md).",
-        ("Topic", "Message", "Messages", "Ask", "Columns", "Processor", "Counts"),
+        ("Topic", "Message", "Messages", "Ask", "Columns", "Processor", "Counts", "Counter"),
     ),
     "Read": (
         "What a running application answers.",

@@ -31,6 +31,7 @@ BUILT_IN = {  # what Python's own protocols ask for, and what only a bug of ours
     ("src/mmsb/__init__.py", "AttributeError"),
     ("state/arrays.py", "KeyError"),
     ("streams/bus.py", "SystemExit"),  # a program that SIGTERM ended says so
+    ("streams/edges/calling.py", "TimeoutError"),  # as asyncio's own, with the limit in its words
     ("streams/events/reader.py", "StopAsyncIteration"),
     ("streams/past/differing.py", "AssertionError"),
     ("streams/serving/client.py", "TimeoutError"),

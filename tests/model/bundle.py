@@ -100,7 +100,7 @@ class Bundle:
     def _collect(self, tree: Any, found: set[str]) -> None:
         if not isinstance(tree, tuple) or not tree:
             return
-        if tree[0] == "reject" and len(tree) >= 2 and isinstance(tree[1], str):
+        if tree[0] == "reject" and isinstance(tree[1], str):
             found.add(tree[1])
             for child in tree[2:]:
                 self._collect(child, found)

@@ -3,17 +3,21 @@
 import asyncio
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
+import mmsb
 from examples.bank import Deposit, Open, Transfer
 from examples.bank import app as bank_app
 from examples.remittances import Open as OpenFar
 from examples.remittances import Send
 from examples.remittances import app as remittances
+from mmsb.streams.watching import counting
 from mmsb.streams.watching.metrics import METRICS
+from tests.edges.tally import Count, fresh_app
 from tests.watching.asking import Figures, asked, figures, free_port, labelled
 
 UNITS = {
@@ -141,3 +145,64 @@ def test_names_follow_the_convention(metric) -> None:
     assert metric.kind == "counter" or metric.name.rpartition("_")[2] in UNITS
     assert all(re.fullmatch(r"[a-z]+", label) and label != "le" for label in metric.labels)
     assert not metric.meaning.endswith(".")
+
+
+def test_what_an_application_counts_and_its_processors_do_is_there(tmp_path: Path) -> None:
+    port, app = free_port(), fresh_app("counting")
+    app.counters.clear()
+    read = app.counter("letters_read_total", 'letters that were read, "bills" too', ["kind"])
+    plain = app.counter("lamps_lit_total", "lamps")
+
+    async def letters() -> AsyncIterator[tuple[int, str]]:
+        for number in range(10):
+            yield number, "bill" if number % 2 else "card\n"
+
+    @app.processor(source=letters, rejects=tmp_path / "rejects.jsonl", attempts=1)
+    async def clerk(message: mmsb.Message) -> Count:
+        read.add(kind=message.value)
+        if message.position == 9:
+            raise ValueError("torn")
+        return Count(1, 1)
+
+    async def check() -> None:
+        async with app.run(data=tmp_path / "data", interpreted=True, http=str(port)) as bus:
+            before = await scraped(port)
+            await bus.process(clerk)
+            plain.add(2.5)
+            found = await scraped(port)
+        assert of(before, "lamps_lit_total") == {(): 0}
+        assert of(found, "lamps_lit_total") == {(): 2.5}
+        assert of(found, "letters_read_total", "kind") == {("bill",): 5, ("card\n",): 5}
+        assert of(found, "mmsb_processor_messages_total", "processor") == {("clerk",): 10}
+        assert of(found, "mmsb_processor_set_aside_total", "processor") == {("clerk",): 1}
+        assert of(found, "mmsb_processor_intents_total", "processor", "status") == {("clerk", "applied"): 9}
+
+    asyncio.run(check())
+    app.counters.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [("letters", []), ("mmsb_letters_total", []), ("a-b_total", []), ("a_total", ["app"]), ("a_total", ["__x"])],
+)
+def test_counters_that_would_confuse_prometheus_are_refused(name: str, labels: list[str]) -> None:
+    with pytest.raises(mmsb.InvalidDefinition, match="counter"):
+        mmsb.App("counting").counter(name, "", labels)
+
+
+def test_what_is_counted_has_its_labels_and_few_of_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "SERIES_MAX", 2)
+    app = mmsb.App("counting")
+    counter = app.counter("letters_total", "letters", ["kind"])
+    for wrong in ({}, {"sort": "a"}, {"kind": "a", "sort": "b"}):
+        with pytest.raises(mmsb.InvalidValue, match="expected kind= and a count from 0"):
+            counter.add(1, **wrong)
+    with pytest.raises(mmsb.InvalidValue, match="from 0"):
+        counter.add(-1, kind="a")
+    for kind in ("a", "b", "a"):
+        counter.add(kind=kind)
+    with pytest.raises(mmsb.InvalidValue, match="SERIES_MAX = 2"):
+        counter.add(kind="c")
+    assert counter.counts == {("a",): 2, ("b",): 1}
+    with pytest.raises(mmsb.InvalidDefinition, match="has it already"):
+        app.counter("letters_total", "again")
