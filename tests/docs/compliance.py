@@ -1,5 +1,5 @@
 """docs/compliance.md: the seven rules, each with the tests that guard it, found by their marker `guards(rule, …)`; and
-what was promised of home, past and Kafka, with the tests that hold it (tests/docs/promises.py).
+what was promised of home, past, Kafka and the edges, with the tests that hold it (tests/docs/promises.py).
 
 `python -m tests.docs.compliance` runs all of them, and writes the page only if all pass.
 """
@@ -23,11 +23,12 @@ What MMSB promises about itself comes down to seven rules. Each is held by tests
 rule carries the marker `guards` with the rule's number, and this page is made of those markers. `python -m
 tests.docs.compliance` runs all guards, and writes the page only when every one of them has passed; `make test` runs
 them each time, and fails when a rule has no guard, or when this page lists one that is gone. The same is true of what
-stands below them: what was promised of the home, of the past, and of what is behind Kafka, where a broker is needed.
+stands below them: what was promised of the home, of the past, of what is behind Kafka, where a broker is needed, and of
+the edges.
 """
 
 PROMISED = """\
-## What was promised of home, past and Kafka
+## What was promised of home, past, Kafka and the edges
 
 The numbers are those of the list of all that MMSB is to do, by which `tests/rows/` is named as well. How fast it is
 stands in [benchmarks.md](benchmarks.md).

@@ -1,4 +1,4 @@
-"""What users were promised of home, past and Kafka, by the numbers of our list, and the tests that hold it.
+"""What users were promised of home, past, Kafka and the edges, by the numbers of our list, and the tests that hold it.
 
 `tests/docs/compliance.py` makes the last section of docs/compliance.md of it. Names are checked, so none is of a test
 that is gone.
@@ -175,6 +175,30 @@ PROMISES = {
             "tests/cli/test_help.py::test_each_error_has_an_exit_code",
         ),
     ),
+    53: Promise(
+        "A processor's state is a page: a step that is not allowed is rejected and names both states, history is the "
+        "path, SIGTERM drains, and whoever starts again goes on with nothing lost",
+        (
+            "tests/rows/test_row_53_agents.py::test_a_state_takes_allowed_steps_only_and_goes_on_after_any_end",
+            "tests/kafka/test_processing.py::test_kills_lose_and_repeat_nothing",
+            "tests/kafka/test_faust_orders.py::test_totals_are_exact_whoever_is_killed",
+        ),
+    ),
+    73: Promise(
+        "Alive, ready and progressing are three answers; the process measures itself; two of them are compared",
+        (
+            "tests/watching/test_probes.py::test_a_process_answers_three_questions_through_its_life",
+            "tests/cli/test_figures.py::test_two_are_compared_in_two_columns",
+        ),
+    ),
+    74: Promise(
+        "Prometheus reads what is counted, also what an application counts itself, and each panel finds its figures",
+        (
+            "tests/watching/test_metrics.py::test_settled_and_rejected_are_counted_by_type_status_and_reason",
+            "tests/watching/test_metrics.py::test_what_an_application_counts_and_its_processors_do_is_there",
+            "tests/watching/test_dashboard.py::test_each_panel_finds_figures_while_an_application_runs",
+        ),
+    ),
     84: Promise(
         "How fast flushes, checkpoints and replays are, beside what the disk can do",
         ("bench/bench_store.py", "bench/bench_fold.py", "bench/bench_past.py"),
@@ -186,6 +210,23 @@ PROMISES = {
     86: Promise(
         "How long it takes from a kill to the first answer, with a spare and without",
         ("tests/cli/test_spare.py::test_when_the_owner_ends_the_spare_serves_what_it_left", "bench/takeover.py"),
+    ),
+    101: Promise(
+        "Installed from a lock, it runs as a user of its own below a root that is read-only, is killed, comes back, "
+        "and is sound",
+        (
+            "tests/deploy/test_installed.py::test_what_was_installed_runs_as_a_user_below_a_root_that_is_read_only",
+            "tests/deploy/test_files.py::test_the_check_notices_what_is_wrong",
+        ),
+    ),
+    102: Promise(
+        "Files for containers, compose and Kubernetes agree with the code and each other; under a load a worker is "
+        "killed and nothing is lost",
+        (
+            "tests/deploy/test_files.py::test_probes_ask_where_the_settings_have_them_answered",
+            "tests/deploy/test_files.py::test_whatever_runs_is_not_root_and_may_write_its_data_alone",
+            "tests/kafka/test_load.py::test_a_worker_is_killed_under_the_load_and_the_balances_add_up",
+        ),
     ),
     109: Promise(
         "Kills again and again, also while recovering: nothing that was told is lost or doubled",
