@@ -66,6 +66,10 @@ class Door(Protocol):
     @property
     def about(self) -> About: ...
 
+    def check(self) -> None:
+        """Raise if nothing can be asked any more."""
+        ...
+
     async def submit(self, intent: bytes, until: Until, timeout: float | None) -> Receipt:
         """Log one packed or JSON intent. The owner knows its partition."""
         ...

@@ -38,9 +38,14 @@ from mmsb.streams.edges.declaring import (
 from mmsb.streams.watching.counting import Counter
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from mmsb.streams.bus import Bus
-    from mmsb.streams.kafka.cluster.security import Security
+    from mmsb.streams.door import Door
+    from mmsb.streams.kafka.cluster.security import Cluster, Security
     from mmsb.streams.kafka.engine import KafkaEngine
+    from mmsb.streams.watching.http import Address
+    from mmsb.streams.watching.watchable import Watchable
 
 NAME_WORDS: Final = f"1 to {APP_NAME_BYTES_MAX} of A-Z a-z 0-9 . _ -"
 
@@ -253,16 +258,11 @@ class App:
         With `http="9464"`, or with a host before it, `/alive`, `/ready`, `/progressing`, `/metrics` for Prometheus and
         `/stats` are answered there, from before anything is opened until all is closed (docs/operations.md).
         """
-        from mmsb import __version__
-        from mmsb.streams.bus import Bus  # loads NumPy and Numba, which declaring does without
-        from mmsb.streams.checkpointing import Keeping
+        from mmsb.streams.checkpointing import Keeping  # loads NumPy and Numba, which declaring does without
         from mmsb.streams.engine import Engine, Settings
         from mmsb.streams.kafka.cluster.url import is_url
         from mmsb.streams.serving.server import Served
         from mmsb.streams.terminal import Folding
-        from mmsb.streams.watching.http import parse_address
-        from mmsb.streams.watching.metrics import Own
-        from mmsb.streams.watching.watched import Watched
         from mmsb.streams.world import RealWorld
 
         if not isinstance(data, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a checker
@@ -274,7 +274,7 @@ class App:
         arguments.check_memory(memory, partitions or 1)
         if checkpoint_seconds is not None and not checkpoint_seconds > 0:
             raise InvalidValue(f"checkpoint_seconds: expected a positive number, found {checkpoint_seconds!r}")
-        address = None if http is None else parse_address(http)
+        address = arguments.address_of(http)
         keeping = Keeping(checkpoint_seconds, trim, frozenset(self._checkpointing))
         bundle = self.bundle(debug=interpreted, generation=generation)
         folder, world, tell = Path(data), RealWorld(), Folding()
@@ -298,12 +298,8 @@ class App:
                 metered=address is not None,
             )  # fmt: skip
             engine = behind(log, security, self.name, bundle, folder, behind_kafka, world, tell, owns=True)
-        owner, cluster = Served(engine, folder), None if log is None else arguments.cluster_of(log, security)
-        if address is None:
-            return Bus(owner, self.name, cluster)
-        own = Own(self.counters)
-        watched = Watched(owner, engine, world, self.name, __version__, address, own)
-        return Bus(watched, self.name, cluster, own.processed)
+        cluster = None if log is None else arguments.cluster_of(log, security)
+        return _watched(self, Served(engine, folder), engine, address, cluster)
 
     def _check_new(self, cls: type[Any], name: str, type_id: int) -> None:
         for other, layout in {**self._pages, **self._intents}.items():
@@ -360,17 +356,24 @@ class App:
             raise InvalidValue(f"{intent!r}: its pages cannot be named, it would be rejected: {code}") from None
 
 
-def connect(to: str | Path, app: App, *, data: str | Path | None = None, security: "Security | None" = None) -> "Bus":
+def connect(
+    to: str | Path,
+    app: App,
+    *,
+    data: str | Path | None = None,
+    security: "Security | None" = None,
+    http: str | None = None,
+) -> "Bus":
     """Use an application that another process runs: `async with mmsb.connect("./data", app) as bus`, the same API.
 
     `to` is its data folder, whose owner is reached through the socket in it; or the cluster that its topics are in,
     as `kafka://host:port`. Then nobody else is asked: what is submitted goes into the topics, what becomes of it comes
     out of them, and so does what is read, from the first question on, into the folder `data`, or into one that goes
-    when the bus is left. Leaving ends the connection only.
+    when the bus is left. Leaving ends the connection only. `http` is as for `app.run`, without partitions.
     """
-    from mmsb.streams.bus import Bus
     from mmsb.streams.kafka.cluster.url import is_url
 
+    address = arguments.address_of(http)
     if isinstance(to, str) and is_url(to):
         from mmsb.streams.kafka.engine import KafkaSettings, behind
         from mmsb.streams.terminal import Folding
@@ -380,12 +383,35 @@ def connect(to: str | Path, app: App, *, data: str | Path | None = None, securit
         engine = behind(
             to, security, app.name, app.bundle(), folder, KafkaSettings(), RealWorld(), Folding(), owns=False
         )
-        return Bus(engine, app.name, arguments.cluster_of(to, security))
+        return _watched(app, engine, None, address, arguments.cluster_of(to, security))
     if data is not None or security is not None:
         raise InvalidValue(f"data, security: only for kafka://host:port, and this is the data folder {str(to)!r}")
     from mmsb.streams.serving.client import Remote
 
-    return Bus(Remote(Path(to)), app.name)
+    return _watched(app, Remote(Path(to)), None, address, None)
+
+
+def _watched(
+    app: App,
+    owner: "AbstractAsyncContextManager[Door]",
+    engine: "Watchable | None",
+    address: "Address | None",
+    cluster: "Cluster | None",
+) -> "Bus":
+    """With answers over HTTP, if there is an address for them; without an engine it is connected to one elsewhere."""
+    from mmsb.streams.bus import Bus
+
+    if address is None:
+        return Bus(owner, app.name, cluster)
+    from mmsb import __version__
+    from mmsb.streams.watching.metrics import Own
+    from mmsb.streams.watching.watchable import Elsewhere
+    from mmsb.streams.watching.watched import Watched
+    from mmsb.streams.world import RealWorld
+
+    own = Own(app.counters)
+    watched = Watched(owner, engine or Elsewhere(), RealWorld(), app.name, __version__, address, own)
+    return Bus(watched, app.name, cluster, own.processed)
 
 
 def _callers_names() -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from mmsb.schemas.tlog.claims import Durability
 if TYPE_CHECKING:
     from mmsb.streams.kafka.cluster.security import Cluster, Security
     from mmsb.streams.kafka.outputs.projecting import Form
+    from mmsb.streams.watching.http import Address
 
 
 def check_count(name: str, given: int | None, most: int) -> None:
@@ -57,3 +58,12 @@ def cluster_of(url: str, security: "Security | None") -> "Cluster":
     from mmsb.streams.kafka.cluster.security import OPEN, Cluster
 
     return Cluster(url, security or OPEN)
+
+
+def address_of(http: str | None) -> "Address | None":
+    """Where probes and Prometheus are answered, if they are."""
+    if http is None:
+        return None
+    from mmsb.streams.watching.http import parse_address
+
+    return parse_address(http)

@@ -92,7 +92,7 @@ class Delivery:
             try:
                 return await attempt()
             except (EnvironmentFailed, OutcomeUnknown):
-                _ = self._door.about  # raises if it does not run any more
+                self._door.check()
                 if clock() > deadline:
                     raise
                 await asyncio.sleep(AGAIN_SECONDS)

@@ -16,6 +16,16 @@ class Seen:
     handed: Mapping[int, int]  # how many of its follow-ups each target has been handed
 
 
+class Elsewhere:
+    """The engine of a process that is connected to others: these have the partitions, and are watched themselves."""
+
+    def seen(self) -> list[Seen]:
+        return []
+
+    def unready(self) -> str | None:
+        return None
+
+
 class Watchable(Protocol):
     def seen(self) -> list[Seen]: ...
 

@@ -83,10 +83,17 @@ class Watched:
     def _why_unready(self) -> list[str]:
         if self._closing:
             return ["it closes: what was submitted settles, and nothing more is taken"]
-        why = self._engine.unready()
-        if why is None and self._door is None:
-            why = "it starts"
+        why = self._engine.unready() or self._why_away()
         return self._progress.why_still() if why is None else [why]
+
+    def _why_away(self) -> str | None:
+        if self._door is None:
+            return "it starts"
+        try:
+            self._door.check()
+        except MmsbError as error:  # whoever it is connected to has ended
+            return str(error)
+        return None
 
     async def _alive(self) -> Answer:
         return Answer.of(HTTPStatus.OK, "alive")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmsb.cli.command import Command
 from mmsb.cli.exits import Exit
 from mmsb.cli.screen import Screen
+from mmsb.cli.settings import HTTP, add_flag
 from mmsb.schemas.errors import InvalidValue
 from mmsb.streams.kafka.cluster.url import is_url
 
@@ -23,7 +24,7 @@ def process(asked: Namespace, screen: Screen) -> int:
     from mmsb.cli.apps import load_app
 
     app = load_app(asked.app)
-    counts = asyncio.run(_process(app, _chosen(app, asked.names), asked.to, screen))
+    counts = asyncio.run(_process(app, _chosen(app, asked.names), asked, screen))
     if screen.machine:
         screen.record({"event": "ended", "processors": {name: _as_json(each) for name, each in counts.items()}})
     else:
@@ -45,7 +46,9 @@ def _chosen(app: "App", names: Sequence[str]) -> "list[Processor]":
     return [app.processors[name] for name in names or app.processors]
 
 
-async def _process(app: "App", processors: "Sequence[Processor]", to: str, screen: Screen) -> "dict[str, Counts]":
+async def _process(
+    app: "App", processors: "Sequence[Processor]", asked: Namespace, screen: Screen
+) -> "dict[str, Counts]":
     from mmsb.app import connect
     from mmsb.streams.kafka.cluster.security import from_environment
 
@@ -54,7 +57,8 @@ async def _process(app: "App", processors: "Sequence[Processor]", to: str, scree
         def tell(counts: "Mapping[str, Counts]") -> None:
             progress.say("   ".join(f"{name}: {each}" for name, each in counts.items()))
 
-        async with connect(to, app, security=from_environment() if is_url(to) else None) as bus:
+        security = from_environment() if is_url(asked.to) else None
+        async with connect(asked.to, app, security=security, http=asked.http) as bus:
             if screen.machine:
                 screen.record({"event": "ready", "processors": [each.name for each in processors]})
             else:
@@ -74,6 +78,7 @@ def _add(parser: ArgumentParser) -> None:
         "to", metavar="DATA", help="the data folder that `mmsb run` runs, or kafka://HOST:PORT, where its topics are"
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="some of its processors (all)")
+    add_flag(parser, HTTP)
     parser.add_argument("--json", action="store_true", help="for machines: an object when it is ready, and at the end")
 
 
@@ -87,7 +92,7 @@ PROCESS = Command(
     "the place of their message, and what comes again is a duplicate.",
     (
         "mmsb process shop.py ./data/shop",
-        "mmsb process shop.py kafka://localhost:9092 price --json",
+        "mmsb process shop.py kafka://localhost:9092 price --http 9465",
     ),
     _add,
     process,

@@ -121,13 +121,15 @@ OWNING: Final = (
 )  # fmt: skip
 """Of whoever opens a data folder: `mmsb run`, and `mmsb submit --app`."""
 
+HTTP: Final = Setting(
+    "http", ADDRESS,
+    "answer probes and Prometheus there: /alive /ready /progressing /metrics /stats (host 127.0.0.1)",
+    "[HOST:]PORT", "nobody is answered",
+)  # fmt: skip
+
 RUNNING: Final = (
     Setting("spare", SWITCH, "wait until the process that runs DATA has ended, and take over at once"),
-    Setting(
-        "http", ADDRESS,
-        "answer probes and Prometheus there: /alive /ready /progressing /metrics /stats (host 127.0.0.1)",
-        "[HOST:]PORT", "nobody is answered",
-    ),
+    HTTP,
     Setting(
         "log", TEXT, "kafka://HOST:PORT: the logs are topics, which several workers share (docs/kafka.md)",
         "URL", "in the data folder",
