@@ -84,9 +84,9 @@ def messages_of(nodes: Any) -> set[str]:
     if not isinstance(nodes, tuple | list):
         return set()
     parts = list(cast("Sequence[Any]", nodes))
-    if len(parts) >= 2 and parts[0] == "refuse" and isinstance(parts[1], str):
-        return {parts[1]}
     found: set[str] = set()
+    if len(parts) >= 2 and parts[0] == "refuse" and isinstance(parts[1], str):
+        found.add(parts[1])
     for part in parts:
         found |= messages_of(part)
     return found

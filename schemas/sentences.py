@@ -86,6 +86,13 @@ def sentence(rejection: Rejection, layouts: Mapping[int, Layout], messages: Sequ
     )
 
 
+def repeats(first_offset: int | None) -> str:
+    """Of a duplicate: what it repeats."""
+    if first_offset is None:
+        return ""
+    return "this number of its source has been counted" if first_offset < 0 else f"first seen at offset {first_offset}"
+
+
 def _message(text: str, rejection: Rejection) -> str:
     """With its values, if it has some, where there are braces; within them stands what the numbers of an enum mean."""
     if rejection.value is None:

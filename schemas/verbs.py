@@ -38,7 +38,7 @@ def now() -> int:
 def reject(reason: str, *values: int) -> NoReturn:
     """Reject the intent with this text, a literal in which each `{}` shows a value: an integer or a member of an enum.
 
-    >>> mmsb.reject("an order cannot go from {} to {}", order.stage, self.to)  # doctest: +SKIP
+    `mmsb.reject("an order cannot go from {} to {}", order.stage, self.to)`
     """
     _outside("reject")
 

@@ -19,7 +19,7 @@ from mmsb.schemas.events import Event
 from mmsb.schemas.layouts import PageLayout
 from mmsb.schemas.partitions import partition_of
 from mmsb.schemas.rejections import Rejection
-from mmsb.schemas.sentences import sentence
+from mmsb.schemas.sentences import repeats, sentence
 from mmsb.state.pages import PageId
 from mmsb.streams.checkpoints.manifest import Checkpoint, checkpoint_of
 from mmsb.streams.door import Door, EventFilter, Position
@@ -51,7 +51,7 @@ class Bus:
         owner: AbstractAsyncContextManager[Door],
         app: str,
         at: "Cluster | None" = None,
-        processed: "dict[str, Counts] | None" = None,
+        processed: "dict[str, list[Counts]] | None" = None,
     ) -> None:
         """`app` is the name of the application whose classes will be used; `at` is where its topics are, if any.
 
@@ -340,8 +340,8 @@ class Bus:
             descriptor = self._descriptor or self.door.about.descriptor
             return sentence(rejection, {**descriptor.layouts_by_type}, descriptor.messages)
         assert isinstance(receipt, Receipt), "a rejection was explained"
-        if receipt.first_offset is not None and receipt.first_offset >= 0:
-            return f"duplicate of offset {receipt.first_offset}"
+        if receipt.first_offset is not None:
+            return f"duplicate: {repeats(receipt.first_offset)}"
         return "logged" if receipt.status is None else str(receipt.status)
 
     async def stats(self) -> Stats:

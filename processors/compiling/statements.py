@@ -89,7 +89,7 @@ class Statements:
             self.body.reject(Code.REFUSED, ordinal=ordinal)
             return
         bits = [f"bits_of_int({self.body.source.assign(value.text)})" for value in self.expressions.values(nodes)]
-        value, bound = [*bits, None][:2]
+        value, bound = [*bits, None, None][:2]
         self.body.reject(Code.REFUSED, value=value, bound=bound, ordinal=ordinal, kind=I64)
 
     def _emit(self, name: str, arguments: Sequence[Node]) -> None:

@@ -290,7 +290,7 @@ def _refuse(text: str, *nodes: Node) -> Step:
     values = [getter(node) for node in nodes]
 
     def step(run: Run) -> None:
-        value, bound, *_ = *(int(get(run)) for get in values), None, None
+        value, bound = [*(int(get(run)) for get in values), None, None][:2]
         raise Refused(Rejection(Code.REFUSED, run.type_id, 0, value, bound, ordinal=run.messages[text]))
 
     return step

@@ -307,20 +307,21 @@ def _reject(frame: Frame, node: ast.Call) -> Node:
     if not isinstance(reason, ast.Constant) or not isinstance(reason.value, str) or not reason.value:
         raise frame.wrong(node, 'mmsb.reject takes a literal text, for instance mmsb.reject("insufficient funds")')
     values = [expressions.value(frame, operand) for operand in operands]
-    text = _with_names(frame, node, reason.value, [value.kind for value in values]) if values else reason.value
+    text = _with_names(frame, node, reason.value, [value.kind for value in values])
     return ("refuse", text_literal(frame, reason, text), *(value.node for value in values))
 
 
 def _with_names(frame: Frame, node: ast.Call, text: str, kinds: Sequence[Kind]) -> str:
     """The text as it is recorded: between the braces for an enum stands what its numbers are called."""
     first, *others = text.split("{}")
-    if len(others) != len(kinds) or any(brace in part for part in (first, *others) for brace in "{}"):
-        raise frame.wrong(
-            node, f"mmsb.reject takes a text with {{}} for each of its {len(kinds)} values, found {text!r}"
-        )
+    if len(others) != len(kinds) or (kinds and any(brace in part for part in (first, *others) for brace in "{}")):
+        found = f"{len(kinds)} values beside {text!r}"
+        raise frame.wrong(node, f"mmsb.reject takes as many values as there are {{}} in its text, found {found}")
     for kind in kinds:
         if kind != I64 and kind.python is None:
             raise frame.wrong(node, f"mmsb.reject shows i64 and members of enums, found {kind}")
+        if kind.python and not all(member.name.isidentifier() for member in kind.python):
+            raise frame.wrong(node, f"mmsb.reject shows members by name, and {kind} has one that is no name")
     return first + "".join(f"{{{_names(kind)}}}{part}" for kind, part in zip(kinds, others, strict=True))
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
@@ -30,7 +30,6 @@ from mmsb.streams.edges.declaring import (
     CONCURRENCY,
     PROCESSOR_NAME_MAX,
     TIMEOUT_SECONDS,
-    Function,
     Iterates,
     Processor,
     Topic,
@@ -155,7 +154,7 @@ class App:
         attempts: int = ATTEMPTS,
         timeout: float = TIMEOUT_SECONDS,
         rejects: str | Path | None = None,
-    ) -> Callable[[Function], Processor]:
+    ) -> Callable[[Callable[[Any], Coroutine[Any, Any, Any]]], Processor]:
         """Declare a processor at the edge: `@app.processor(source=mmsb.Topic("orders"))` above an async function.
 
         It gets a Message, may await anything, and gives the intents that the message leads to: one, a list of them, or
@@ -171,7 +170,7 @@ class App:
         if wrong or source is None:
             raise InvalidDefinition("@app.processor: write `@app.processor(source=mmsb.Topic(...))` above the function")
 
-        def declare(function: Function) -> Processor:
+        def declare(function: Callable[[Any], Coroutine[Any, Any, Any]]) -> Processor:
             known = str(getattr(function, "__name__", "")) if name is None else name
             if not _is_processor_name(known):
                 raise InvalidDefinition(f"processor {known!r}: a name has 1 to {PROCESSOR_NAME_MAX} of A-Z a-z 0-9 _ -")

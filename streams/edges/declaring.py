@@ -22,8 +22,6 @@ POSITION_MAX: Final = 2**47 - 2
 """Of a message in its source; with an ordinal of 16 bits it makes the number that an intent carries, below 2⁶³."""
 
 Decode = Callable[[bytes], Any]
-Function = Callable[[Any], Coroutine[Any, Any, Any]]
-"""Of a Message, or of Messages; what it gives is submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Processor:
     """An async function and its source; `app.processor` makes it."""
 
     name: str
-    function: Function
+    function: Callable[[Any], Coroutine[Any, Any, Any]]
     source: Topic | Iterates
     concurrency: int = CONCURRENCY
     batch: int | None = None

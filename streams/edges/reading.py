@@ -1,5 +1,6 @@
 """Messages out of a source, in units that a processor's function is called with."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
@@ -15,6 +16,7 @@ from mmsb.streams.kafka.batches.foreign import EXPANDED_BYTES_MAX, Rows, read_fo
 from mmsb.streams.kafka.cluster.broker import Following
 
 UNITS_AT_ONCE: Final = 1_024
+STRETCH_BYTES: Final = 16 << 20  # of messages that are made ready at once
 UNREADABLE: Final = (
     "the batch that it was in cannot be read: what is in it breaks Kafka's format, or expands to more than "
     f"EXPANDED_BYTES_MAX = {EXPANDED_BYTES_MAX} bytes"
@@ -27,13 +29,18 @@ async def units_of_topic(
     """From an offset on, for ever. With `batch` messages come together, up to so many of those that were fetched."""
     try:
         while True:
-            for messages, rows in _stretches(read_foreign(await following.take(), offset), source):
+            stretches = _stretches(read_foreign(await following.take(), offset), source)
+            # In a thread, so that heartbeats go on: what was compressed well may be millions of messages.
+            while (stretch := await asyncio.to_thread(next, stretches, None)) is not None:
+                messages, rows = stretch
                 offset = rows.next
                 if rows.records is None:
                     yield [_unreadable(rows, source)]
                     continue
-                for start in range(0, len(messages), UNITS_AT_ONCE if batch is None else batch):
-                    yield _units(messages, start, batch)
+                at_once = batch or UNITS_AT_ONCE
+                for start in range(0, len(messages), at_once):
+                    part = messages.part(start, start + at_once)
+                    yield _ones(part) if batch is None else [_together(part)]
                 if not len(messages) or messages.positions[-1] + 1 < rows.next:
                     yield [Unit(None, rows.next)]  # places behind them that no message is at
     finally:
@@ -43,19 +50,19 @@ async def units_of_topic(
 def _stretches(all_rows: Iterable[Rows], source: str) -> Iterator[tuple[Messages, Rows]]:
     """Messages that were fetched together as one, whatever batches a producer made; and what nobody can read.
 
-    Each with the rows that are the last of it.
+    Each with the rows that are the last of it, up to a size, as a fetch may expand to many times its own.
     """
     parts: list[Messages] = []
-    last: Rows | None = None
+    size, last = 0, None
     for rows in all_rows:
+        if last is not None and (rows.records is None or size >= STRETCH_BYTES):
+            yield _joined(parts, source), last
+            parts, size, last = [], 0, None
         if rows.records is None:
-            if last is not None:
-                yield _joined(parts, source), last
             yield _joined([], source), rows
-            parts, last = [], None
         else:
             parts.append(_messages(rows, rows.records, source))
-            last = rows
+            size, last = size + len(rows.records.buffer), rows
     if last is not None:
         yield _joined(parts, source), last
 
@@ -70,18 +77,18 @@ def _joined(parts: Sequence[Messages], source: str) -> Messages:
     return Messages(values, keys, times, source, positions)
 
 
-def _units(messages: Messages, start: int, batch: int | None) -> list[Unit]:
-    """Those from index `start` on; made when they are wanted, since what was fetched may have very many."""
-    if batch is not None:
-        part = messages.part(start, start + batch)
-        values: Sequence[bytes | None] = part.values
-        return [Unit(part, part.positions[-1] + 1, None, sum(len(value) for value in values if value))]
-    some = messages.part(start, start + UNITS_AT_ONCE)
-    columns = zip(some.values, some.keys, some.times, some.positions, strict=True)
+def _ones(messages: Messages) -> list[Unit]:
+    columns = zip(messages.values, messages.keys, messages.times, messages.positions, strict=True)
     return [
-        Unit(Message(value, key, time, some.source, at), at + 1, None, len(value or b""))
+        Unit(Message(value, key, time, messages.source, at), at + 1, None, len(value or b"") + len(key or b""))
         for value, key, time, at in columns
     ]
+
+
+def _together(messages: Messages) -> Unit:
+    values: Sequence[bytes | None] = messages.values
+    size = sum(len(each) for each in values if each) + sum(len(each) for each in messages.keys if each)
+    return Unit(messages, messages.positions[-1] + 1, None, size)
 
 
 def _parts(messages: Messages, batch: int) -> list[Unit]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,12 +105,16 @@ class RejectsTopic:
 
 
 def _without_its_largest(record: Record) -> Record | None:
-    key, value = record.key or b"", record.value or b""
+    key, value = len(record.key or b""), len(record.value or b"")
     if not key and not value:
         return None
-    what = f"a value of {len(value)} bytes" if value else f"a key of {len(key)} bytes"
-    headers = (*record.headers, ("mmsb-left-out", what.encode()))
-    return Record(record.key if value else None, None, record.time, headers)
+    if value >= key:
+        return replace(record, value=None, headers=(*record.headers, _left_out("value", value)))
+    return replace(record, key=None, headers=(*record.headers, _left_out("key", key)))
+
+
+def _left_out(what: str, size: int) -> tuple[str, bytes]:
+    return f"mmsb-left-out-{what}", f"{size} bytes".encode()
 
 
 def _size(records: Sequence[Record]) -> int:

@@ -25,7 +25,7 @@ async def process(
     bus_at: Cluster | None,
     until: "asyncio.Future[None]",
     tell: Tell | None,
-    processed: dict[str, Counts],
+    processed: dict[str, list[Counts]],
 ) -> dict[str, Counts]:
     """Return when all sources have ended; or, once `until` is done, when what was begun has settled.
 
@@ -34,7 +34,8 @@ async def process(
     counts = {each.name: Counts() for each in processors}
     if len(counts) < len(processors):
         raise InvalidValue(f"process: found one of {', '.join(map(repr, counts))} twice; each runs once in a process")
-    processed.update(counts)
+    for name, each in counts.items():
+        processed.setdefault(name, []).append(each)
     runs = [
         TopicRun(each, door, app, bus_at, counts[each.name])
         if isinstance(each.source, Topic)

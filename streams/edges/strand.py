@@ -54,7 +54,8 @@ class Strand:
         self._concurrency = concurrency
         self._todo: deque[Unit] = deque()
         self._order: deque[Unit] = deque()  # what is not delivered
-        self._ahead = self._bytes_ahead = 0  # messages in it
+        self._ahead = 0  # messages in it
+        self._bytes_ahead = 0
         self._idle: deque[asyncio.Future[None]] = deque()  # of workers that wait for something to do
         self._room, self._front = asyncio.Event(), asyncio.Event()
         self._ended = False

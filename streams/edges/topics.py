@@ -7,8 +7,9 @@ Whoever goes on begins at or before what settled last, and what it submits again
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -16,16 +17,17 @@ from mmsb.schemas.errors import EnvironmentFailed
 from mmsb.streams.door import Door
 from mmsb.streams.edges.attempting import Attempts, Rejected
 from mmsb.streams.edges.declaring import Processor, Topic
-from mmsb.streams.edges.delivering import Counts, Delivery
+from mmsb.streams.edges.delivering import AGAIN_SECONDS, PATIENCE_SECONDS, Counts, Delivery
 from mmsb.streams.edges.reading import units_of_topic
 from mmsb.streams.edges.rejects import RejectsTopic, ensure_topic
 from mmsb.streams.edges.strand import Strand
 from mmsb.streams.kafka.cluster.appending import Appending
-from mmsb.streams.kafka.cluster.broker import Gone, Member, Span, TopicPartition
+from mmsb.streams.kafka.cluster.broker import Fetched, Following, Gone, Member, Span, TopicPartition
 from mmsb.streams.kafka.cluster.client import KafkaBroker, open_broker
 from mmsb.streams.kafka.cluster.security import OPEN, Cluster
 
 COMMIT_SECONDS: Final = 1.0
+NO_ID: Final = UUID(int=0)  # what brokers say of topics that they gave none
 REST_SECONDS: Final = 20.0
 """That what was begun gets to settle when partitions are taken back; what has not by then is read again elsewhere."""
 
@@ -37,6 +39,26 @@ class _Reading:
         self.strand = strand
         self.delivery = delivery
         self.running = running
+
+
+class _Confirmed:
+    """A following of which nothing passes that may be of another topic of that name.
+
+    Brokers are asked after each fetch which topic it is: an id is never given again, so what was fetched before is of
+    it as well. That is a question for some megabytes, or for each message of a topic with little in it.
+    """
+
+    def __init__(self, following: Following, confirm: Callable[[], Awaitable[None]]) -> None:
+        self._following = following
+        self._confirm = confirm
+
+    async def take(self) -> Fetched:
+        fetched = await self._following.take()
+        await self._confirm()
+        return fetched
+
+    def close(self) -> None:
+        self._following.close()
 
 
 class TopicRun:
@@ -53,7 +75,7 @@ class TopicRun:
         self._at = cluster_of(processor, self._topic, bus_at)
         self._counts = counts
         self._count = 0  # partitions of the topic
-        self._topic_id = UUID(int=0)  # in what we commit, so that one made anew does not go on from it
+        self._topic_id = NO_ID  # in what we commit, so that one made anew does not go on from it
         self._readings: dict[int, _Reading] = {}
         self._committed: dict[int, int] = {}
         self._draining = asyncio.Event()
@@ -64,7 +86,7 @@ class TopicRun:
             await ensure_topic(broker, self._rejects, self._count)
             self._topic_id = await broker.topic_id(self._topic.name)
             member = await broker.join(self._group, self._topic.name, frozenset(), uuid4().hex)
-            committing = asyncio.create_task(self._keep_committing(broker, member))
+            committing = asyncio.create_task(self._keep_committing(member))
             try:
                 await self._obey(broker, member, committing)
             finally:
@@ -133,10 +155,24 @@ class TopicRun:
             self._readings[at.partition] = self._read(broker, at, offset, rejects)
 
     def _begins(self, committed: tuple[int, str] | None, span: Span) -> int:
-        """What was committed of this topic, or by a tool, which leaves no words; not of another one of its name."""
-        if committed is None or committed[1] not in ("", self._topic_id.hex):
+        """What was committed of this topic, or before it had an id, or by a tool, which leaves no words; but not of
+        another one of its name."""
+        if committed is None or committed[1] not in ("", NO_ID.hex, self._topic_id.hex):
             return span.first
         return committed[0]
+
+    async def _confirm(self, broker: KafkaBroker) -> None:
+        """Brokers that are away for a while are waited for, as they are by whoever fetches."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        while True:
+            try:
+                found = await broker.topic_id(self._topic.name)
+                break
+            except EnvironmentFailed:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(AGAIN_SECONDS)
+        self._check_same(found)
 
     def _check_same(self, found: UUID) -> None:
         if found != self._topic_id:
@@ -154,7 +190,8 @@ class TopicRun:
         delivery = Delivery(self._door, put_away, self._counts)
         work = attempts.of_one if processor.batch is None else attempts.of_many
         strand = Strand(work, delivery.deliver, processor.concurrency)
-        units = units_of_topic(broker.read(at, offset), offset, str(at), processor.batch)
+        following = _Confirmed(broker.read(at, offset), partial(self._confirm, broker))
+        units = units_of_topic(following, offset, str(at), processor.batch)
         return _Reading(strand, delivery, asyncio.create_task(strand.run(units)))
 
     async def _rest(self, member: Member) -> None:
@@ -180,14 +217,11 @@ class TopicRun:
 
     # Committing
 
-    async def _keep_committing(self, broker: KafkaBroker, member: Member) -> None:
+    async def _keep_committing(self, member: Member) -> None:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
-            found = self._topic_id
             with suppress(EnvironmentFailed):  # it is said again, and nothing is lost by beginning earlier
-                found = await broker.topic_id(self._topic.name)
                 await self._commit(member)
-            self._check_same(found)
 
     async def _commit(self, member: Member) -> None:
         """Only what has settled."""

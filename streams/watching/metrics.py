@@ -78,8 +78,8 @@ class Own:
     """What the application's own code counts and does in this process."""
 
     counters: Mapping[str, Counter]
-    processed: dict[str, Counts] = field(default_factory=dict[str, Counts])
-    """By the names of processors."""
+    processed: dict[str, list[Counts]] = field(default_factory=dict[str, list[Counts]])
+    """By the names of processors: each time that one was at work."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,12 @@ class Figures:
         return to.text()
 
 
-def _add_processor(to: Exposition, labels: tuple[str, str], counts: Counts) -> None:
-    to.add("mmsb_processor_messages_total", counts.messages, *labels)
-    to.add("mmsb_processor_set_aside_total", counts.rejected, *labels)
-    for status, count in counts.outcomes.items():
-        to.add("mmsb_processor_intents_total", count, *labels, str(status))
+def _add_processor(to: Exposition, labels: tuple[str, str], counts: list[Counts]) -> None:
+    to.add("mmsb_processor_messages_total", sum(each.messages for each in counts), *labels)
+    to.add("mmsb_processor_set_aside_total", sum(each.rejected for each in counts), *labels)
+    for status in sorted({status for each in counts for status in each.outcomes}):
+        outcomes = sum(each.outcomes.get(status, 0) for each in counts)
+        to.add("mmsb_processor_intents_total", outcomes, *labels, str(status))
 
 
 def _add_partition(to: Exposition, app: str, seen: Seen, still_seconds: float) -> None:

@@ -83,6 +83,15 @@ async def test_what_takes_too_long_is_cancelled_and_its_own_time_limits_stay_its
         await call_within(0.01, waits, None)
     assert ended == ["cancelled"]
 
+    async def says_otherwise(_: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise ConnectionError("the socket was closed") from None
+
+    with pytest.raises(TimeoutError, match=r"it took longer than 0\.01 s"):
+        await call_within(0.01, says_otherwise, None)
+
     async def limits_itself(_: object) -> str:
         try:
             async with asyncio.timeout(0.01):

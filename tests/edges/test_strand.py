@@ -34,7 +34,9 @@ def test_reading_waits_for_what_was_read(monkeypatch: pytest.MonkeyPatch, size: 
 
     async def main() -> None:
         running = asyncio.create_task(Strand(work, deliver, 4).run(units()))
-        await asyncio.sleep(0.05)
+        while read[0] < most:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
         assert read[0] == most
         go_on.set()
         await asyncio.wait_for(running, 30)

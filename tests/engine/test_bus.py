@@ -41,7 +41,7 @@ def test_receipts_say_what_became_of_each_intent(start: Any) -> None:
             refused = await bank.submit(Transfer(1, 2, 999), actor="ann", reason="rent")
             assert refused.status == mmsb.Status.REJECTED
             assert bank.explain(refused) == "the predicate of Transfer said no"
-            assert bank.explain(again) == f"duplicate of offset {first.offset}"
+            assert bank.explain(again) == f"duplicate: first seen at offset {first.offset}"
             assert f"{first.status}, {refused.status}" == "applied, rejected"
             assert [first.offset, again.offset, refused.offset] == [1, 2, 3]
             assert (await bank.get(Account, 1)).balance == 100

@@ -316,10 +316,16 @@ def test_4_11_reject():
         assert shown.rejection.value == value
         assert unpack_rejection(shown.rejection.pack()).bound == bound
         assert shown.words == words
-    assert go("mmsb.reject('{} {}', self.i * 2, self.i)", i=2**62).code == "overflow"
+    assert go("mmsb.reject('{} {}', 1 // self.j, self.i * 2)", i=2**62).code == "division_by_zero"
+    assert go("mmsb.reject('{} {}', self.i * 2, 1 // self.j)", i=2**62).code == "overflow"
+    least = "def least(x):\n    if x <= 0:\n        mmsb.reject('negative')\n    return x\n"
+    assert go("mmsb.reject('at least {}', least(self.i))", top=least).words == "negative"
+    assert go("mmsb.reject('at least {}', least(self.i))", top=least, i=3).words == "at least 3"
+    odd = "Odd = enum.IntEnum('Odd', {'a|b': 1})\nWHAT = Odd(1)"
+    refused("has one that is no name", delta="mmsb.reject('{}', WHAT)  # here", top=odd)
     for wrong in ("TEXT", "'a' + 'b'", "''", "5", "", "'a', 'b'", "reason='a'", "f'{p.i}'"):
         refused(delta=f"mmsb.reject({wrong})  # here", top="TEXT = 'a'")
-    for wrong in ("'a {} {}', self.i", "'a', self.i", "'{} {', self.i", "'{i}', self.i", "'{}{}{}', 1, 2, 3"):
+    for wrong in ("'a {} {}', self.i", "'a', self.i", "'{} {', self.i", "'{i}', self.i", "'{}{}{}', 1, 2, 3", "'{}'"):
         refused("mmsb.reject takes", delta=f"mmsb.reject({wrong})  # here")
     for wrong, kind in (("self.f", "f64"), ("self.b", "bool"), ("self.s", "text"), ("self.u", "u64")):
         refused(f"shows i64 and members of enums, found {kind}", delta=f"mmsb.reject('{{}}', {wrong})  # here")

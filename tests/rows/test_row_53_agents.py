@@ -23,6 +23,7 @@ import mmsb
 from mmsb import u64
 
 app = mmsb.App("desk", generation=1)
+begun = []
 
 
 class Stage(enum.IntEnum):
@@ -65,6 +66,9 @@ async def letters():
 
 @app.processor(source=letters, rejects="letters.rejects.jsonl", concurrency=8)
 async def clerk(message: mmsb.Message):
+    if not begun:
+        begun.append(message.position)
+        print("ready", flush=True)
     claim, to = message.value
     await asyncio.sleep(0.001)
     return mmsb.Ask(Move(claim, Stage[to]), actor="clerk", correlation=f"letter {{message.position}}")
@@ -72,7 +76,6 @@ async def clerk(message: mmsb.Message):
 
 async def main() -> None:
     async with app.run(data="desk") as desk:
-        print("ready", flush=True)
         done = (await desk.process(clerk))["clerk"]
     print(done.messages, {{str(status): count for status, count in done.outcomes.items()}}, flush=True)
 

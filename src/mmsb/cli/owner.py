@@ -129,7 +129,7 @@ class Owner:
         try:
             self._socket.sendall(frame)
         except TimeoutError:
-            raise _Lost(address.silent(self._folder, HELLO_SECONDS)) from None
+            raise _Lost(str(address.silent(self._folder, HELLO_SECONDS))) from None
         except OSError as error:
             raise self._gone() from error
 
@@ -138,7 +138,7 @@ class Owner:
             try:
                 data = self._socket.recv(READ_BYTES)
             except TimeoutError:
-                raise _Lost(address.silent(self._folder, seconds or 0)) from None
+                raise _Lost(str(address.silent(self._folder, seconds or 0))) from None
             except OSError as error:
                 raise self._gone() from error
             if not data:
@@ -146,7 +146,7 @@ class Owner:
             self._frames.extend(self._splitter.feed(data))
         return self._frames.popleft()
 
-    def _gone(self) -> EnvironmentFailed:
+    def _gone(self) -> _Lost:
         return _Lost(f"{self._folder}: the process that runs it ended meanwhile; start it again")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mmsb.cli.values import fields_json, repeats, shown
+from mmsb.cli.values import fields_json, shown
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.envelopes import HEADER
 from mmsb.schemas.ids import id_text
@@ -12,7 +12,7 @@ from mmsb.schemas.json_text import JsonValue
 from mmsb.schemas.json_values import json_key
 from mmsb.schemas.layouts import Layout, PageLayout
 from mmsb.schemas.metadata import Metadata
-from mmsb.schemas.sentences import sentence
+from mmsb.schemas.sentences import repeats, sentence
 from mmsb.schemas.sources import Source
 from mmsb.schemas.upserts import MUTATE, UPSERT
 from mmsb.streams.past.changes import Change

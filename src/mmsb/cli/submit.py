@@ -10,14 +10,14 @@ from mmsb.cli.exits import Exit
 from mmsb.cli.owner import OR_RUN_IT, running
 from mmsb.cli.screen import Screen
 from mmsb.cli.settings import OWNING, add_flag
-from mmsb.cli.values import named, parse_arguments, repeats
+from mmsb.cli.values import named, parse_arguments
 from mmsb.schemas.descriptors import Descriptor
 from mmsb.schemas.errors import InvalidValue
 from mmsb.schemas.ids import make_id
 from mmsb.schemas.intents import pack_intent
 from mmsb.schemas.layouts import IntentLayout
 from mmsb.schemas.metadata import Metadata
-from mmsb.schemas.sentences import sentence
+from mmsb.schemas.sentences import repeats, sentence
 from mmsb.schemas.statuses import Status
 from mmsb.streams.kafka.cluster.url import app_of, is_url
 

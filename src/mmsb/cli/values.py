@@ -137,10 +137,3 @@ def shown(value: Any) -> str:
 def shown_key(layout: PageLayout, key: bytes) -> str:
     found = json_key(layout, key)
     return ",".join(map(shown, found)) if isinstance(found, list) else shown(found)
-
-
-def repeats(first_offset: int | None) -> str:
-    """Of a duplicate: what it repeats, in words."""
-    if first_offset is None:
-        return ""
-    return "this number of its source has been counted" if first_offset < 0 else f"first seen at offset {first_offset}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mmsb.processors.intake import read_batches
 from mmsb.schemas.errors import CorruptState, MalformedBytes
+from mmsb.schemas.limits import BATCH_BYTES_MAX
 from mmsb.schemas.records import Records
 from mmsb.streams.kafka.batches.expanding import expand
 from mmsb.streams.kafka.batches.header import (
@@ -30,7 +31,7 @@ from mmsb.streams.kafka.batches.header import (
 from mmsb.streams.kafka.batches.rewriting import Unreadable, read_loosely
 from mmsb.streams.kafka.cluster.broker import Aborted, Fetched
 
-EXPANDED_BYTES_MAX: Final = 256 << 20
+EXPANDED_BYTES_MAX: Final = 64 << 20
 """Of one batch. What a producer compressed well may be far larger than our own logs allow, and still no mistake."""
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")  # docs/formats.md, section 2
@@ -129,7 +130,7 @@ def _rows(batch: _Batch) -> Rows:
     try:
         if expanded is None:
             raise Unreadable
-        if batch.is_dense:
+        if batch.is_dense and HEADER_BYTES + len(expanded) <= BATCH_BYTES_MAX:  # more is no batch of our own
             with suppress(MalformedBytes):
                 return Rows(batch.offsets, read_batches(bytes(with_content(batch.data, expanded))), batch.last + 1)
         read = list(read_loosely(expanded, batch.count, batch.base_time))
