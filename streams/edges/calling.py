@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any
+from typing import Any, cast
 
 Begun = Coroutine[Any, Any, Any]
 
@@ -41,4 +41,4 @@ def _rest(begun: Begun, waits_for: Any) -> Generator[Any, Any, Any]:
             except StopIteration as done:
                 return done.value
         else:
-            return (yield from begun)
+            return (yield from cast("Generator[Any, Any, Any]", begun))
