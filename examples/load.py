@@ -21,56 +21,69 @@ SAY_SECONDS: Final = 10.0
 
 
 class Load:
-    def __init__(self, bank: mmsb.Bus, rate: int) -> None:
+    def __init__(self, rate: int) -> None:
         self.settled = 0
-        self._bank = bank
+        self.stopped = False
         self._rate = rate
-        self._stopped = asyncio.Event()
+        # The same ids each time, and an account that is there is not opened again.
+        self._open: dict[str, mmsb.Intent] = {f"load-open-{n}": Open(n, f"owner {n}") for n in range(1, ACCOUNTS + 1)}
+        """By id: what was begun, and has no outcome that we know of."""
 
     def stop(self) -> None:
-        self._stopped.set()
+        self.stopped = True
 
-    async def open_accounts(self) -> None:
-        """The same ids each time, and an account that is there is not opened again."""
-        await asyncio.gather(*(self._submit(Open(n, f"owner {n}"), f"load-open-{n}") for n in range(1, ACCOUNTS + 1)))
+    @property
+    def ended(self) -> bool:
+        return self.stopped and not self._open
 
-    async def run(self) -> None:
+    async def run(self, bank: mmsb.Bus) -> None:
         """A second's worth each second, or as much as settles, until `stop` and all that was begun has settled."""
-        while not self._stopped.is_set():
+        while not self.ended:
+            opening = self._opening()
             async with asyncio.TaskGroup() as group:
-                group.create_task(asyncio.sleep(1))
-                for _ in range(self._rate):
-                    group.create_task(self._deposit())
+                for name, intent in self._open.items():
+                    group.create_task(self._submit(bank, name, intent))
+                if not self.stopped:
+                    group.create_task(asyncio.sleep(1))
+            if opening and not self._opening():
+                print("all accounts are open", flush=True)
+            if not self.stopped:
+                self._begin()
 
     async def say(self) -> None:
         while True:
             await asyncio.sleep(SAY_SECONDS)
             print(f"{self.settled:,} deposits settled", flush=True)
 
-    async def _deposit(self) -> None:
-        await self._submit(Deposit(random.randint(1, ACCOUNTS), 1), str(uuid.uuid4()))
-        self.settled += 1
+    def _opening(self) -> bool:
+        return any(isinstance(intent, Open) for intent in self._open.values())
 
-    async def _submit(self, intent: mmsb.Intent, name: str) -> None:
-        while True:
-            try:
-                await self._bank.submit(intent, id=name, actor="load")
-                return
-            except mmsb.OutcomeUnknown:
-                continue  # the same id applies once
+    def _begin(self) -> None:
+        for _ in range(self._rate):
+            self._open[str(uuid.uuid4())] = Deposit(random.randint(1, ACCOUNTS), 1)
+
+    async def _submit(self, bank: mmsb.Bus, name: str, intent: mmsb.Intent) -> None:
+        try:
+            await bank.submit(intent, id=name, actor="load")
+        except mmsb.OutcomeUnknown:
+            return  # it stays open, and is submitted again: the same id applies once
+        del self._open[name]
+        self.settled += isinstance(intent, Deposit)
 
 
 async def main(to: str, rate: int) -> None:
-    async with mmsb.connect(to, app) as bank:
-        load = Load(bank, rate)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.stop)
-        await load.open_accounts()
-        print("all accounts are open", flush=True)
-        saying = asyncio.create_task(load.say())
+    load = Load(rate)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.stop)
+    saying = asyncio.create_task(load.say())
+    while not load.ended:
         try:
-            await load.run()
-        finally:
-            saying.cancel()
+            async with mmsb.connect(to, app) as bank:
+                print("connected", flush=True)
+                await load.run(bank)
+        except* mmsb.EnvironmentFailed as failed:  # whoever serves it has ended, and will be started again
+            print(f"connecting again: {failed.exceptions[0]}", flush=True)
+            await asyncio.sleep(1)
+    saying.cancel()
     print(f"ended: {load.settled:,} deposits settled", flush=True)
 
 

@@ -48,9 +48,8 @@ def test_a_worker_is_killed_under_the_load_and_the_balances_add_up(kafka_url: st
 async def put_under_load(order: Order, victim: Worker) -> tuple[int, int]:
     """How many deposits settled, and what all accounts hold then."""
     async with mmsb.connect(order.url, order.named()) as bank:
-        load = Load(bank, RATE)
-        await load.open_accounts()
-        running = asyncio.create_task(load.run())
+        load = Load(RATE)
+        running = asyncio.create_task(load.run(bank))
         await asyncio.sleep(1.5)
         victim.kill()
         await asyncio.sleep(1.5)
