@@ -44,7 +44,7 @@ from mmsb.streams.stopped import stopped
 from mmsb.streams.submitting import picked, submit, submit_many, submit_nowait, submit_spread, submit_values
 from mmsb.streams.tickets import Receipt, Ticket, Until
 from mmsb.streams.watching.meters import Meter
-from mmsb.streams.watching.watchable import Seen
+from mmsb.streams.watching.watchable import LOADING, Seen
 from mmsb.streams.world import Lock, World
 
 
@@ -82,6 +82,7 @@ class Engine:
         self._relays: list[Relay] = []
         self._running: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
+        self._loaded = False  # its code
         self._lock: Lock | None = None
         self._about: About | None = None
         self._started = 0.0
@@ -180,9 +181,11 @@ class Engine:
     async def _load(self) -> Code:
         compiler = self._world.worker("compile")
         try:
-            return await compiler.run(self._code)
+            code = await compiler.run(self._code)
         finally:
             compiler.close()
+        self._loaded = True
+        return code
 
     async def _open(self, code: Code) -> list[Opened]:
         settings = self._settings
@@ -321,6 +324,8 @@ class Engine:
     def unready(self) -> str | None:
         if self._failure is not None:
             return f"it has stopped: {self._failure}"
+        if not self._loaded:
+            return LOADING
         if self._lock is None and self._settings.waiting is not None:
             return "it is a spare: it waits for the process that runs the folder to end"
         return None if self._running is not None else "it starts: it folds what the folder holds"

@@ -37,7 +37,7 @@ from mmsb.streams.partition import Partition
 from mmsb.streams.stats import machine_bytes
 from mmsb.streams.terminal import tell
 from mmsb.streams.watching.meters import Meter
-from mmsb.streams.watching.watchable import Seen
+from mmsb.streams.watching.watchable import LOADING, Seen
 from mmsb.streams.world import World
 
 NAME: Final = "worker"
@@ -91,6 +91,7 @@ class KafkaEngine:
         self._owns = owns
         self._stack = AsyncExitStack()
         self._code: Code | None = None
+        self._loaded = False
         self._worker: Worker | None = None
         self._works = asyncio.Event()
 
@@ -134,6 +135,7 @@ class KafkaEngine:
             self._code = await worker.run(self._build)
         finally:
             worker.close()
+        self._loaded = True
 
     def _build(self) -> Code | None:
         build_folding()
@@ -224,6 +226,8 @@ class KafkaEngine:
         return [Seen(replica.partition, replica.owned, replica.relay.handed) for replica in open_here]
 
     def unready(self) -> str | None:
+        if not self._loaded:
+            return LOADING
         if self._worker is None:
             return "it starts: it asks its brokers what there is"
         try:

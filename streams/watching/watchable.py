@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mmsb.streams.partition import Partition
+
+LOADING: Final = "it starts: it loads its code, and compiles what is new here"
+"""Why an engine is not ready for half a minute, where nothing is compiled yet."""
 
 
 @dataclass(frozen=True)

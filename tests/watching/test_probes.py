@@ -4,8 +4,9 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,34 @@ def test_a_port_that_is_taken_stops_the_start_before_anything_is_made(tmp_path: 
             with pytest.raises(mmsb.EnvironmentFailed, match=r"cannot listen on 127\.0\.0\.1"):
                 await app.run(data=tmp_path / "two", interpreted=True, http=str(port)).__aenter__()
         assert not (tmp_path / "two").exists()
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("log", [None, "kafka://127.0.0.1:1"])
+def test_a_start_says_that_it_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str | None) -> None:
+    port, asked = free_port(), threading.Event()
+
+    def compile_slowly(*_: object) -> None:
+        asked.wait(START_SECONDS)
+        raise mmsb.EnvironmentFailed("no compiler")
+
+    monkeypatch.setattr("mmsb.streams.engine.build", compile_slowly)
+    monkeypatch.setattr("mmsb.streams.kafka.engine.build_folding", compile_slowly)
+
+    async def check() -> None:
+        starting = asyncio.create_task(app.run(data=tmp_path, log=log, http=str(port)).__aenter__())
+        found = (0, "")
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while found == (0, ""):
+                    with suppress(ConnectionRefusedError):
+                        found = await asyncio.to_thread(ask, port, "/ready")
+        finally:
+            asked.set()
+        assert found == (503, "not ready\nit starts: it loads its code, and compiles what is new here\n")
+        with pytest.raises(mmsb.EnvironmentFailed, match="no compiler"):
+            await starting
 
     asyncio.run(check())
 
