@@ -1,4 +1,4 @@
-"""Progress where somebody looks: one line of a terminal, written over; elsewhere nothing is said."""
+"""Progress where somebody looks: one line of a terminal, written over; elsewhere nothing is said of it."""
 
 import sys
 import time
@@ -12,6 +12,12 @@ def tell(text: str) -> None:
     """Write over the line; a text that ends it stays."""
     if sys.stderr.isatty():
         print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def say(text: str) -> None:
+    """A line that somebody should find, in the log of a service too."""
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(f"{clear}mmsb: {text}", file=sys.stderr, flush=True)
 
 
 class Folding:

@@ -35,7 +35,7 @@ from mmsb.streams.kafka.partitions.worker import Worker
 from mmsb.streams.opening import Code
 from mmsb.streams.partition import Partition
 from mmsb.streams.stats import machine_bytes
-from mmsb.streams.terminal import tell
+from mmsb.streams.terminal import say
 from mmsb.streams.watching.meters import Meter
 from mmsb.streams.watching.watchable import LOADING, Seen
 from mmsb.streams.world import World
@@ -152,7 +152,7 @@ class KafkaEngine:
             check_not_embedded(files, self._folder / name)
         ready = await topics.ensure(self._broker, self._app, settings.partitions, settings.replicas or -1)
         for note in ready.notes:
-            tell(f"mmsb: {note}\n")
+            say(note)
         log_id: bytes | None = None
         for number in range(ready.partitions):
             at = TopicPartition(topics.Topic.TLOG.of(self._app), number)

@@ -36,6 +36,7 @@ def test_a_worker_is_killed_under_the_load_and_the_balances_add_up(kafka_url: st
     try:
         for worker in workers:
             worker.wait()
+            assert f"{order.name}.tlog: min.insync.replicas=1" in worker.said(), "also where no terminal is"
         settled, total = asyncio.run(put_under_load(order, workers[0]))
         workers[1].stop()
     finally:
