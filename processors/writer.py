@@ -78,7 +78,11 @@ class Writer:
     def machine(self) -> Machine:
         """The machine of this reign; raises Superseded while, or once, this writer does not reign."""
         if self._machine is None or not self.reigns:
-            raise Superseded("this writer does not reign: its claim was not accepted (yet), or another followed it")
+            raise Superseded(
+                f"expected the reign of {self._nonce.hex()}, found that of {self.fold.reign.hex()}: another writer has "
+                "claimed this partition, or this one's claim was not accepted yet. What was accepted counts, and nothing "
+                "else; start it again if it is to go on"
+            )
         return self._machine
 
     @property
