@@ -80,8 +80,8 @@ class Writer:
         if self._machine is None or not self.reigns:
             raise Superseded(
                 f"expected the reign of {self._nonce.hex()}, found that of {self.fold.reign.hex()}: another writer has "
-                "claimed this partition, or this one's claim was not accepted yet. What was accepted counts, and nothing "
-                "else; start it again if it is to go on"
+                "claimed this partition, or this one's claim was not accepted yet. What was accepted counts, and "
+                "nothing else; start it again if it is to go on"
             )
         return self._machine
 

@@ -119,6 +119,8 @@ class KafkaEngine:
                 self._owned,
             )
             self._door = await stack.enter_async_context(door)
+            if self._code is not None:
+                door.decides(self._code.bundle)
             self._stack = stack.pop_all()
         gc.freeze()  # as the embedded engine does
         return self._door
@@ -189,6 +191,9 @@ class KafkaEngine:
         if self._settings.metered and replica.partition.meter is None:
             replica.partition.meter = Meter()
         if await replica.own(self._code, wanted):
+            claimed = replica.partition.opened.writer.bundle
+            if claimed.generation > self._door.about.generation:  # with `dev` it takes the next one by itself
+                self._door.decides(claimed)
             self._door.owned(replica.of.partition, replica.partition.settled.at)
 
     async def _hand_over(self, replica: Replica) -> None:

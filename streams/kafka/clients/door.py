@@ -14,6 +14,7 @@ from mmsb.processors.bundle import Bundle
 from mmsb.processors.receipts import Receipts
 from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError
 from mmsb.schemas.events import Event
+from mmsb.schemas.tlog.claims import Durability
 from mmsb.schemas.tlog.genesis import Genesis
 from mmsb.state.fold import Fold
 from mmsb.state.pages import PageId
@@ -79,6 +80,7 @@ class KafkaDoor:
         self._working = working
         self._lanes: list[Lane] = []
         self._about: About | None = None
+        self._decides = False
         self._genesis: Genesis | None = None
         self._running: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
@@ -161,6 +163,13 @@ class KafkaDoor:
         """A block of this process counts."""
         self._lanes[partition].settling.accepted(first, last, receipts)
 
+    def decides(self, bundle: Bundle) -> None:
+        """By what intents are decided in this process, whatever other workers still run, or run already."""
+        assert self._about is not None, "it was entered"
+        runs = bundle.descriptor, bundle.generation, bundle.hash
+        self._about = About(self._about.log_ids, *runs, Durability.REPLICATED, self._about.window)
+        self._decides = True
+
     def owned(self, partition: int, settled: int) -> None:
         """From now on all blocks of a partition behind an offset are told."""
         self._lanes[partition].following.owned(settled)
@@ -181,7 +190,7 @@ class KafkaDoor:
     def about(self) -> About:
         self.check()
         assert self._about is not None, "it runs"
-        claim = self._lanes[0].following.known_claim
+        claim = None if self._decides else self._lanes[0].following.known_claim
         if claim is not None and claim.generation > self._about.generation:
             runs = claim.descriptor, claim.generation, claim.bundle
             self._about = About(self._about.log_ids, *runs, claim.durability, self._about.window)
