@@ -222,7 +222,7 @@ def bundle_for(fold: Fold, code: Code) -> Bundle:
     why = f"generation {runs} is that of other code" if other else f"generation {runs} has run here already"
     raise GenerationConflict(
         f"{bundle.app}: {why}, and this code says generation={bundle.generation}; set generation={takes_over} in "
-        "mmsb.App if it is to take over, or run with dev=True while you develop"
+        f"mmsb.App, or --generation {takes_over}, if it is to take over; or run with dev=True while you develop"
     )
 
 
