@@ -10,6 +10,7 @@ from mmsb.schemas.errors import InvalidValue
 
 WIDTH: Final = 100
 NAMES_WIDTH: Final = 28
+UNKNOWN: Final = "unrecognized arguments"  # as argparse calls them
 
 TEXT: Final = """\
 usage: mmsb COMMAND …
@@ -36,7 +37,13 @@ class Parser(ArgumentParser):
     """Its errors are raised, and say where help is."""
 
     def error(self, message: str) -> NoReturn:
-        raise InvalidValue(f"{_plain(message)}; `{self.prog} --help` shows how")
+        raise InvalidValue(f"{_plain(message)}; {self._meant(message)}`{self.prog} --help` shows how")
+
+    def _meant(self, message: str) -> str:
+        """The flag that is most like one that there is not."""
+        _, found, given = message.partition(f"{UNKNOWN}: ")
+        near = get_close_matches(given.partition("=")[0].split()[0], self._option_string_actions, 1) if found else []
+        return f"did you mean {near[0]}? " if near else ""
 
     def _get_formatter(self) -> HelpFormatter:
         return _Formatter(self.prog)
@@ -71,7 +78,7 @@ def find_command(given: str, commands: tuple[Command, ...]) -> Command:
 
 
 def _plain(message: str) -> str:
-    said = {"the following arguments are required": "missing", "unrecognized arguments": "unknown"}
+    said = {"the following arguments are required": "missing", UNKNOWN: "unknown"}
     for theirs, ours in said.items():
         message = message.replace(theirs, ours)
     return message
