@@ -5,6 +5,7 @@ import shutil
 from argparse import Namespace
 
 import pytest
+import yaml
 
 import mmsb
 from mmsb.cli.configuring import find
@@ -83,6 +84,36 @@ def test_selectors_find_the_pods():
     assert manifest("StatefulSet", "bank")["spec"]["serviceName"] == "bank"
 
 
+def test_what_the_compose_file_refers_to_is_there():
+    whole = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
+    for name, service in whole["services"].items():
+        assert {volume.partition(":")[0] for volume in service["volumes"]} <= whole["volumes"].keys(), name
+        for config in service.get("configs", []):
+            assert (DEPLOY / "compose" / whole["configs"][config["source"]]["file"]).exists()
+        for other, wanted in service.get("depends_on", {}).items():
+            assert wanted == {"condition": "service_healthy"}
+            assert "healthcheck" in whole["services"][other]
+
+
+@pytest.mark.parametrize("name", ["bank", "kafka"])
+def test_what_pods_refer_to_is_there(name):
+    spec = manifest("StatefulSet", name)["spec"]
+    pod = spec["template"]["spec"]
+    [container] = pod["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    probes = [container[key] for key in container if key.endswith("Probe")]
+    volumes = {each["metadata"]["name"] for each in spec["volumeClaimTemplates"]}
+    volumes |= {volume["name"] for volume in pod.get("volumes", [])}
+
+    assert probes
+    assert {(probe.get("httpGet") or probe["tcpSocket"])["port"] for probe in probes} <= ports
+    assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+    for volume in pod.get("volumes", []):
+        if "configMap" in volume:
+            [file] = manifest("ConfigMap", volume["configMap"]["name"])["data"]
+            assert f"/{file}" in "".join(container["args"])
+
+
 def test_versions_are_those_that_are_tested():
     [kafka] = re.findall(r"<kafka.version>(.*)</kafka.version>", (DEPLOY / "kafka" / "pom.xml").read_text())
     [broker] = manifest("StatefulSet", "kafka")["spec"]["template"]["spec"]["containers"]
@@ -98,12 +129,17 @@ DAMAGE = [
     ("compose/compose.yaml", "restart:", "restarts:", "restarts"),
     ("compose/bank.toml", "partitions", "partitons", "did you mean partitions?"),
     ("systemd/mmsb@.service", "NoNewPrivileges=yes", "NoNewPrivileges=no", "exposure level"),
+    ("systemd/mmsb@.service", "TimeoutStopSec=", "TimeoutStopSecs=", "Unknown key 'TimeoutStopSecs'"),
+    ("systemd/mmsb@.service", "Restart=on-failure", "Restart=on-failed", "on-failed"),
+    ("systemd/mmsb.sysusers", "u mmsb", "user mmsb", "mmsb.sysusers:2"),
     ("kubernetes/workers.yaml", "minReadySeconds", "minreadySeconds", "minreadySeconds"),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "right", "wrong", "words"), DAMAGE, ids=[name for name, *_ in DAMAGE])
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "words"), DAMAGE, ids=[f"{name} {wrong}" for name, _, wrong, _ in DAMAGE]
+)
 def test_the_check_notices_what_is_wrong(tmp_path, name, right, wrong, words):
     if name.startswith("systemd") and not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze here")
