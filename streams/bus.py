@@ -28,7 +28,7 @@ from mmsb.streams.merging import merged
 from mmsb.streams.page_values import PageChange, PageEvent, page_change, page_event
 from mmsb.streams.past.changes import History
 from mmsb.streams.stats import Stats
-from mmsb.streams.stopping import TERMINATED, Stop
+from mmsb.streams.stopping import TERMINATED, Stop, ends_on_the_spot
 from mmsb.streams.tickets import Receipt, Until
 
 if TYPE_CHECKING:  # loaded by those who have processors
@@ -69,7 +69,8 @@ class Bus:
     async def __aenter__(self) -> "Bus":
         if self._door is not None:
             raise InvalidValue("a bus runs once: call app.run(...) or mmsb.connect(...) again for another")
-        door = await self._owner.__aenter__()
+        with ends_on_the_spot():
+            door = await self._owner.__aenter__()
         runs = door.about.descriptor.app
         if runs != self._app:
             await self._owner.__aexit__(None, None, None)

@@ -1,8 +1,11 @@
 """How a program that runs a bus hears that it is to stop, and ends well."""
 
 import asyncio
+import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 TERMINATED: Final = 128 + signal.SIGTERM  # the exit code of a process that SIGTERM ended, as shells count it
@@ -19,9 +22,7 @@ class Stop:
         self._event = asyncio.Event()
         self._task = asyncio.current_task()
         self._waiting = 0  # some may wait side by side: each hears of it
-        self._installed = threading.current_thread() is threading.main_thread() and (
-            signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        )
+        self._installed = _is_ours()
         if self._installed:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._ask)
 
@@ -48,3 +49,25 @@ class Stop:
     def forget(self) -> None:
         if self._installed:
             asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+
+
+@contextmanager
+def ends_on_the_spot() -> Iterator[None]:
+    """While it starts, and has nothing to finish: SIGTERM ends a process then, as nobody handles it.
+
+    Only the first process of a container would outlive it, until it is killed minutes later: the kernel keeps signals
+    without a handler from that one.
+    """
+    is_kept_from_it = os.getpid() == 1 and _is_ours()
+    if is_kept_from_it:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
+    try:
+        yield
+    finally:
+        if is_kept_from_it:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _is_ours() -> bool:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
