@@ -24,7 +24,7 @@ ELSEWHERE = re.compile(
     r"|mmsb .*(kafka://|\./worker-1|--http |http://)|kafka-[a-z-]+\.sh |echo '.*' \|( kafka-console-producer\.sh .*)?$"
     r"|examples/clients/build$|((java -jar|node) )?\.cache/clients/.* localhost:9092 "
     r"|source \.venv/bin/activate$|faust --app examples\."
-    r"|(deploy/install|mkdir|cp|install|systemctl|journalctl|runuser|curl|docker|kubectl) "
+    r"|(deploy/install|mkdir|cp|install|export|systemctl|journalctl|runuser|curl|docker|kubectl) "
 )
 
 
