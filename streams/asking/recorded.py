@@ -47,12 +47,13 @@ class Recorded:
     def _check_whole(self, files: Files) -> None:
         if not self._durable.tlog:
             raise EnvironmentFailed(f"{self._folder}: expected logs, found nothing durable in them; run it first")
-        for name in (TLOG, INTENTS):
-            bases = list_bases(files, self._folder / name)
-            if bases and bases[0]:
+        for name, end in ((TLOG, self._durable.tlog), (INTENTS, self._durable.intents)):
+            first = next(iter(list_bases(files, self._folder / name)), end)
+            if first:
                 raise EnvironmentFailed(
-                    f"{self._folder / name}: expected a log from its first record on, found offset {bases[0]}: what "
-                    "came before was trimmed; name a copy that still has it"
+                    f"{self._folder / name}: expected a log from its first record on, found offset {first}: what came "
+                    "before was trimmed, or a worker took it over then; name a copy that still has it, or the topics, "
+                    "as kafka://HOST:PORT/APP"
                 )
 
     def __iter__(self) -> Iterator[Settled]:

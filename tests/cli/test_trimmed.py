@@ -8,7 +8,7 @@ import pytest
 
 from examples.bank import Deposit, Open, app
 from mmsb.cli.exits import Exit
-from tests.cli.running import objects
+from tests.cli.running import make, objects
 
 SEGMENT_BYTES = 1 << 16
 
@@ -75,3 +75,15 @@ def test_a_rehearsal_needs_all_of_it(ask, trimmed, monkeypatch):
 
     assert code == Exit.ENVIRONMENT
     assert "expected a log from its first record on" in err
+
+
+def test_a_rehearsal_needs_intents_that_a_worker_which_took_over_never_had(ask, tmp_path, monkeypatch):
+    folder = make(tmp_path / "worker")
+    for file in (folder / "0" / "intents").iterdir():
+        file.unlink()
+    monkeypatch.chdir(Path(__file__).parents[2])
+    code, _, err = ask("rehearse", "examples.bank:app", folder, "--interpreted")
+
+    assert code == Exit.ENVIRONMENT
+    assert "intents: expected a log from its first record on, found offset 13" in err
+    assert "kafka://HOST:PORT/APP" in err
