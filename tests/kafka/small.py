@@ -113,6 +113,7 @@ class Hand:
         self._said: asyncio.Queue[Assignment | None] = asyncio.Queue()
         self._ready: asyncio.Queue[None] = asyncio.Queue()
         self._generation = 0
+        self.silent = 0.0
 
     def give(self, *partitions: int) -> None:
         self._generation += 1
@@ -134,6 +135,10 @@ class Hand:
 
     async def settled(self, offsets: Mapping[int, int], words: str = "") -> bool:
         return True
+
+    @property
+    def silent_seconds(self) -> float:
+        return self.silent
 
     async def leave(self) -> None: ...
 

@@ -444,11 +444,14 @@ def test_a_coordinator_that_freezes_and_wakes_up_gives_everything_out_again(own_
         topic = await make_topic(node.port, 4)
         async with member_of(node.port, topic, "a") as a, member_of(node.port, topic, "b") as b:
             await shared(4, a, b)
+            assert a.member.silent_seconds < SESSION_S
             node.freeze()
             await asyncio.sleep(1.5 * SESSION_S)
+            assert a.member.silent_seconds > SESSION_S
             node.resume()
             await asyncio.sleep(AT_ONCE_S)
             await shared(4, a, b)
+            assert a.member.silent_seconds < SESSION_S
 
     run(test())
 

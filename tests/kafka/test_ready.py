@@ -32,6 +32,10 @@ def test_who_is_given_a_partition_works_once_it_is_owned(tmp_path: Path, monkeyp
             gate.set()
             assert await asyncio.wait_for(working, 20) == {0}
             assert worker.unready() is None
+            member.silent = 10.5
+            assert "have not answered for 10 s: its session is over" in (worker.unready() or "")
+            member.silent = 0.2
+            assert worker.unready() is None
             await member.take_back()
             assert "are at rest" in (worker.unready() or "")
             member.give(0)

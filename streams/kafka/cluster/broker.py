@@ -102,6 +102,11 @@ class Member(Protocol):
         """Note the first offset of each partition that has not settled, as the group's own; is that done?"""
         ...
 
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the group last answered."""
+        ...
+
     async def leave(self) -> None: ...
 
 

@@ -59,11 +59,13 @@ class GroupMember:
 
         self._said: asyncio.Queue[Assignment | Exception | None] = asyncio.Queue()
         self._at_rest = asyncio.Event()
+        self._heard = 0.0  # when it last was answered
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to take part; raises EnvironmentFailed if the topic is not there."""
         self._count = await self._count_partitions()
+        self._heard = asyncio.get_running_loop().time()
         self._running = asyncio.create_task(self._run())
 
     async def next(self) -> Assignment | None:
@@ -82,6 +84,10 @@ class GroupMember:
         if not self._member:
             return False
         return await self._coordinator.commit(self._says.generation, self._member, self._topic, offsets, words)
+
+    @property
+    def silent_seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._heard
 
     async def leave(self) -> None:
         """Have the group give away what this member had. Where it cannot be told, it notices at the session's end."""
@@ -127,6 +133,7 @@ class GroupMember:
         while True:
             self._member = self._member or ""
             verdict, joined = await self._coordinator.join(self._member, self._topic, encode_said(self._says))
+            self._note(verdict)
             if verdict in (Verdict.DONE, Verdict.NAMED):
                 self._member = joined.member
             if verdict == Verdict.DONE:
@@ -174,6 +181,11 @@ class GroupMember:
         if self._member is None:
             return Verdict.EXPELLED
         verdict = await self._coordinator.beat(self._says.generation, self._member)
+        self._note(verdict)
         if verdict == Verdict.EXPELLED:
             self._member = None
         return verdict
+
+    def _note(self, verdict: Verdict) -> None:
+        if verdict != Verdict.AWAY:
+            self._heard = asyncio.get_running_loop().time()

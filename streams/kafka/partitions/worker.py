@@ -19,6 +19,9 @@ from mmsb.streams.kafka.partitions.seat import Seat, TakeOver, Wanted
 LAG_SECONDS: Final = 5.0
 """Between two notes of how far partitions have settled, which only displays read."""
 
+SESSION_SECONDS: Final = 10.0
+"""As in `PATIENCE` of mmsb.streams.kafka.cluster.member: behind it the group gives away what a member had."""
+
 OPENINGS_MAX: Final = 4
 """Partitions that are folded at once when many come together: each takes memory, and threads."""
 
@@ -42,6 +45,7 @@ class Worker:
         self._asked: set[int] = set()
         self._assigned = False  # and not taken back
         self._moved = asyncio.Event()
+        self._member: Member | None = None
 
         async def take(replica: Replica, wanted: Callable[[], bool]) -> None:
             await take_over(replica, wanted)
@@ -72,6 +76,11 @@ class Worker:
         """Why not all is at work that the group gave, and not all open that is to be followed, if so."""
         if not self._assigned:
             return "its group has given it no partitions yet, or moves them: those it has are at rest"
+        silent = 0.0 if self._member is None else self._member.silent_seconds
+        if silent > SESSION_SECONDS:
+            return (
+                f"its brokers have not answered for {silent:.0f} s: its session is over, and others may own what it had"
+            )
         owned = [number for number, seat in self.seats.items() if seat.wanted == Wanted.OWNING and not seat.owned]
         if owned:
             return f"it takes over partitions {', '.join(map(str, owned))}, and folds them first"
@@ -89,6 +98,7 @@ class Worker:
 
     async def run(self, member: Member | None) -> None:
         """Without a member nothing is owned."""
+        self._member = member
         try:
             async with asyncio.TaskGroup() as group:
                 for seat in self.seats.values():

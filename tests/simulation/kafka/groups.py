@@ -47,6 +47,10 @@ class ModelMember:
             self.process.check_lives()
         return True
 
+    @property
+    def silent_seconds(self) -> float:
+        return 0.0  # of which only probes tell
+
     async def leave(self) -> None:
         if self.process is not None:
             self.process.check_lives()
