@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -52,7 +52,7 @@ class Stop:
 
 
 @contextmanager
-def ends_on_the_spot() -> Iterator[None]:
+def ends_on_the_spot() -> Generator[None]:
     """While it starts, and has nothing to finish: SIGTERM ends a process then, as nobody handles it.
 
     Only the first process of a container would outlive it, until it is killed minutes later: the kernel keeps signals
@@ -60,12 +60,16 @@ def ends_on_the_spot() -> Iterator[None]:
     """
     is_kept_from_it = os.getpid() == 1 and _is_ours()
     if is_kept_from_it:
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
+        signal.signal(signal.SIGTERM, _end)
     try:
         yield
     finally:
         if is_kept_from_it:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end(*_: object) -> None:
+    os._exit(TERMINATED)
 
 
 def _is_ours() -> bool:
