@@ -130,6 +130,8 @@ class Bus:
         """
         from mmsb.streams.edges.running import process  # loads what only they need
 
+        if not processors:
+            raise InvalidValue("process: expected one or more of what @app.processor(…) made, found none")
         for each in processors:
             if not isinstance(each, Processor):  # pyright: ignore[reportUnnecessaryIsInstance] - without a checker
                 raise InvalidValue(f"process: expected what @app.processor(…) made, found {each!r}")

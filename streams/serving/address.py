@@ -85,7 +85,10 @@ def reach(folder: Path) -> socket.socket:
 
 def nobody(folder: Path) -> EnvironmentFailed:
     if not folder.is_dir():
-        return EnvironmentFailed(f"{folder}: expected a data folder that a process runs, found no folder; name another")
+        return EnvironmentFailed(
+            f"{folder}: expected a data folder that a process runs, found no folder; name another, or a cluster as "
+            "kafka://host:port"
+        )
     return EnvironmentFailed(
         f"{folder}: no process runs this data folder; start one with `mmsb run` or `async with app.run(data=...)`, "
         "and connect again"

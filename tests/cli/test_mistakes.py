@@ -16,6 +16,7 @@ USAGE = [
     (["rum", "x"], "there is no command 'rum'; did you mean `mmsb run`?"),
     (["delete", "x"], "there is no command 'delete'; there are run, submit,"),
     (["get"], "missing: DATA, PAGE, KEY; `mmsb get --help` shows how"),
+    (["process"], "missing: APP, DATA; `mmsb process --help` shows how"),
     (["run", "--data", "NEW"], "missing: APP, module:name, or path/to/file.py"),
     (["run", "examples.bank:app"], "missing: DATA, the data folder; made if it is not there; say it with --data,"),
     (["get", "DATA", "Account", "1", "--jsn"], "unknown: --jsn; did you mean --json? `mmsb get --help` shows how"),

@@ -287,6 +287,8 @@ def test_a_topic_beside_an_embedded_log_has_to_say_where_it_is(tmp_path):
             await bus.process(place)
         with pytest.raises(InvalidValue, match=r"expected what @app\.processor"):
             await bus.process(place.function)
+        with pytest.raises(InvalidValue, match="expected one or more"):
+            await bus.process()
 
     run(tmp_path, app, act)
 

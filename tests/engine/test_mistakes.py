@@ -177,7 +177,7 @@ def test_nobody_can_be_connected_to_where_nothing_runs(tmp_path: Path) -> None:
 
     with pytest.raises(mmsb.EnvironmentFailed, match="no process runs this data folder; start one with `mmsb run`"):
         asyncio.run(main(tmp_path))
-    with pytest.raises(mmsb.EnvironmentFailed, match="expected a data folder that a process runs, found no folder"):
+    with pytest.raises(mmsb.EnvironmentFailed, match="found no folder; name another, or a cluster"):
         asyncio.run(main(tmp_path / "nowhere"))
 
 

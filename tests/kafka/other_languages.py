@@ -19,6 +19,7 @@ from tests.kafka.working import WAIT_S, Order
 from tests.project.tree import ROOT
 
 FOLDER: Final = ROOT / "examples" / "clients"
+SALARIES: Final = FOLDER / "salaries.txt"
 BUILD_S: Final = 300
 ENVIRONMENT: Final = {**os.environ, "JDK_JAVA_OPTIONS": " ".join(JVM)}
 
@@ -29,10 +30,10 @@ class Client:
 
     commands: list[str]
 
-    def pay(self, run: str, *, like: str) -> str:
+    def pay(self, run: str, *, like: str, salaries: Path = SALARIES) -> str:
         """As the page does for the run that it shows; gives what it said."""
         [line] = [each for each in self.commands if f" pay {like} " in each]
-        line = line.replace(f" pay {like} ", f" pay {run} ")
+        line = line.replace(f" pay {like} ", f" pay {run} ").replace(str(SALARIES.relative_to(ROOT)), str(salaries))
         done = subprocess.run(
             line, shell=True, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=WAIT_S
         )
@@ -44,6 +45,7 @@ class Client:
         """A file of what it prints."""
         [line] = [each for each in self.commands if each.endswith(f" watch {output}")]
         path = folder / output
+        folder.mkdir(exist_ok=True)
         with path.open("wb") as printed, path.with_suffix(".errors").open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, *line.split()],

@@ -1,6 +1,7 @@
 // A service that knows the bank by its topics alone: it pays salaries, and watches what becomes of them.
 import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 import { blake3 } from '@noble/hashes/blake3.js'
 import { Consumer, MessagesStreamModes, ProduceAcks, Producer, compatibilityPartitioner } from '@platformatic/kafka'
 
@@ -8,6 +9,7 @@ const USAGE = `client SERVERS APP pay RUN json|packed     pays each line "ACCOUN
 client SERVERS APP watch events|rejects    prints what the bank says, each record once, until stopped`
 
 const ACTOR = 'payroll'
+const AT_ONCE = 500 // this library makes one batch of what it is given for a partition, and a broker takes a mebibyte
 
 // --- asking ---
 
@@ -21,19 +23,27 @@ async function pay (bootstrapBrokers, app, run, form) {
     // is Partitioners.DefaultPartitioner, not LegacyPartitioner.
     partitioner: compatibilityPartitioner
   })
-  const messages = []
+  // Without an error all are kept; after one repeat the run. And no transactions: their records are rejected.
+  const send = (messages) => producer.send({ messages, acks: ProduceAcks.ALL })
+  let messages = []
+  let count = 0
   for await (const line of createInterface({ input: process.stdin })) {
     const [account, amount] = numbers(line)
     // The same line of the same run has the same id, so a run that is repeated, after a crash or in doubt, pays nobody
     // twice.
-    const id = `${run}/${messages.length + 1}`
+    const id = `${run}/${++count}`
     const value = (form === 'packed' ? packed : json)(id, run, account, amount)
     messages.push({ topic: `${app}.intents`, key: Buffer.from(String(account)), value })
+    if (messages.length === AT_ONCE) {
+      await send(messages)
+      messages = []
+    }
   }
-  // Without an error all are kept; after one repeat the run. And no transactions: their records are rejected.
-  await producer.send({ messages, acks: ProduceAcks.ALL })
+  if (messages.length > 0) {
+    await send(messages)
+  }
   await producer.close()
-  console.log(`sent ${messages.length}`)
+  console.log(`sent ${count}`)
 }
 
 // Exact ones only: JSON.stringify would round an integer beyond 2 ** 53.
@@ -88,17 +98,30 @@ function hash (text) {
 // --- hearing ---
 
 async function watch (bootstrapBrokers, topic) {
-  // What this prints is gone when it ends, so it begins at the topic's beginning each time, without any marks; in a new
-  // group, since this library only reads in groups. A service that keeps what it makes of the records keeps the marks
-  // with it, in one transaction, and goes on there.
+  // What this prints is gone when it ends, so it begins without any marks. A service that keeps what it makes of the
+  // records keeps the marks with it, in one transaction.
   const marks = new Map() // by source, the highest that was seen
+  while (true) {
+    // This library cannot go on reading from a broker that was restarted. So a new consumer reads all from the topic's
+    // beginning, and the marks tell what was there before.
+    await read(bootstrapBrokers, topic, marks).catch((error) => console.error(`reading again: ${error.message}`))
+    await setTimeout(1000)
+  }
+}
+
+async function read (bootstrapBrokers, topic, marks) {
+  // In a new group, since this library only reads in groups.
   const consumer = new Consumer({ groupId: `watch-${randomUUID()}`, clientId: 'watch', bootstrapBrokers })
-  const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false })
-  for await (const message of stream) {
-    const mark = [...message.headers].find(([name]) => name.toString() === 'mmsb')?.[1]
-    if (mark && isNew(marks, mark)) { // without a mark, somebody else put it there
-      process.stdout.write(`${message.value}\n`)
+  try {
+    const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false })
+    for await (const message of stream) {
+      const mark = [...message.headers].find(([name]) => name.toString() === 'mmsb')?.[1]
+      if (mark && isNew(marks, mark)) { // without a mark, somebody else put it there
+        process.stdout.write(`${message.value}\n`)
+      }
     }
+  } finally {
+    await consumer.close(true)
   }
 }
 

@@ -77,7 +77,7 @@ def _add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "to", metavar="DATA", help="the data folder that `mmsb run` runs, or kafka://HOST:PORT, where its topics are"
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="some of its processors (all)")
+    parser.add_argument("names", nargs="*", default=[], metavar="NAME", help="some of its processors (all)")
     add_flag(parser, HTTP)
     parser.add_argument("--json", action="store_true", help="for machines: an object when it is ready, and at the end")
 

@@ -130,7 +130,9 @@ def receipt_json(descriptor: Descriptor, receipt: "Receipt") -> dict[str, Any]:
 def _add(parser: ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("type", metavar="TYPE", nargs="?", help="the intent's class, as in the code: Transfer")
-    parser.add_argument("fields", metavar="FIELD=VALUE", nargs="*", help="its fields; a default may be left out")
+    parser.add_argument(
+        "fields", metavar="FIELD=VALUE", nargs="*", default=[], help="its fields; a default may be left out"
+    )
     parser.add_argument("--id", metavar="TEXT", help="a UUID or any text; the same one again applies nothing twice")
     parser.add_argument("--actor", metavar="TEXT", help="who asks")
     parser.add_argument("--reason", metavar="TEXT", help="why")

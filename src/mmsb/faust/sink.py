@@ -89,6 +89,8 @@ class Sink:
         The record is acknowledged once all of it has settled: applied, rejected, or dropped because it had settled
         before. The future gives the receipts, for whoever wants them. `mmsb.Ask` says who asks for an intent, and why.
         """
+        if not isinstance(record, faust.EventT):  # pyright: ignore[reportUnnecessaryIsInstance] - without a checker
+            raise InvalidValue(f"expected submit(record, …) with one of sink.records, found {record!r}")
         if record is not self._taking.open or record is self._submitted:
             raise InvalidValue(f"{place(record)}: expected submit(record, …) once for each of sink.records, in order")
         message = record.message
