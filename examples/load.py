@@ -2,7 +2,8 @@
 
 TO is kafka://HOST:PORT or a data folder, RATE deposits a second. Whatever is submitted has an id of its own, and is
 submitted again under it until its outcome is known: each deposit counts once, whatever becomes of workers and brokers
-meanwhile. So the balances of all accounts add up to the deposits that have settled.
+meanwhile. So the balances of all accounts add up to the deposits that have settled. Stopped while nobody answers, it
+says of how many it does not know.
 """
 
 import asyncio
@@ -35,6 +36,10 @@ class Load:
     @property
     def ended(self) -> bool:
         return self.stopped and not self._open
+
+    def __str__(self) -> str:
+        unknown = f", and of {len(self._open):,} intents the outcome is unknown" if self._open else ""
+        return f"{self.settled:,} deposits settled{unknown}"
 
     async def run(self, bank: mmsb.Bus) -> None:
         """A second's worth each second, or as much as settles, until `stop` and all that was begun has settled."""
@@ -75,16 +80,19 @@ async def main(to: str, rate: int) -> None:
     load = Load(rate)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.stop)
     saying = asyncio.create_task(load.say())
-    while not load.ended:
+    reached = True
+    while not load.ended and (reached or not load.stopped):
+        reached = True
         try:
             async with mmsb.connect(to, app) as bank:
                 print("connected", flush=True)
                 await load.run(bank)
         except* mmsb.EnvironmentFailed as failed:  # whoever serves it has ended, and will be started again
+            reached = False
             print(f"connecting again: {failed.exceptions[0]}", flush=True)
             await asyncio.sleep(1)
     saying.cancel()
-    print(f"ended: {load.settled:,} deposits settled", flush=True)
+    print(f"ended: {load}", flush=True)
 
 
 if __name__ == "__main__":

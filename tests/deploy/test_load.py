@@ -45,5 +45,17 @@ def test_the_balances_add_up_to_what_the_load_says_though_its_owner_is_killed(tm
             assert load.wait(timeout=60) == 0
 
     words = last.split()
-    assert words[0] == "ended:"
+    assert (words[0], words[2:]) == ("ended:", ["deposits", "settled"])
     assert int(words[1]) == total(data) > 0
+
+
+def test_a_load_that_is_stopped_while_nobody_runs_says_what_it_does_not_know(tmp_path):
+    command = [sys.executable, "-m", "examples.load", str(tmp_path / "data")]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as load:
+        assert load.stdout is not None
+        hear(load.stdout, "connecting again")
+        load.send_signal(signal.SIGTERM)
+        *_, last = load.stdout
+        assert load.wait(timeout=60) == 0
+
+    assert last == "ended: 0 deposits settled, and of 100 intents the outcome is unknown\n"
