@@ -23,7 +23,7 @@ ELSEWHERE = re.compile(
     r"make|(NUMBA_DISABLE_JIT=1 )?\.venv/bin/python -m (tests|bench)\."
     r"|mmsb .*(kafka://|\./worker-1|--http |http://)|kafka-[a-z-]+\.sh |echo '.*' \|( kafka-console-producer\.sh .*)?$"
     r"|examples/clients/build$|((java -jar|node) )?\.cache/clients/.* localhost:9092 "
-    r"|source \.venv/bin/activate$|faust --app examples\."
+    r"|source \.venv/bin/activate$|faust --app "
     r"|(deploy/install|mkdir|cp|install|export|systemctl|journalctl|runuser|curl|docker|kubectl) "
 )
 
