@@ -122,6 +122,8 @@ class Attempts:
                 pause = min(2 * pause, longest)
             try:
                 return pack(await call_within(self._processor.timeout, self._processor.function, argument()))
+            except _Failed:  # what cannot be decoded now, cannot be then
+                raise
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():

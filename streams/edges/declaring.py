@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,22 +117,39 @@ class Processor:
     rejects: str | Path | None = None
 
     def __post_init__(self) -> None:
-        self._check(iscoroutinefunction(self.function), "decorates an `async def` function of one message")
-        of_topic = isinstance(self.source, Topic)
-        self._check(of_topic or callable(self.source), "has a source: mmsb.Topic(…), or a function that iterates")
+        function: Any = self.function
+        takes_one = iscoroutinefunction(function) and _takes_one(function)
+        self._check(takes_one, f"expected an `async def` function of one argument, the message, found {function!r}")
+        of_topic, source = isinstance(self.source, Topic), self.source
+        self._check(
+            of_topic or callable(source),
+            f"expected source= mmsb.Topic(…) or a function that iterates, found {source!r}",
+        )
         counts = [("concurrency", self.concurrency), ("attempts", self.attempts)]
         for name, given in counts if self.batch is None else [*counts, ("batch", self.batch)]:
-            self._check(type(given) is int and given >= 1, f"{name} is an integer from 1, found {given!r}")
+            self._check(type(given) is int and given >= 1, f"expected {name}= an integer from 1, found {given!r}")
         seconds: object = self.timeout
         timed = isinstance(seconds, int | float) and seconds > 0  # pyright: ignore[reportUnnecessaryIsInstance]
-        self._check(timed, f"timeout is a number of seconds above 0, found {seconds!r}")
+        self._check(timed, f"expected timeout= a number of seconds above 0, found {seconds!r}")
         if of_topic:
-            self._check(self.rejects is None or isinstance(self.rejects, str), "rejects is the name of a topic")
+            named = self.rejects is None or isinstance(self.rejects, str)
+            self._check(named, f"expected rejects= the name of a topic, found {self.rejects!r}")
             own = isinstance(self.source, Topic) and self.rejects == self.source.name
-            self._check(not own, "rejects is another topic than its source, or what is set aside would come again")
+            self._check(not own, "expected rejects= another topic than its source: what is set aside would come again")
         else:
-            self._check(self.rejects is not None, "has rejects: the path of a file for what it cannot deal with")
+            self._check(
+                self.rejects is not None,
+                "expected rejects= the path of a file for what fails, found none",
+            )
 
     def _check(self, holds: bool, words: str) -> None:
         if not holds:
             raise InvalidDefinition(f"processor {self.name!r}: {words}")
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        signature(function).bind(None)
+    except TypeError:
+        return False
+    return True

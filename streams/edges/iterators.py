@@ -20,11 +20,13 @@ class IteratorRun:
         self._iterates = processor.source
         self._processor = processor
         attempts = Attempts(processor, f"{app}/{processor.name}")
-        delivery = Delivery(door, RejectsFile(Path(processor.rejects), processor.name).put_away, counts)
+        self._rejects = RejectsFile(Path(processor.rejects), processor.name)
+        delivery = Delivery(door, self._rejects.put_away, counts)
         work = attempts.of_one if processor.batch is None else attempts.of_many
         self._strand = Strand(work, delivery.deliver, processor.concurrency)
 
     async def run(self) -> None:
+        self._rejects.check()
         await self._strand.run(units_of_iterator(self._iterates, self._processor.name, self._processor.batch))
 
     def drain(self) -> None:

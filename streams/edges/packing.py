@@ -26,9 +26,11 @@ def number_of(position: int, ordinal: int, count: int) -> int:
     return (position << ORDINAL_BITS) + ANSWERS_MAX - count + ordinal + 1
 
 
-def check_position(position: Any) -> None:
-    if type(position) is not int or not 0 <= position <= POSITION_MAX:
-        raise InvalidValue(f"expected a message's position as an integer from 0 to {POSITION_MAX}, found {position!r}")
+def position_of(given: Any) -> int:
+    """Also NumPy's integers say where a message is; computed with, they would overflow."""
+    if not isinstance(given, int | np.integer) or isinstance(given, bool) or not 0 <= given <= POSITION_MAX:
+        raise InvalidValue(f"expected a message's position as an integer from 0 to {POSITION_MAX}, found {given!r}")
+    return int(given)
 
 
 def pack_answer(answer: Any, source: bytes, position: int) -> list[bytes]:

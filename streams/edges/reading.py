@@ -6,11 +6,11 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from mmsb.schemas.errors import InvalidValue
+from mmsb.schemas.errors import EnvironmentFailed, InvalidValue, MmsbError
 from mmsb.schemas.records import NULL, Records
 from mmsb.streams.edges.attempting import Answer, Rejected
 from mmsb.streams.edges.declaring import Iterates, Message, Messages
-from mmsb.streams.edges.packing import check_position
+from mmsb.streams.edges.packing import position_of
 from mmsb.streams.edges.strand import Unit
 from mmsb.streams.kafka.batches.foreign import EXPANDED_BYTES_MAX, Rows, read_foreign
 from mmsb.streams.kafka.cluster.broker import Following
@@ -129,9 +129,17 @@ def _plain(numbers: Any) -> list[int]:
 async def units_of_iterator(iterates: Iterates, source: str, batch: int | None) -> AsyncGenerator[list[Unit]]:
     """For a processor of batches each of its items is a batch: positions, and as many values."""
     items = iterates()
+    if not isinstance(items, AsyncIterator):  # pyright: ignore[reportUnnecessaryIsInstance] - without a checker
+        raise InvalidValue(f"processor {source!r}: expected a source that gives an async iterator, found {items!r}")
     try:
         async for units in _units_of(items, source, batch):
             yield units
+    except (MmsbError, asyncio.CancelledError, GeneratorExit):
+        raise
+    except Exception as error:
+        raise EnvironmentFailed(
+            f"processor {source!r}: its source failed: {type(error).__name__}: {error}; start it again, and it goes on"
+        ) from error
     finally:
         if isinstance(items, AsyncGenerator):
             await items.aclose()  # what it holds is let go now, and not when nobody looks
@@ -148,7 +156,7 @@ async def _units_of(
             units = _parts(messages, batch) if len(messages) else []
             first, next_ = (messages.positions[0], messages.positions[-1]) if len(messages) else (last + 1, last)
         else:
-            check_position(position)
+            position = position_of(position)
             first, next_ = position, position
             units = [Unit(Message(value, None, -1, source, position), position + 1)]
         if first <= last:
@@ -174,7 +182,7 @@ def _batch(positions: Any, values: Any, source: str) -> Messages:
         )
     plain: list[int] = found.tolist()
     for at in (plain[0], plain[-1]) if plain else ():
-        check_position(at)
+        position_of(at)
     if (found[1:] <= found[:-1]).any():
         raise InvalidValue(f"{source}: expected positions of a batch that rise, found some that do not")
     return Messages(values, (), (), source, plain)

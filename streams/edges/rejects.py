@@ -30,6 +30,13 @@ class RejectsFile:
         self._path = path
         self._processor = processor
 
+    def check(self) -> None:
+        """Whoever has to put something away after hours finds the folder there."""
+        if not self._path.parent.is_dir():
+            raise EnvironmentFailed(
+                f"processor {self._processor!r}: expected a folder for rejects={str(self._path)!r}, found none; make it"
+            )
+
     async def put_away(self, rejected: Sequence[Rejected]) -> None:
         lines = b"".join(self._line(each) for each in rejected)
         await asyncio.to_thread(self._append, lines)
@@ -122,16 +129,12 @@ def _size(records: Sequence[Record]) -> int:
     return sum(len(record.key or b"") + len(record.value or b"") + AROUND_BYTES for record in records)
 
 
-async def ensure_topic(broker: Broker, topic: str, partitions: int) -> None:
-    """One that has a partition for each of the source's, at least."""
+async def ensure_topic(broker: Broker, topic: str, partitions: int) -> int:
+    """Made with as many partitions as its source has, if it is missing; gives how many there are."""
     found = (await broker.topics([topic])).get(topic)
     if found is None:
         await broker.create(topic, partitions, -1, SETTINGS)
-    elif found < partitions:
-        raise EnvironmentFailed(
-            f"topic {topic!r}: expected {partitions} partitions, as its source has, found {found}: add some, or name "
-            "another topic as rejects"
-        )
+    return found or partitions
 
 
 def _as_text(value: Any) -> str:

@@ -53,7 +53,11 @@ class _Confirmed:
         self._confirm = confirm
 
     async def take(self) -> Fetched:
-        fetched = await self._following.take()
+        try:
+            fetched = await self._following.take()
+        except Gone:  # what is there may be another topic, and shorter
+            await self._confirm()
+            raise
         await self._confirm()
         return fetched
 
@@ -75,6 +79,7 @@ class TopicRun:
         self._at = cluster_of(processor, self._topic, bus_at)
         self._counts = counts
         self._count = 0  # partitions of the topic
+        self._rejects_count = 0
         self._topic_id = NO_ID  # in what we commit, so that one made anew does not go on from it
         self._readings: dict[int, _Reading] = {}
         self._committed: dict[int, int] = {}
@@ -83,10 +88,10 @@ class TopicRun:
     async def run(self) -> None:
         async with open_broker(self._at.url, self._at.security) as broker:
             self._count = await self._count_partitions(broker)
-            await ensure_topic(broker, self._rejects, self._count)
+            self._rejects_count = await ensure_topic(broker, self._rejects, self._count)
             self._topic_id = await broker.topic_id(self._topic.name)
             member = await broker.join(self._group, self._topic.name, frozenset(), uuid4().hex)
-            committing = asyncio.create_task(self._keep_committing(member))
+            committing = asyncio.create_task(self._keep_committing(broker, member))
             try:
                 await self._obey(broker, member, committing)
             finally:
@@ -136,12 +141,7 @@ class TopicRun:
 
     async def _begin(self, broker: KafkaBroker, partitions: Sequence[int]) -> None:
         """Which topic it is, and how many partitions it has, may be something else than when this process began."""
-        count = await self._count_partitions(broker)
-        if count != self._count:
-            raise EnvironmentFailed(
-                f"topic {self._topic.name!r}: expected the {self._count} partitions that it had when this process "
-                f"began, found {count}: start it again"
-            )
+        self._check_count(await self._count_partitions(broker))
         self._check_same(await broker.topic_id(self._topic.name))
         places = [TopicPartition(self._topic.name, number) for number in partitions]
         committed = await broker.committed(self._group, places)
@@ -174,6 +174,13 @@ class TopicRun:
                 await asyncio.sleep(AGAIN_SECONDS)
         self._check_same(found)
 
+    def _check_count(self, found: int) -> None:
+        if found != self._count:
+            raise EnvironmentFailed(
+                f"topic {self._topic.name!r}: expected the {self._count} partitions that it had when this process "
+                f"began, found {found}: start it again, and it has all of them"
+            )
+
     def _check_same(self, found: UUID) -> None:
         if found != self._topic_id:
             raise EnvironmentFailed(
@@ -183,7 +190,7 @@ class TopicRun:
 
     def _read(self, broker: KafkaBroker, at: TopicPartition, offset: int, rejects: RejectsTopic) -> _Reading:
         async def put_away(rejected: Sequence[Rejected]) -> None:
-            await rejects.put_away(rejected, at.partition)
+            await rejects.put_away(rejected, at.partition % self._rejects_count)
 
         processor = self._processor
         attempts = Attempts(processor, f"{self._group}/{at.topic}/{self._topic_id}/{at.partition}")
@@ -217,11 +224,15 @@ class TopicRun:
 
     # Committing
 
-    async def _keep_committing(self, member: Member) -> None:
+    async def _keep_committing(self, broker: KafkaBroker, member: Member) -> None:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
             with suppress(EnvironmentFailed):  # it is said again, and nothing is lost by beginning earlier
                 await self._commit(member)
+            count = self._count
+            with suppress(EnvironmentFailed):
+                count = (await broker.topics([self._topic.name])).get(self._topic.name, count)
+            self._check_count(count)
 
     async def _commit(self, member: Member) -> None:
         """Only what has settled."""

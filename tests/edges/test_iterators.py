@@ -232,17 +232,63 @@ def test_an_iterator_that_gives_something_else_ends_it(tmp_path, rejects, item, 
     run(tmp_path, app, act)
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_source_that_fails_or_is_none_is_named(tmp_path, rejects, fails):
+    app = fresh_app()
+
+    async def iterate() -> AsyncIterator[tuple[int, int]]:
+        yield 0, 0
+        raise KeyError("no such page")
+
+    def plain() -> Any:
+        return [(0, 0)]
+
+    @app.processor(source=iterate if fails else plain, rejects=rejects)
+    async def place(message):
+        return Count(1, 1)
+
+    async def act(bus):
+        words = "source failed: KeyError: 'no such page'" if fails else r"gives an async iterator, found \[\(0, 0\)\]"
+        with pytest.raises(mmsb.EnvironmentFailed if fails else InvalidValue, match=f"processor 'place': .*{words}"):
+            await bus.process(place)
+
+    run(tmp_path, app, act)
+
+
+def test_positions_of_numpy_and_a_folder_that_is_missing(tmp_path, rejects):
+    app = fresh_app()
+
+    async def iterate() -> AsyncIterator[tuple[Any, int]]:
+        for position in np.arange(3):
+            yield position, 1
+
+    @app.processor(source=iterate, rejects=rejects)
+    async def place(message):
+        return [Count(1, message.value), Count(1, message.value)]
+
+    @app.processor(source=iterate, rejects=tmp_path / "nowhere" / "rejects.jsonl")
+    async def lost(message):
+        """Nothing."""
+
+    async def act(bus):
+        assert (await bus.process(place))["place"].outcomes == {APPLIED: 6}
+        with pytest.raises(mmsb.EnvironmentFailed, match="expected a folder for rejects="):
+            await bus.process(lost)
+
+    run(tmp_path, app, act)
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({}, r"write `@app.processor\(source=mmsb.Topic"),
-    ({"source": numbers(1)}, "has rejects: the path of a file"),
-    ({"source": 5}, "has a source: mmsb.Topic"),
-    ({"source": mmsb.Topic("t"), "concurrency": 0}, "concurrency is an integer from 1, found 0"),
-    ({"source": mmsb.Topic("t"), "batch": 1.5}, "batch is an integer from 1, found 1.5"),
-    ({"source": mmsb.Topic("t"), "timeout": 0}, "timeout is a number of seconds above 0"),
-    ({"source": mmsb.Topic("t"), "rejects": Path("x")}, "rejects is the name of a topic"),
-    ({"source": mmsb.Topic("t"), "timeout": "3"}, "timeout is a number of seconds above 0, found '3'"),
-    ({"source": mmsb.Topic("t"), "batch": 0}, "batch is an integer from 1, found 0"),
-    ({"source": mmsb.Topic("t"), "rejects": "t"}, "rejects is another topic than its source"),
+    ({"source": numbers(1)}, "expected rejects= the path of a file for what fails"),
+    ({"source": 5}, r"expected source= mmsb\.Topic.* found 5"),
+    ({"source": mmsb.Topic("t"), "concurrency": 0}, "expected concurrency= an integer from 1, found 0"),
+    ({"source": mmsb.Topic("t"), "batch": 1.5}, "expected batch= an integer from 1, found 1.5"),
+    ({"source": mmsb.Topic("t"), "timeout": 0}, "expected timeout= a number of seconds above 0"),
+    ({"source": mmsb.Topic("t"), "rejects": Path("x")}, "expected rejects= the name of a topic, found Posix"),
+    ({"source": mmsb.Topic("t"), "timeout": "3"}, "expected timeout= a number of seconds above 0, found '3'"),
+    ({"source": mmsb.Topic("t"), "batch": 0}, "expected batch= an integer from 1, found 0"),
+    ({"source": mmsb.Topic("t"), "rejects": "t"}, "expected rejects= another topic than its source"),
     ({"source": mmsb.Topic("t"), "name": "a b"}, "a name has 1 to 40 of A-Z a-z 0-9 _ -"),
     ({"source": mmsb.Topic("t"), "name": "a.b"}, "a name has 1 to 40 of A-Z a-z 0-9 _ -"),
 ]
@@ -263,8 +309,14 @@ def test_a_function_that_is_not_async_and_a_name_twice_are_refused():
     def plain(message: mmsb.Message) -> None:
         """Nothing."""
 
-    with pytest.raises(mmsb.InvalidDefinition, match="decorates an `async def` function"):
+    with pytest.raises(mmsb.InvalidDefinition, match="expected an `async def` function of one argument"):
         app.processor(source=mmsb.Topic("t"))(plain)  # type: ignore[arg-type]
+
+    async def nothing() -> None:
+        """Nothing."""
+
+    with pytest.raises(mmsb.InvalidDefinition, match="expected an `async def` function of one argument"):
+        app.processor(source=mmsb.Topic("t"))(nothing)  # type: ignore[arg-type]
     declare = app.processor(source=mmsb.Topic("t"), name="place")
 
     async def place(message: mmsb.Message) -> None:
@@ -299,7 +351,7 @@ def test_numbers_rise_with_positions_and_ordinals():
     assert [number_of(5, 0, 1), number_of(5, 1, 2), number_of(5, most - 1, most)] == [6 * most] * 3
     assert number_of(5, 0, most) == 5 * most + 1
     with pytest.raises(InvalidValue, match="expected a message's position"):
-        packing.check_position(POSITION_MAX + 1)
+        packing.position_of(POSITION_MAX + 1)
     assert number_of(POSITION_MAX, most - 1, most) < 2**63
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions  # type: ignore[import-untyped]
 
 import mmsb
 from examples.bank import Account, Deposit, Open
@@ -150,6 +150,37 @@ def test_a_topic_made_anew_ends_a_processor_and_is_read_from_its_first_message(k
             await produce(kafka_url, topic, (b"100", b"1"), partitions=1)
             assert (await processed(bus, place, messages=1))["place"].outcomes == {Status.APPLIED: 1}
             assert (await bus.get(Tally, 1)).total == 3 * 7 + 1
+
+    run(act)
+
+
+def test_a_topic_that_gets_more_partitions_ends_a_processor_and_a_restart_has_all_of_them(
+    kafka_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "COMMIT_SECONDS", 0.1)
+
+    async def act() -> None:
+        topic, app = await topic_of(kafka_url, b"1", partitions=1), tally_app()
+
+        @app.processor(source=mmsb.Topic(topic, at=kafka_url), attempts=1)
+        async def place(message: mmsb.Message) -> Count:
+            return Count(1, message.value)
+
+        async with app.run(data=tmp_path / "data", interpreted=True) as bus:
+            processing = asyncio.create_task(bus.process(place))
+            admin = AIOKafkaAdminClient(bootstrap_servers=hosts(kafka_url))
+            await admin.start()
+            try:
+                await admin.create_partitions({topic: NewPartitions(3)})
+            finally:
+                await admin.close()
+            with pytest.raises(EnvironmentFailed, match=r"found 3: start it again, and it has all of them"):
+                await processing
+            await produce(kafka_url, topic, (b"2", b"3", b"poison"), partitions=3)
+            done = (await processed(bus, place, messages=4))["place"]
+            assert (done.messages, done.rejected) in ((4, 1), (3, 1)), "the first may have settled before"
+            assert (await bus.get(Tally, 1)).total == 6
+        assert [record.value for record in await all_of(kafka_url, f"{app.name}.place.rejects")] == [b"poison"]
 
     run(act)
 

@@ -28,7 +28,7 @@ def process(asked: Namespace, screen: Screen) -> int:
     if screen.machine:
         screen.record({"event": "ended", "processors": {name: _as_json(each) for name, each in counts.items()}})
     else:
-        screen.line("ended: what was begun has settled, and its place is kept")
+        screen.line("ended: what has settled is committed, and anything else is read again")
         for name, each in counts.items():
             screen.line(f"{name}: {each}")
     return Exit.DONE
