@@ -1,7 +1,8 @@
 """What a processor gave for a message, as packed intents that carry the message's place."""
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from operator import index
+from typing import Any, Final, SupportsIndex, cast
 
 import numpy as np
 
@@ -28,9 +29,12 @@ def number_of(position: int, ordinal: int, count: int) -> int:
 
 def position_of(given: Any) -> int:
     """Also NumPy's integers say where a message is; computed with, they would overflow."""
-    if not isinstance(given, int | np.integer) or isinstance(given, bool) or not 0 <= given <= POSITION_MAX:
+    position: Any = given
+    if type(given) is not int and isinstance(given, SupportsIndex) and not isinstance(given, bool):
+        position = index(given)
+    if type(position) is not int or not 0 <= position <= POSITION_MAX:
         raise InvalidValue(f"expected a message's position as an integer from 0 to {POSITION_MAX}, found {given!r}")
-    return int(given)
+    return position
 
 
 def pack_answer(answer: Any, source: bytes, position: int) -> list[bytes]:
