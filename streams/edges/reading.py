@@ -68,6 +68,8 @@ def _stretches(all_rows: Iterable[Rows], source: str) -> Iterator[tuple[Messages
 
 
 def _joined(parts: Sequence[Messages], source: str) -> Messages:
+    if len(parts) == 1:
+        return parts[0]
     values, keys, times, positions = list[Any](), list[bytes | None](), list[int](), list[int]()
     for part in parts:
         values += part.values
@@ -114,10 +116,15 @@ def _messages(rows: Rows, records: Records, source: str) -> Messages:
 
 
 def _cut(data: bytes, starts: Sequence[int], sizes: Sequence[int]) -> list[bytes | None]:
-    return [
-        None if size == NULL else data[start : start + size]
-        for start, size in zip(_plain(starts), _plain(sizes), strict=True)
-    ]
+    ends = np.asarray(starts, np.int64) + sizes
+    absent = np.flatnonzero(np.asarray(sizes, np.int64) == NULL)
+    if len(absent) == len(sizes):
+        return [None] * len(sizes)
+    places = zip(_plain(starts), _plain(ends), strict=True)
+    cut: list[bytes | None] = [data[start:end] for start, end in places]
+    for row in _plain(absent):
+        cut[row] = None
+    return cut
 
 
 def _plain(numbers: Any) -> list[int]:
