@@ -5,10 +5,11 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from mmsb.streams.kafka.cluster.broker import TopicPartition
 from mmsb.streams.kafka.cluster.client import open_broker
-from tests.kafka.cluster import Cluster
+from tests.kafka.cluster import Cluster, Node
 from tests.kafka.contract import append, batch, make
 from tests.kafka.numbers import append_numbers, check_heard, hear
 
@@ -77,12 +78,25 @@ def test_leaders_that_step_down_are_followed_by_others(three_brokers: Cluster) -
     on_three(three_brokers, 6, three_brokers.nodes[2].stop)
 
 
+async def follower_of(cluster: Cluster, topic: str) -> Node:
+    """If the leader dies, brokers do not say how far the topic is until there are enough of them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.url.removeprefix("kafka://"))
+    await admin.start()
+    try:
+        [described] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    leader = described["partitions"][0]["leader"]
+    return next(node for node in cluster.nodes if node.id != leader)
+
+
 def test_too_few_replicas_are_waited_for(three_brokers: Cluster) -> None:
     async def main() -> None:
         async with asyncio.timeout(LIMIT_S), open_broker(three_brokers.url) as broker:
             at = await make(broker, f"few-{uuid.uuid4().hex}", min_insync_replicas="3")
             await append(broker, at, b"a")
-            three_brokers.nodes[1].kill()
+            follower = await follower_of(three_brokers, at.topic)
+            follower.kill()
             while await broker.append(at, batch(b"b"), 1.0) is not None:
                 pass
             await asyncio.sleep(5)  # until it is missed: then the leader says at once that it has too few
@@ -90,7 +104,7 @@ def test_too_few_replicas_are_waited_for(three_brokers: Cluster) -> None:
             assert await broker.append(at, batch(b"c"), 1.0) is None
             assert (await broker.span(at)).end == end
             appending = asyncio.create_task(broker.append(at, batch(b"d"), 60.0))
-            three_brokers.nodes[1].start()
+            follower.start()
             assert await appending is not None
 
     asyncio.run(main())
