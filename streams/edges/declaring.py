@@ -121,10 +121,8 @@ class Processor:
         takes_one = iscoroutinefunction(function) and _takes_one(function)
         self._check(takes_one, f"expected an `async def` function of one argument, the message, found {function!r}")
         of_topic, source = isinstance(self.source, Topic), self.source
-        self._check(
-            of_topic or callable(source),
-            f"expected source= mmsb.Topic(…) or a function that iterates, found {source!r}",
-        )
+        usable = of_topic or callable(source)
+        self._check(usable, f"expected source= mmsb.Topic(…) or a function that iterates, found {source!r}")
         counts = [("concurrency", self.concurrency), ("attempts", self.attempts)]
         for name, given in counts if self.batch is None else [*counts, ("batch", self.batch)]:
             self._check(type(given) is int and given >= 1, f"expected {name}= an integer from 1, found {given!r}")
@@ -137,10 +135,7 @@ class Processor:
             own = isinstance(self.source, Topic) and self.rejects == self.source.name
             self._check(not own, "expected rejects= another topic than its source: what is set aside would come again")
         else:
-            self._check(
-                self.rejects is not None,
-                "expected rejects= the path of a file for what fails, found none",
-            )
+            self._check(self.rejects is not None, "expected rejects= the path of a file for what fails, found none")
 
     def _check(self, holds: bool, words: str) -> None:
         if not holds:

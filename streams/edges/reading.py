@@ -141,7 +141,7 @@ async def units_of_iterator(iterates: Iterates, source: str, batch: int | None) 
     try:
         async for units in _units_of(items, source, batch):
             yield units
-    except (MmsbError, asyncio.CancelledError, GeneratorExit):
+    except MmsbError:
         raise
     except Exception as error:
         raise EnvironmentFailed(

@@ -33,7 +33,7 @@ class Unit:
     next: int
     answer: Answer | None = None
     size: int = 0
-    """In bytes, of its values, if they come from a topic."""
+    """In bytes, of its keys and values, if they come from a topic."""
 
     @property
     def count(self) -> int:
